@@ -1,0 +1,299 @@
+//! The checked description of the whole system: what the manifest means after
+//! every default is applied and every reference is known to exist.
+//!
+//! A value of these types cannot refer to a missing network, image or agent,
+//! hold a port twice or describe a cycle: `check` refuses such manifests. The
+//! types carry no file positions; those are needed only while checking.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+    path::PathBuf,
+};
+
+use serde::Serialize;
+
+/// Everything that the manifest says, checked.
+#[derive(Debug, Clone, Serialize)]
+pub struct System {
+    /// Prefix of volumes and value of the ownership label; unique per host.
+    pub name: String,
+    /// Repository root: the folder above the one that holds the manifest.
+    pub root: PathBuf,
+    /// The manifest itself, for messages.
+    pub manifest: PathBuf,
+    /// The tree that holds the agents' code.
+    pub monorepo: PathBuf,
+    /// Paths below `monorepo` that go into service images.
+    pub code: Vec<String>,
+    /// Names (`__pycache__`) and endings (`*.pyc`) kept out of service images.
+    pub code_exclude: Vec<String>,
+    pub base: BaseImage,
+    pub networks: BTreeMap<String, Network>,
+    pub images: BTreeMap<String, Image>,
+    /// In deployment order: a group stands behind those it comes `after`.
+    pub groups: Vec<Group>,
+    /// In start order: groups in order, dependencies inside, ties in the
+    /// manifest's order. Optional agents included.
+    pub agents: Vec<Agent>,
+}
+
+/// Where the Python base image comes from: `sources` are tried in order.
+#[derive(Debug, Clone, Serialize)]
+pub struct BaseImage {
+    /// Local name without tag, `ai-system-base`.
+    pub name: String,
+    pub sources: Vec<BaseSource>,
+    /// Reference to pull, `docker.io/library/python:3.11-slim`.
+    pub pull: String,
+    /// Debian suite for `mmdebstrap`, and its extra packages.
+    pub suite: String,
+    pub packages: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BaseSource {
+    /// Already present on this host under its local name.
+    Present,
+    /// Pulled from a registry; the digest is locked at the first pull.
+    Pull,
+    /// Built from the distribution's packages with `mmdebstrap`.
+    Bootstrap,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Network {
+    pub subnet: Subnet,
+    /// Part of the subnet that addresses without a fixed place come from;
+    /// fixed addresses stay outside it (podman issue 25422).
+    pub ip_range: Option<Subnet>,
+    /// No route to the outside.
+    pub internal: bool,
+    /// Traffic from other isolated networks is dropped by netavark.
+    pub isolate: bool,
+}
+
+/// An IPv4 network in CIDR form; `base` has no host bits set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Subnet {
+    pub base: Ipv4Addr,
+    pub prefix: u8,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Image {
+    /// Local name without tag.
+    pub name: String,
+    /// Another image's name, or the base image's.
+    pub parent: String,
+    /// Path of the Containerfile.
+    pub containerfile: PathBuf,
+    /// Files and folders whose content goes into the image beside the
+    /// Containerfile (locks, install scripts).
+    pub inputs: Vec<PathBuf>,
+    /// Holds the monorepo's code: the build context is the monorepo.
+    pub code: bool,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Group {
+    pub name: String,
+    pub network_mode: NetworkMode,
+    /// The group's own network; empty unless `network_mode` is `Bridge`.
+    pub network: Option<String>,
+    /// The network that all groups share.
+    pub backbone: Option<String>,
+    /// Groups that must be healthy before this one starts.
+    pub after: Vec<String>,
+    /// What to do without a GPU, for agents that ask for one.
+    pub gpu: GpuPolicy,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NetworkMode {
+    /// Own address on the group's network and on the backbone.
+    Bridge,
+    /// The host's network namespace, for code that hard-codes localhost.
+    Host,
+    /// One namespace shared by the agents of the group (a podman pod), for
+    /// code that hard-codes localhost but must not see the host's ports.
+    Pod,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GpuPolicy {
+    /// Use a GPU if the host has one, else the CPU with a warning.
+    Auto,
+    /// Refuse to deploy without one.
+    Required,
+    /// Always the CPU.
+    Off,
+}
+
+/// One Python process with a ZeroMQ main port and a health port.
+#[derive(Debug, Clone, Serialize)]
+pub struct Agent {
+    /// Name in the manifest, `SystemDigitalTwin`.
+    pub name: String,
+    /// Container and host name, `system-digital-twin`.
+    pub container: String,
+    pub group: String,
+    /// Service image.
+    pub image: String,
+    /// Path of the script below the monorepo.
+    pub script: String,
+    /// The script is absent; allowed for optional agents only.
+    pub script_missing: bool,
+    /// Full command line, placeholders filled in.
+    pub command: Vec<String>,
+    /// Full environment: the contract's variables, the group's, the agent's
+    /// and the addresses of its peers.
+    pub env: BTreeMap<String, String>,
+    pub port: u16,
+    pub health_port: u16,
+    /// Loopback port on the host for the main port, if published.
+    pub host_port: Option<u16>,
+    /// Loopback port on the host where health is asked.
+    pub host_health_port: u16,
+    /// Requests sent to the health port, in order, until one is understood.
+    pub health_requests: Vec<String>,
+    pub ip: Option<Ipv4Addr>,
+    pub backbone_ip: Option<Ipv4Addr>,
+    pub depends_on: Vec<String>,
+    /// Agents whose addresses it is given: `depends_on` and `peers`.
+    pub peers: BTreeSet<String>,
+    pub mounts: Vec<Mount>,
+    pub devices: Vec<Device>,
+    pub gpu: Option<GpuRequest>,
+    pub memory_mb: u64,
+    pub cpus: f64,
+    pub pids: u32,
+    pub restart: RestartPolicy,
+    /// Time from container start to the first good health reply.
+    pub start_timeout_ms: u64,
+    /// How often a start is tried before it counts as failed, at least 1.
+    pub start_attempts: u32,
+    /// Time between SIGTERM and SIGKILL.
+    pub stop_timeout_s: u32,
+    /// Started only when named (the plan's "if needed").
+    pub optional: bool,
+    pub relax: Relaxations,
+}
+
+/// What an agent gives up of the secure defaults, each with its reason.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Relaxations {
+    /// Why the root file system must be writable.
+    pub writable_root: Option<String>,
+    /// Why it must run as root.
+    pub root_user: Option<String>,
+    /// Capability name to the reason for it.
+    pub capabilities: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Mount {
+    pub source: MountSource,
+    /// Absolute path in the container.
+    pub target: String,
+    pub read_only: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MountSource {
+    /// A podman volume, prefixed with the system's name.
+    Volume(String),
+    /// An existing folder or file of the host.
+    Host(PathBuf),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Device {
+    /// Path on the host and in the container.
+    pub path: PathBuf,
+    /// Left out, with a remark, on a host that has no such device.
+    pub optional: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GpuRequest {
+    /// Any so many GPUs.
+    Count(u32),
+    /// CDI device name behind `nvidia.com/gpu=`: an index, a UUID or `all`.
+    Device(String),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RestartPolicy {
+    No,
+    /// At most so many times, after a non-zero exit.
+    OnFailure(u32),
+    Always,
+}
+
+impl System {
+    pub fn agent(&self, name: &str) -> Option<&Agent> {
+        self.agents.iter().find(|agent| agent.name == name)
+    }
+
+    /// Panics on a name that `check` did not let through.
+    pub fn group(&self, name: &str) -> &Group {
+        self.groups
+            .iter()
+            .find(|group| group.name == name)
+            .expect("agents refer to known groups")
+    }
+
+    /// The agents of one group, in start order.
+    pub fn members<'a>(&'a self, group: &'a str) -> impl Iterator<Item = &'a Agent> {
+        self.agents.iter().filter(move |agent| agent.group == group)
+    }
+}
+
+impl Subnet {
+    pub fn contains(&self, address: Ipv4Addr) -> bool {
+        u32::from(address) & self.mask() == u32::from(self.base)
+    }
+
+    pub fn overlaps(&self, other: &Subnet) -> bool {
+        self.contains(other.base) || other.contains(self.base)
+    }
+
+    /// Broadcast address: the last of the subnet.
+    pub fn last(&self) -> Ipv4Addr {
+        Ipv4Addr::from(u32::from(self.base) | !self.mask())
+    }
+
+    pub fn mask(&self) -> u32 {
+        u32::MAX.checked_shl(32 - u32::from(self.prefix)).unwrap_or(0)
+    }
+}
+
+impl std::fmt::Display for Subnet {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{}/{}", self.base, self.prefix)
+    }
+}
+
+impl Serialize for Subnet {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl std::fmt::Display for RestartPolicy {
+    /// The value of podman's `--restart`.
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            RestartPolicy::No => out.write_str("no"),
+            RestartPolicy::OnFailure(times) => write!(out, "on-failure:{times}"),
+            RestartPolicy::Always => out.write_str("always"),
+        }
+    }
+}
