@@ -1,0 +1,230 @@
+"""The base of every agent: a main port, a health port, a place in the registry, and a quick end.
+
+Threads: the main thread answers health checks, so that no request can delay them; one thread handles requests, one after
+the other; one keeps the agent registered with SystemDigitalTwin. All of them end when the stop pipe becomes readable,
+which a signal does through `signal.set_wakeup_fd`.
+
+Only the standard library and zmq are imported here: the time to the first health reply is what deployments wait for.
+Heavy libraries belong into an agent's `setup`.
+"""
+
+import os
+import select
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, ClassVar, NoReturn
+
+import zmq
+
+from main_pc_code.common import messages
+from main_pc_code.common.log import LEVELS, JsonLog
+from main_pc_code.common.messages import PeerError, RequestError
+from main_pc_code.common.settings import LOG_FOLDER, Settings, StartError, read_settings
+
+REGISTRY = "SYSTEM_DIGITAL_TWIN"
+ASK_TIMEOUT_S = 1.0
+DEREGISTER_TIMEOUT_S = 0.2
+STOP_TIMEOUT_S = 0.4
+RETRY_MIN_S, RETRY_MAX_S = 0.1, 5.0
+
+Request = dict[str, Any]
+Reply = dict[str, Any]
+
+
+class Agent:
+    """One process that answers JSON requests; a subclass adds actions, capabilities and health details."""
+
+    default_name: ClassVar[str]
+    default_port: ClassVar[int]
+    description: ClassVar[str]
+    capabilities: ClassVar[tuple[str, ...]] = ()
+    version: ClassVar[str] = "0.1.0"
+    registers: ClassVar[bool] = True
+
+    def __init__(self, settings: Settings, log: JsonLog) -> None:
+        self.settings = settings
+        self.log = log
+        self.name = log.agent
+        self.ready = False
+        self._started_s = time.monotonic()
+        self._exit_code = 0
+        self._stop_fd, self.wakeup_fd = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._context = zmq.Context()
+        # Requests to peers have their own IO thread, because zmq looks up host names in it and that may take seconds.
+        self._peer_context = zmq.Context()
+
+    def setup(self) -> None:
+        """Runs before the first request, in the request thread; until it returns, health says `ready: false`."""
+
+    def actions(self) -> dict[str, Callable[[Request], Reply]]:
+        """What the main port can be asked. A handler returns the reply's fields or raises RequestError."""
+        return {"ping": self.ping, "describe": self.describe}
+
+    def health_details(self) -> Reply:
+        """Extra fields of the health reply once ready; called in the main thread at every check, so it must not wait."""
+        return {}
+
+    def ping(self, _request: Request) -> Reply:
+        return {"pong": True, "uptime_s": self.uptime_s()}
+
+    def describe(self, _request: Request) -> Reply:
+        return {
+            "name": self.name,
+            "description": self.description,
+            "version": self.version,
+            "capabilities": self.capabilities,
+            "actions": sorted(self.actions()),
+            "ports": {"main": self.settings.port, "health": self.settings.health_port},
+            "peers": self.settings.peers,
+        }
+
+    def uptime_s(self) -> float:
+        return round(time.monotonic() - self._started_s, 3)
+
+    def ask(self, peer: str, message: Request, timeout_s: float = ASK_TIMEOUT_S) -> Reply:
+        """Asks a peer, named as in its environment variable; PeerError unless it answers with status ok."""
+        address = self.settings.peers.get(peer)
+        if address is None:
+            raise PeerError(f"no address of this peer: {peer}_ADDRESS is not set")
+        return messages.ask(self._peer_context, address, message, timeout_s, self._stop_fd)
+
+    def stop(self) -> None:
+        """Asks all threads to end; callable from any thread."""
+        os.write(self.wakeup_fd, b"\0")
+
+    def wait_for_stop(self, timeout_s: float) -> bool:
+        """A sleep that ends at once, with true, when the agent is to stop."""
+        return bool(select.select([self._stop_fd], [], [], timeout_s)[0])
+
+    def run(self) -> int:
+        """Serves until stopped; returns the exit code, or raises StartError if a port cannot be bound."""
+        ports = (self.settings.port, self.settings.health_port)
+        main_socket, health_socket = [self._bind(port) for port in ports]
+        threads = [threading.Thread(target=self._handle_requests, args=(main_socket,), daemon=True)]
+        if self.registers and REGISTRY in self.settings.peers:
+            threads.append(threading.Thread(target=self._keep_registered, daemon=True))
+        for thread in threads:
+            thread.start()
+        self.log.info("started", port=ports[0], health_port=ports[1], pid=os.getpid(), log_file=self.log.path)
+        self._serve(health_socket, self._check_health)
+        deadline_s = time.monotonic() + STOP_TIMEOUT_S
+        for thread in threads:
+            thread.join(max(0.0, deadline_s - time.monotonic()))
+        self.log.info("stopped", uptime_s=self.uptime_s(), abandoned_threads=sum(t.is_alive() for t in threads))
+        return self._exit_code
+
+    def _bind(self, port: int) -> zmq.Socket:
+        endpoint = f"tcp://{self.settings.bind_address}:{port}"
+        socket = self._context.socket(zmq.REP)
+        socket.linger = 0
+        socket.maxmsgsize = messages.MAX_FRAME_BYTES
+        try:
+            socket.bind(endpoint)
+        except zmq.ZMQError as error:
+            self._context.destroy(linger=0)
+            raise StartError(f"cannot bind {endpoint}: {error}") from error
+        return socket
+
+    def _serve(self, socket: zmq.Socket, answer: Callable[[list[bytes]], Reply]) -> None:
+        """Answers everything that arrives on a socket until the agent is to stop, then closes it."""
+        poller = zmq.Poller()
+        poller.register(socket, zmq.POLLIN)
+        poller.register(self._stop_fd, zmq.POLLIN)
+        while self._stop_fd not in dict(poller.poll()):
+            try:
+                frames = socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                continue  # A message without a REQ envelope: the socket has dropped it.
+            socket.send(self._encode_answer(answer, frames))
+        socket.close()
+
+    def _encode_answer(self, answer: Callable[[list[bytes]], Reply], frames: list[bytes]) -> bytes:
+        try:
+            return messages.encode({"status": "ok", "agent": self.name} | answer(frames))
+        except RequestError as error:
+            problem = str(error)
+        except Exception as error:
+            # Whatever is wrong in a handler, the agent goes on and the sender is told.
+            self.log.exception("a handler failed")
+            problem = f"internal error: {type(error).__name__}"
+        self.log.debug("refused a message", error=problem)
+        return messages.encode({"status": "error", "agent": self.name, "error": problem})
+
+    def _handle_requests(self, socket: zmq.Socket) -> None:
+        actions = self.actions()
+
+        def answer(frames: list[bytes]) -> Reply:
+            request = messages.parse(frames, self.settings.config.max_request_bytes)
+            action = messages.field(request, "action", str)
+            if action not in actions:
+                raise RequestError(f"unknown action `{action[:80]}`; known are {', '.join(sorted(actions))}")
+            return actions[action](request)
+
+        try:
+            self.setup()
+            self.ready = True
+            self._serve(socket, answer)
+        except Exception:
+            # An agent that can handle no more requests must not look healthy.
+            self.log.exception("cannot go on")
+            self._exit_code = 1
+            self.stop()
+
+    def _check_health(self, frames: list[bytes]) -> Reply:
+        is_text = len(frames) == 1 and frames[0].strip() == b"health"
+        if not is_text and messages.parse(frames).get("action") != "health_check":
+            raise RequestError('expected {"action": "health_check"} or the text `health`')
+        details = self.health_details() if self.ready else {}
+        return details | {"ready": self.ready, "uptime_s": self.uptime_s()}
+
+    def _keep_registered(self) -> None:
+        """Registers again and again, since a restarted SystemDigitalTwin knows nobody; deregisters at the end."""
+        ports = {"port": self.settings.port, "health_port": self.settings.health_port}
+        entry = {"action": "register", "name": self.name, **ports, "capabilities": self.capabilities}
+        registered, warned, wait_s = False, False, 0.0
+        while not self.wait_for_stop(wait_s):
+            try:
+                self.ask(REGISTRY, entry)
+            except PeerError as error:
+                if self.wait_for_stop(0):
+                    break
+                if not warned:
+                    self.log.warning("not registered, will try again", error=str(error))
+                registered, warned = False, True
+                wait_s = min(max(RETRY_MIN_S, 2 * wait_s), RETRY_MAX_S)
+                continue
+            if not registered:
+                self.log.info("registered", registry=self.settings.peers[REGISTRY])
+            registered, warned, wait_s = True, False, self.settings.config.register_interval_s
+        if registered:
+            self._deregister()
+
+    def _deregister(self) -> None:
+        request = {"action": "deregister", "name": self.name}
+        try:
+            messages.ask(self._peer_context, self.settings.peers[REGISTRY], request, DEREGISTER_TIMEOUT_S)
+        except PeerError as error:
+            self.log.debug("not deregistered", error=str(error))
+
+
+def main(agent_class: type[Agent]) -> NoReturn:
+    """Runs an agent as this process: exit code 0 after SIGTERM or SIGINT, 1 if it cannot start or go on."""
+    log = JsonLog(os.environ.get("AGENT_NAME") or agent_class.default_name, LOG_FOLDER)
+    try:
+        settings = read_settings(os.environ, agent_class.default_port)
+        log.threshold = LEVELS.index(settings.config.log_level)
+        agent = agent_class(settings, log)
+        signal.set_wakeup_fd(agent.wakeup_fd, warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda _number, _frame: None)
+        exit_code = agent.run()
+    except StartError as error:
+        log.error("cannot start", reason=str(error))
+        exit_code = 1
+    except Exception:
+        log.exception("cannot go on")
+        exit_code = 1
+    # No orderly end of the interpreter: it would wait for a name look-up or a handler that is still busy.
+    os._exit(exit_code)

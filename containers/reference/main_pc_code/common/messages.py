@@ -1,0 +1,79 @@
+"""Messages between agents: one frame, one JSON object, over ZeroMQ REQ and REP sockets."""
+
+import json
+from typing import Any, NoReturn
+
+import zmq
+
+# A larger frame ends its sender's connection. Between an agent's own limit and this one the sender gets an error reply.
+MAX_FRAME_BYTES = 16 * 1024 * 1024
+
+
+class RequestError(Exception):
+    """The sender's mistake; the text becomes the error reply."""
+
+
+class PeerError(Exception):
+    """A peer that did not answer in time, or answered with an error or nonsense."""
+
+
+def parse(frames: list[bytes], max_bytes: int = MAX_FRAME_BYTES) -> dict[str, Any]:
+    """The JSON object in a received message."""
+    if len(frames) != 1:
+        raise RequestError(f"expected one frame, got {len(frames)}")
+    if len(frames[0]) > max_bytes:
+        raise RequestError(f"message of {len(frames[0])} bytes; the limit is {max_bytes}")
+    try:
+        message = json.loads(frames[0].decode(), parse_constant=_reject_constant)
+    except (ValueError, RecursionError) as error:
+        raise RequestError(f"not valid JSON: {error}") from error
+    if not isinstance(message, dict):
+        raise RequestError("expected a JSON object")
+    return message
+
+
+def encode(message: dict[str, Any]) -> bytes:
+    """One frame of JSON; ValueError for numbers that JSON does not have."""
+    return json.dumps(message, allow_nan=False).encode()
+
+
+def field(request: dict[str, Any], key: str, *kinds: type) -> Any:
+    """A field that must be there and be of one of these types (a bool is no number)."""
+    value = request.get(key)
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        expected = " or ".join(kind.__name__ for kind in kinds)
+        raise RequestError(f"`{key}` must be of type {expected}")
+    return value
+
+
+def ask(
+    context: zmq.Context, address: str, message: dict[str, Any], timeout_s: float, stop_fd: int | None = None
+) -> dict[str, Any]:
+    """Sends a request and returns the reply, if its status is ok; PeerError otherwise, at once if `stop_fd` gets readable.
+
+    Each call has its own socket: a REQ socket that missed one reply can send no more.
+    """
+    socket = context.socket(zmq.REQ)
+    try:
+        socket.linger = 0
+        socket.maxmsgsize = MAX_FRAME_BYTES
+        socket.connect(address)
+        socket.send(encode(message))
+        poller = zmq.Poller()
+        poller.register(socket, zmq.POLLIN)
+        if stop_fd is not None:
+            poller.register(stop_fd, zmq.POLLIN)
+        if socket not in dict(poller.poll(int(timeout_s * 1000))):
+            raise PeerError(f"no answer from {address} within {timeout_s} s")
+        reply = parse(socket.recv_multipart())
+    except (zmq.ZMQError, RequestError) as error:
+        raise PeerError(f"{address}: {error}") from error
+    finally:
+        socket.close()
+    if reply.get("status") != "ok":
+        raise PeerError(f"{address} answered: {reply.get('error', reply)}")
+    return reply
+
+
+def _reject_constant(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
