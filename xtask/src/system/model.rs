@@ -168,6 +168,8 @@ pub struct Agent {
     pub mounts: Vec<Mount>,
     pub devices: Vec<Device>,
     pub gpu: Option<GpuRequest>,
+    /// GPU memory that it needs, for the budget of the host's GPUs.
+    pub vram_mb: Option<u64>,
     pub memory_mb: u64,
     pub cpus: f64,
     pub pids: u32,
@@ -238,6 +240,7 @@ pub enum RestartPolicy {
 }
 
 impl System {
+    /// The agent of that name.
     pub fn agent(&self, name: &str) -> Option<&Agent> {
         self.agents.iter().find(|agent| agent.name == name)
     }
@@ -257,10 +260,12 @@ impl System {
 }
 
 impl Subnet {
+    /// Whether `address` belongs to the network, its edges included.
     pub fn contains(&self, address: Ipv4Addr) -> bool {
         u32::from(address) & self.mask() == u32::from(self.base)
     }
 
+    /// Whether any address belongs to both.
     pub fn overlaps(&self, other: &Subnet) -> bool {
         self.contains(other.base) || other.contains(self.base)
     }
@@ -270,8 +275,11 @@ impl Subnet {
         Ipv4Addr::from(u32::from(self.base) | !self.mask())
     }
 
+    /// The bits that all addresses share.
     pub fn mask(&self) -> u32 {
-        u32::MAX.checked_shl(32 - u32::from(self.prefix)).unwrap_or(0)
+        u32::MAX
+            .checked_shl(32 - u32::from(self.prefix))
+            .unwrap_or(0)
     }
 }
 

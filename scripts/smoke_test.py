@@ -1,0 +1,85 @@
+"""Imports every top-level module of the packages in a requirements list: smoke_test.py LIST...
+
+An image whose packages do not import is worthless, and the place to find out is its build. All failures are reported
+together, each with its package, module and error. No GPU is needed.
+"""
+
+import importlib
+import re
+import sys
+import time
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path, PurePosixPath
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+# Folders that some wheels drop next to their package by mistake: they are not meant to be imported.
+NOT_MODULES = {"benchmarks", "docs", "examples", "scripts", "test", "tests"}
+
+
+def names(listing: Path) -> list[str]:
+    """The packages a requirements list names, those of the lists it includes first."""
+    found = []
+    for line in listing.read_text(encoding="utf-8").splitlines():
+        line = line.split("#", 1)[0].strip()
+        include = re.match(r"(?:-r|--requirement)[ =]*(.+)", line)
+        if include:
+            found += names(listing.parent / include[1])
+        elif line and not line.startswith("-"):
+            found.append(NAME.match(line)[0])
+    return list(dict.fromkeys(found))
+
+
+def modules(package: str) -> list[str]:
+    """The top-level modules a package installed, from the record of its files."""
+    found = set()
+    for file in distribution(package).files or []:
+        path = PurePosixPath(file)
+        is_code = path.suffix in {".py", ".so"}
+        if not is_code or path.parts[0] == ".." or path.name.startswith("__editable__"):
+            continue
+        # An extension module carries its ABI before the suffix: _webrtcvad.cpython-311-x86_64-linux-gnu.so
+        top = path.parts[0] if len(path.parts) > 1 else path.name.split(".")[0]
+        # Folders such as "numpy.libs" hold shared libraries, not modules.
+        if top.isidentifier() and top not in NOT_MODULES:
+            found.add(top)
+    return sorted(found)
+
+
+def failures(package: str) -> list[str]:
+    try:
+        tops = modules(package)
+    except PackageNotFoundError:
+        return [f"{package}: not installed"]
+    if not tops:
+        return [f"{package}: no module found among its files"]
+    failed = []
+    for module in tops:
+        try:
+            importlib.import_module(module)
+        except BaseException as error:  # some modules exit or raise their own kind of error when a library is missing
+            failed.append(f"{package}: import {module}: {type(error).__name__}: {error}")
+    return failed
+
+
+def main() -> int:
+    listings = [Path(argument) for argument in sys.argv[1:]]
+    if not listings:
+        print(__doc__, file=sys.stderr)
+        return 2
+    failed = []
+    packages = list(dict.fromkeys(name for listing in listings for name in names(listing)))
+    for package in packages:
+        started = time.monotonic()
+        # Said beforehand, so that the last line names the culprit when an import takes the whole process down.
+        print(f"import {package}", end="", flush=True)
+        found = failures(package)
+        print(" failed" if found else f" {time.monotonic() - started:.2f} s", flush=True)
+        failed += found
+    for failure in failed:
+        print(f"smoke test: {failure}", file=sys.stderr)
+    print(f"smoke test: {len(packages)} packages, {len(failed)} failures")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

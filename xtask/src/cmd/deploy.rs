@@ -1,0 +1,220 @@
+//! `deploy`: converge the agents, gated on health, in order.
+
+use std::{collections::BTreeSet, time::Instant};
+
+use serde::Serialize;
+
+use super::{App, outcome, plan_failure, select, unreadable};
+use crate::{
+    cli::duration_ms,
+    execute,
+    failure::{Exit, Failure},
+    host::recipes,
+    plan::{
+        Plan, State,
+        agents::{self, Order, Request},
+        image_tag, label, networks,
+    },
+    podman::{Engine, observe::Ask},
+    system::System,
+    ui::{progress::Progress, seconds},
+};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Agents and groups [default: every agent that is not optional]
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    #[command(flatten)]
+    pub how: How,
+}
+
+/// How to deploy; shared with `up`.
+#[derive(Debug, clap::Args)]
+pub struct How {
+    /// Leave out what the named agents depend on
+    #[arg(long)]
+    pub no_deps: bool,
+    /// Which agents wait for which
+    #[arg(long, value_enum, default_value = "groups", value_name = "ORDER")]
+    pub order: Order,
+    /// Look at all agents again after this time; 0s: do not
+    #[arg(long, default_value = "10s", value_name = "DURATION", value_parser = duration_ms)]
+    pub settle: u64,
+    /// Replace containers that are as they should be, too
+    #[arg(long)]
+    pub recreate: bool,
+    /// Leave an agent that fails its gate as it is
+    #[arg(long)]
+    pub keep: bool,
+}
+
+/// The end of a deployment.
+#[derive(Debug, Serialize)]
+pub struct Summary {
+    pub agents: Vec<outcome::Outcome>,
+    pub warnings: Vec<String>,
+    /// Without the settle window.
+    pub elapsed_ms: u64,
+    pub settle_ms: u64,
+}
+
+pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
+    let system = app.system()?;
+    let chosen = select(&system, &args.names, args.how.no_deps)?;
+    let mut engine = app.engine()?;
+    let _lock = app.lock(&system, "deploy")?;
+    let Some(summary) = converge(app, &system, &mut engine, chosen, &args.how)? else {
+        return Ok(());
+    };
+    if app.ui.json_wanted() {
+        app.ui.json("deploy", &summary);
+    } else {
+        print(app, &summary);
+    }
+    Ok(())
+}
+
+/// Brings `chosen` to the manifest's state; `None` after a dry run.
+pub fn converge(
+    app: &App,
+    system: &System,
+    engine: &mut Engine,
+    chosen: BTreeSet<String>,
+    how: &How,
+) -> Result<Option<Summary>, Failure> {
+    let started = Instant::now();
+    let ask = Ask {
+        containers: true,
+        images: true,
+        networks: true,
+        ..Ask::default()
+    };
+    let state = app.state(engine, system, ask)?;
+    let mut plan = make_plan(system, &state, chosen, how)?;
+    plan.warnings.extend(stale_images(system, &state)?);
+    if app.global.dry_run {
+        app.print_plan("deploy", engine, &plan);
+        return Ok(None);
+    }
+    for warning in &plan.warnings {
+        app.ui.warn(warning);
+    }
+    if !plan.is_empty() {
+        engine.ready()?;
+    }
+    let settle_ms = if plan.is_empty() { 0 } else { how.settle };
+    let progress = Progress::new(app.ui, &plan);
+    let report = execute::execute(engine, &plan, app.slots(), &progress);
+    drop(progress);
+    let elapsed_ms = (started.elapsed().as_millis() as u64).saturating_sub(settle_ms);
+    let names: BTreeSet<&str> = system
+        .agents
+        .iter()
+        .map(|agent| agent.name.as_str())
+        .collect();
+    let agents = outcome::outcomes(&plan, &report)
+        .into_iter()
+        .filter(|outcome| names.contains(outcome.name.as_str()) || !outcome.sick.is_empty())
+        .collect();
+    let warnings = std::mem::take(&mut plan.warnings);
+    let summary = Summary {
+        agents,
+        warnings,
+        elapsed_ms,
+        settle_ms,
+    };
+    match outcome::failure(&plan, &report, Exit::Gate) {
+        None => Ok(Some(summary)),
+        Some(failure) => {
+            if app.ui.json_wanted() {
+                app.ui.json("deploy", &summary);
+            }
+            Err(failure)
+        }
+    }
+}
+
+fn make_plan(
+    system: &System,
+    state: &State,
+    chosen: BTreeSet<String>,
+    how: &How,
+) -> Result<Plan, Failure> {
+    let groups = system
+        .agents
+        .iter()
+        .filter(|agent| chosen.contains(&agent.name));
+    let used = networks::used_by(system, groups.map(|agent| agent.group.as_str()));
+    let request = Request {
+        agents: chosen,
+        order: how.order,
+        keep: how.keep,
+        recreate: how.recreate,
+        settle_ms: how.settle,
+    };
+    let networks = networks::plan(system, state, &used, false);
+    let agents = agents::plan(system, state, &request);
+    let (mut plan, agents) = match (networks, agents) {
+        (Ok(networks), Ok(agents)) => (networks, agents),
+        (networks, agents) => {
+            let errors = networks.err().into_iter().chain(agents.err()).flatten();
+            return Err(plan_failure(&errors.collect::<Vec<_>>()));
+        }
+    };
+    plan.unchanged.clear();
+    let created: Vec<usize> = (0..plan.steps.len()).collect();
+    plan.append(agents, &created);
+    Ok(plan)
+}
+
+/// Images that were built from other code or requirements than there are now.
+fn stale_images(system: &System, state: &State) -> Result<Vec<String>, Failure> {
+    let used: BTreeSet<&str> = system
+        .agents
+        .iter()
+        .map(|agent| agent.image.as_str())
+        .collect();
+    let used: Vec<&str> = used
+        .into_iter()
+        .filter(|name| state.images.contains_key(&image_tag(name)))
+        .collect();
+    let hashes = recipes::inputs_of(system, &used).map_err(|error| unreadable(&error))?;
+    Ok(used
+        .into_iter()
+        .filter(|name| {
+            let found = &state.images[&image_tag(name)];
+            found.labels.get(label::INPUTS) != hashes.get(*name)
+        })
+        .map(|name| {
+            format!("image `{name}` is out of date; `cargo xtask build-images` rebuilds it")
+        })
+        .collect())
+}
+
+pub fn print(app: &App, summary: &Summary) {
+    let count = |result: &str| {
+        summary
+            .agents
+            .iter()
+            .filter(|agent| agent.result == result)
+            .count()
+    };
+    let (started, unchanged) = (count("healthy"), count("unchanged"));
+    let took = seconds(summary.elapsed_ms);
+    let line = match started {
+        0 => format!("nothing to do: {unchanged} agents healthy, {took}"),
+        _ if summary.settle_ms > 0 => {
+            let settle = seconds(summary.settle_ms);
+            format!(
+                "{} agents healthy: {started} deployed, {unchanged} unchanged, {took} and {settle} to settle",
+                started + unchanged
+            )
+        }
+        _ => format!(
+            "{} agents healthy: {started} deployed, {unchanged} unchanged, {took}",
+            started + unchanged
+        ),
+    };
+    app.ui.out(line);
+}

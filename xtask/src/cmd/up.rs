@@ -1,0 +1,175 @@
+//! `up`: everything in order, from a bare machine to a healthy system.
+
+use std::time::Instant;
+
+use serde::Serialize;
+
+use super::{App, build_images, check_toolchain, deploy, health_check, select};
+use crate::{
+    failure::{Exit, Failure},
+    host::install,
+    podman::Engine,
+    system::Agent,
+    ui::{Paint, seconds},
+};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Agents and groups [default: every agent that is not optional]
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+    /// Install missing packages with the distribution's package manager
+    #[arg(long)]
+    install: bool,
+    #[command(flatten)]
+    how: deploy::How,
+}
+
+#[derive(Serialize)]
+struct Summary {
+    phases: Vec<Phase>,
+    images: build_images::Summary,
+    deployment: deploy::Summary,
+    health: health_check::Round,
+}
+
+#[derive(Serialize)]
+struct Phase {
+    name: &'static str,
+    elapsed_ms: u64,
+}
+
+pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
+    let system = app.system()?;
+    let chosen = select(&system, &args.names, args.how.no_deps)?;
+    let mut phases = Phases {
+        app,
+        done: Vec::new(),
+    };
+    phases.run("install", || install_missing(app, args.install))?;
+    let _lock = app.lock(&system, "up")?;
+    let mut engine = phases.run("check", || check(app, &system))?;
+    let wanted = build_images::needed(&system, &chosen);
+    let images = phases.run("build", || {
+        build_images::converge(app, &system, &mut engine, &wanted, false)
+    })?;
+    let Some(images) = images else {
+        return dry_deploy(app, &system, &mut engine, args);
+    };
+    if !app.ui.json_wanted() {
+        build_images::print(app, &images);
+    }
+    let deployment = phases.run("deploy", || {
+        deploy::converge(app, &system, &mut engine, chosen.clone(), &args.how)
+    })?;
+    let Some(deployment) = deployment else {
+        return Ok(());
+    };
+    let agents: Vec<&Agent> = system
+        .agents
+        .iter()
+        .filter(|agent| chosen.contains(&agent.name))
+        .collect();
+    let health = phases.run("health", || {
+        health_check::ask(app, &engine, &system, &agents)
+    })?;
+    let verdict = health_check::verdict(&health);
+    if app.ui.json_wanted() {
+        app.ui.json(
+            "up",
+            &Summary {
+                phases: phases.done,
+                images,
+                deployment,
+                health,
+            },
+        );
+    } else {
+        deploy::print(app, &deployment);
+        health_check::show(app, &health);
+        phases.print();
+    }
+    verdict
+}
+
+fn install_missing(app: &App, install: bool) -> Result<(), Failure> {
+    let missing = install::missing();
+    if missing.is_empty() || !install {
+        return Ok(());
+    }
+    let recipe = install::recipe().ok_or_else(|| {
+        Failure::new(
+            Exit::Engine,
+            format!("not installed: {}", missing.join(", ")),
+        )
+        .hint("this distribution is not known here; install them with its package manager")
+    })?;
+    if app.global.dry_run {
+        recipe.lines().iter().for_each(|line| app.ui.out(line));
+        return Ok(());
+    }
+    app.ui.note(format!(
+        "installing what is missing: {}",
+        missing.join(", ")
+    ));
+    recipe.run(&app.cancel, &|line| app.ui.note(line))
+}
+
+fn check(app: &App, system: &crate::system::System) -> Result<Engine, Failure> {
+    let mut engine = app.engine()?;
+    check_toolchain::preflight(app, &engine, system)?;
+    if !app.global.dry_run {
+        engine.ready()?;
+    }
+    Ok(engine)
+}
+
+/// The deployment of a dry run, where the images allow to plan one.
+fn dry_deploy(
+    app: &App,
+    system: &crate::system::System,
+    engine: &mut Engine,
+    args: &Args,
+) -> Result<(), Failure> {
+    let chosen = select(system, &args.names, args.how.no_deps)?;
+    match deploy::converge(app, system, engine, chosen, &args.how) {
+        Err(failure) if failure.exit == Exit::Build => {
+            app.ui
+                .note("the deployment can be planned once the images are built");
+            Ok(())
+        }
+        other => other.map(drop),
+    }
+}
+
+struct Phases<'a> {
+    app: &'a App,
+    done: Vec<Phase>,
+}
+
+impl Phases<'_> {
+    fn run<T>(
+        &mut self,
+        name: &'static str,
+        phase: impl FnOnce() -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let started = Instant::now();
+        let result = phase();
+        self.done.push(Phase {
+            name,
+            elapsed_ms: started.elapsed().as_millis() as u64,
+        });
+        result
+    }
+
+    fn print(&self) {
+        let times: Vec<String> = self
+            .done
+            .iter()
+            .map(|phase| format!("{} {}", phase.name, seconds(phase.elapsed_ms)))
+            .collect();
+        let total: u64 = self.done.iter().map(|phase| phase.elapsed_ms).sum();
+        let line = format!("{}; total {}", times.join(", "), seconds(total));
+        self.app.ui.note(self.app.ui.paint(Paint::Dim, &line));
+    }
+}

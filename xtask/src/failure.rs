@@ -1,0 +1,121 @@
+//! Failures that a user can do something about, and the exit codes they get.
+//!
+//! Anything that is not a `Failure` is a defect of this tool and exits with 1.
+
+use std::fmt;
+
+/// Exit codes; stable, documented in the README.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// A defect of this tool, or a failure without a code of its own.
+    Other = 1,
+    /// Wrong arguments; the code that clap uses.
+    Usage = 2,
+    /// The manifest is missing or has problems.
+    Manifest = 3,
+    /// podman is missing, too old, unusable, or answered nonsense.
+    Engine = 4,
+    /// An image could not be built.
+    Build = 5,
+    /// An agent did not become or stay healthy.
+    Gate = 6,
+    /// `health-check` or `status` found an agent that is not healthy.
+    Unhealthy = 7,
+    /// A test failed.
+    Tests = 8,
+    /// `check-toolchain` found an error.
+    Findings = 9,
+    /// Another run holds the lock of this system.
+    Locked = 10,
+    /// A container, network or image of the same name is not ours, or differs
+    /// in a way that needs a decision.
+    Conflict = 11,
+    /// Ctrl-C, SIGTERM or SIGHUP.
+    Interrupted = 130,
+}
+
+/// A failure with its remedy.
+#[derive(Debug)]
+pub struct Failure {
+    pub exit: Exit,
+    /// A lower-case fragment without a final period.
+    pub message: String,
+    /// Evidence, already formatted, one line each.
+    pub detail: Vec<String>,
+    /// What to do next.
+    pub hint: Option<String>,
+}
+
+impl Failure {
+    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Failure {
+            exit,
+            message: message.into(),
+            detail: Vec::new(),
+            hint: None,
+        }
+    }
+
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    pub fn detail(mut self, lines: impl IntoIterator<Item = String>) -> Self {
+        self.detail.extend(lines);
+        self
+    }
+
+    pub fn interrupted(what_is_left: impl Into<String>) -> Self {
+        Failure::new(Exit::Interrupted, "interrupted").hint(what_is_left)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// The nearest of `known` to a mistyped `name`, or all of them when none is
+/// near and they are few.
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    let lower = name.to_lowercase();
+    let known: Vec<&str> = known.into_iter().collect();
+    let mut near: Vec<(f64, &str)> = known
+        .iter()
+        .map(|candidate| {
+            (
+                strsim::jaro_winkler(&lower, &candidate.to_lowercase()),
+                *candidate,
+            )
+        })
+        .filter(|(score, _)| *score > 0.8)
+        .collect();
+    near.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
+    if near.is_empty() {
+        return format!("known: {}", known.join(", "));
+    }
+    let names: Vec<String> = near.iter().take(3).map(|(_, n)| format!("`{n}`")).collect();
+    format!("did you mean {}?", names.join(" or "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nearest_names_or_all() {
+        let known = ["CoordinatorAgent", "EmotionEngine", "core-services"];
+        assert_eq!(
+            nearest("cordinatoragent", known),
+            "did you mean `CoordinatorAgent`?"
+        );
+        assert_eq!(
+            nearest("x", known),
+            "known: CoordinatorAgent, EmotionEngine, core-services"
+        );
+    }
+}

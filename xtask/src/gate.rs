@@ -1,0 +1,411 @@
+//! Waits for agents: the gate before dependants start, and the second look
+//! after the settle window.
+//!
+//! Waiting needs no podman and holds no slot. Whether a container has exited
+//! is asked in bulk by one watcher for all gates, and only for agents that do
+//! not answer at once.
+
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, SocketAddr},
+    sync::{
+        Condvar, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use serde::Serialize;
+
+use crate::{
+    health::{self, Ending, Outcome, Probe, ProbeBudget, Schedule, Target},
+    host::ports,
+    plan::{
+        Gate,
+        state::{Container, Status},
+    },
+    podman::{
+        Podman, PodmanError, observe,
+        run::{Call, tail},
+    },
+};
+
+/// Budget of one question to an agent.
+pub const BUDGET: ProbeBudget = ProbeBudget {
+    connect_ms: 1_000,
+    reply_ms: 2_000,
+};
+/// Most agents answer before the watcher looks for the first time.
+const FIRST_LOOK: Duration = Duration::from_millis(400);
+const LOOK_EVERY: Duration = Duration::from_millis(600);
+/// Log lines shown of an agent that failed.
+const LOG_LINES: usize = 15;
+
+/// How an agent fared; the words of `health-check`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentStatus {
+    Healthy,
+    Answering,
+    Unhealthy,
+    Refused,
+    Timeout,
+    WrongPort,
+    Exited,
+    Missing,
+}
+
+/// An agent that is not healthy, with all that is known about why.
+#[derive(Debug, Clone, Serialize)]
+pub struct Sick {
+    pub agent: String,
+    pub container: String,
+    pub status: AgentStatus,
+    pub reason: String,
+    /// Time waited in the last attempt.
+    pub waited_ms: u64,
+    pub attempts: u32,
+    pub reply: Option<String>,
+    /// Last lines of the container's log.
+    pub log: Vec<String>,
+}
+
+/// An agent that passed its gate.
+#[derive(Debug, Clone, Copy)]
+pub struct Passed {
+    /// Starts that it took.
+    pub attempts: u32,
+}
+
+#[derive(Debug)]
+pub enum GateError {
+    Sick(Box<Sick>),
+    Podman(PodmanError),
+    Interrupted,
+}
+
+pub fn target(gate: &Gate) -> Target {
+    Target {
+        address: SocketAddr::from((Ipv4Addr::LOCALHOST, gate.host_health_port)),
+        requests: gate.requests.clone(),
+    }
+}
+
+/// Waits until the agent is healthy; restarts a container that exited as often
+/// as the gate allows. `on_wait` is given a few words for the display.
+pub fn pass(
+    podman: &Podman,
+    watcher: &Watcher,
+    gate: &Gate,
+    on_wait: &dyn Fn(&str),
+) -> Result<Passed, GateError> {
+    let mut attempt = 1;
+    loop {
+        let watched = watcher.watch(gate);
+        let waited = wait_once(podman, &watched, gate, on_wait)?;
+        drop(watched);
+        match waited {
+            Ok(()) => return Ok(Passed { attempts: attempt }),
+            Err(mut sick) => {
+                sick.attempts = attempt;
+                if sick.status != AgentStatus::Exited || attempt >= gate.attempts {
+                    sick.log = log_tail(podman, &gate.container);
+                    return Err(GateError::Sick(sick));
+                }
+                attempt += 1;
+                on_wait(&format!("{}, attempt {attempt}", sick.reason));
+                let args = ["start", &gate.container].map(str::to_owned).to_vec();
+                podman
+                    .run(&Call::change(format!("start {} again", gate.agent), args))
+                    .map_err(GateError::Podman)?;
+            }
+        }
+    }
+}
+
+fn wait_once(
+    podman: &Podman,
+    watched: &Watched<'_>,
+    gate: &Gate,
+    on_wait: &dyn Fn(&str),
+) -> Result<Result<(), Box<Sick>>, GateError> {
+    let schedule = Schedule {
+        deadline_ms: gate.timeout_ms,
+        budget: BUDGET,
+        accept_answering: false,
+    };
+    let target = target(gate);
+    let waiting = health::wait_healthy(
+        &target,
+        schedule,
+        || podman.cancel.requested() || watched.exited(),
+        |_, probe| on_wait(&format!("starting: {}", describe(probe))),
+    );
+    let waited = health::block_on(waiting).map_err(|error| {
+        GateError::Podman(PodmanError::Garbage {
+            purpose: format!("ask {} for its health", gate.agent),
+            command: String::new(),
+            problem: error.to_string(),
+            answer: String::new(),
+        })
+    })?;
+    if waited.ending == Ending::Healthy {
+        return Ok(Ok(()));
+    }
+    if podman.cancel.requested() {
+        return Err(GateError::Interrupted);
+    }
+    let containers = observe::containers(podman).map_err(GateError::Podman)?;
+    let container = containers.get(&gate.container);
+    let (status, reason) = judge(gate.health_port, container, Some(&waited.probe));
+    Ok(Err(Box::new(Sick {
+        agent: gate.agent.clone(),
+        container: gate.container.clone(),
+        status,
+        reason,
+        waited_ms: waited.waited_ms as u64,
+        attempts: 1,
+        reply: waited.probe.reply,
+        log: Vec::new(),
+    })))
+}
+
+/// Waits for the settle window, then looks at every agent once more. An agent
+/// that podman restarted in between counts as sick.
+pub fn settle(
+    podman: &Podman,
+    window_ms: u64,
+    gates: &[Gate],
+    on_wait: &dyn Fn(&str),
+) -> Result<(), Result<Vec<Sick>, PodmanError>> {
+    let before = observe::containers(podman).map_err(Err)?;
+    let end = Instant::now() + Duration::from_millis(window_ms);
+    while let Some(left) = end.checked_duration_since(Instant::now()) {
+        if podman.cancel.requested() {
+            return Err(Err(PodmanError::Interrupted));
+        }
+        on_wait(&format!("settling, {} s left", left.as_secs() + 1));
+        std::thread::sleep(left.min(Duration::from_millis(100)));
+    }
+    let after = observe::containers(podman).map_err(Err)?;
+    let targets: Vec<Target> = gates.iter().map(target).collect();
+    let probes = health::probe_all(&targets, BUDGET, || podman.cancel.requested());
+    let probes = probes.unwrap_or_default();
+    let sick: Vec<Sick> = gates
+        .iter()
+        .enumerate()
+        .filter_map(|(index, gate)| {
+            let container = after.get(&gate.container);
+            let probe = probes.get(index);
+            let (mut status, mut reason) = judge(gate.health_port, container, probe);
+            let started = |all: &BTreeMap<String, Container>| {
+                all.get(&gate.container).map(|found| found.started_at_s)
+            };
+            if status == AgentStatus::Healthy {
+                if started(&before) == started(&after) {
+                    return None;
+                }
+                status = AgentStatus::Exited;
+                reason = "exited after its first good reply and was restarted".to_owned();
+            }
+            Some(Sick {
+                agent: gate.agent.clone(),
+                container: gate.container.clone(),
+                status,
+                reason,
+                waited_ms: window_ms,
+                attempts: 1,
+                reply: probe.and_then(|probe| probe.reply.clone()),
+                log: log_tail(podman, &gate.container),
+            })
+        })
+        .collect();
+    if sick.is_empty() {
+        Ok(())
+    } else {
+        Err(Ok(sick))
+    }
+}
+
+/// The agent's status from its container and the probe of its health port,
+/// with the reason in words.
+pub fn judge(
+    health_port: u16,
+    container: Option<&Container>,
+    probe: Option<&Probe>,
+) -> (AgentStatus, String) {
+    let Some(container) = container else {
+        return (AgentStatus::Missing, "has no container".to_owned());
+    };
+    match container.status {
+        Status::Running => {}
+        Status::Created => return (AgentStatus::Exited, "was never started".to_owned()),
+        Status::Exited => {
+            let reason = format!("exited with {}", exit_words(container.exit_code));
+            return (AgentStatus::Exited, reason);
+        }
+        Status::Other => {
+            return (
+                AgentStatus::Exited,
+                "is neither running nor exited".to_owned(),
+            );
+        }
+    }
+    let Some(probe) = probe else {
+        return (AgentStatus::Timeout, "could not be asked".to_owned());
+    };
+    let status = match probe.outcome {
+        Outcome::Healthy => AgentStatus::Healthy,
+        Outcome::Answering => AgentStatus::Answering,
+        Outcome::Unhealthy => AgentStatus::Unhealthy,
+        Outcome::Refused => AgentStatus::Refused,
+        Outcome::Timeout => AgentStatus::Timeout,
+    };
+    // A published port accepts connections that nobody inside answers, so
+    // only the kernel's table tells silence from the wrong port.
+    if matches!(status, AgentStatus::Refused | AgentStatus::Timeout)
+        && let Some(listening) = ports::listening(container.pid)
+        && !listening.contains(&health_port)
+    {
+        if listening.is_empty() {
+            return (
+                AgentStatus::Refused,
+                format!("listens on no port (expected {health_port})"),
+            );
+        }
+        let ports: Vec<String> = listening.iter().map(u16::to_string).collect();
+        let reason = format!("listens on {}, not on {health_port}", ports.join(" and "));
+        return (AgentStatus::WrongPort, reason);
+    }
+    (status, describe(probe))
+}
+
+/// An exit code with what it usually stands for.
+pub fn exit_words(code: i32) -> String {
+    let meaning = match code {
+        126 => " (the command cannot be run)",
+        127 => " (the command was not found)",
+        137 => " (killed: SIGKILL, often out of memory)",
+        139 => " (crashed: SIGSEGV)",
+        143 => " (ended: SIGTERM)",
+        _ => "",
+    };
+    format!("code {code}{meaning}")
+}
+
+fn describe(probe: &Probe) -> String {
+    match (probe.reason, &probe.reply) {
+        ("", None) => probe.outcome.as_str().to_owned(),
+        ("", Some(reply)) => format!("{}: {reply}", probe.outcome.as_str()),
+        (reason, None) => format!("{}, {reason}", probe.outcome.as_str()),
+        (reason, Some(reply)) => format!("{}, {reason}: {reply}", probe.outcome.as_str()),
+    }
+}
+
+/// The end of a container's log, both streams.
+pub fn log_tail(podman: &Podman, container: &str) -> Vec<String> {
+    let lines = LOG_LINES.to_string();
+    let call = Call::read("read the log", &["logs", "--tail", &lines, container]);
+    match podman.probe(&call) {
+        Ok(output) => {
+            let mut lines = tail(&output.stderr, LOG_LINES);
+            lines.extend(tail(&output.stdout, LOG_LINES));
+            let first = lines.len().saturating_sub(LOG_LINES);
+            lines.split_off(first)
+        }
+        Err(error) => vec![error.to_string()],
+    }
+}
+
+/// Looks at all watched containers with one `podman ps` at a time.
+#[derive(Debug, Default)]
+pub struct Watcher {
+    watched: Mutex<BTreeMap<String, Entry>>,
+    changed: Condvar,
+    over: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Entry {
+    since: Instant,
+    restarts: bool,
+    /// Consecutive looks that found it exited. A container that podman
+    /// restarts is exited for a moment between two lives.
+    exited: u32,
+}
+
+/// A container is watched as long as this lives.
+struct Watched<'a> {
+    watcher: &'a Watcher,
+    container: String,
+}
+
+impl Watcher {
+    /// Runs until `end` is called; meant for a thread of its own.
+    pub fn run(&self, podman: &Podman) {
+        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        while !self.over.load(Ordering::SeqCst) {
+            let due = watched
+                .values()
+                .any(|entry| entry.since.elapsed() >= FIRST_LOOK);
+            if due {
+                drop(watched);
+                let seen = observe::containers(podman);
+                watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+                // A failed look says nothing about any container.
+                if let Ok(seen) = seen {
+                    for (container, entry) in watched.iter_mut() {
+                        let exited = seen.get(container).is_none_or(|found| !found.running());
+                        entry.exited = if exited { entry.exited + 1 } else { 0 };
+                    }
+                }
+            }
+            let pause = if due { LOOK_EVERY } else { FIRST_LOOK / 4 };
+            let slept = self.changed.wait_timeout(watched, pause);
+            watched = slept.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    pub fn end(&self) {
+        self.over.store(true, Ordering::SeqCst);
+        self.changed.notify_all();
+    }
+
+    fn watch(&self, gate: &Gate) -> Watched<'_> {
+        let entry = Entry {
+            since: Instant::now(),
+            restarts: gate.restarts,
+            exited: 0,
+        };
+        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        watched.insert(gate.container.clone(), entry);
+        Watched {
+            watcher: self,
+            container: gate.container.clone(),
+        }
+    }
+}
+
+impl Watched<'_> {
+    fn exited(&self) -> bool {
+        let watched = self
+            .watcher
+            .watched
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        watched
+            .get(&self.container)
+            .is_some_and(|entry| entry.exited > u32::from(entry.restarts))
+    }
+}
+
+impl Drop for Watched<'_> {
+    fn drop(&mut self) {
+        let mut watched = self
+            .watcher
+            .watched
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        watched.remove(&self.container);
+    }
+}

@@ -1,0 +1,94 @@
+//! Who listens where, from the kernel's tables in `/proc`.
+//!
+//! No container is entered for this: the tables of a network namespace can be
+//! read through any process in it.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+/// State of a listening socket in `/proc/net/tcp` (`TCP_LISTEN`).
+const LISTEN: &str = "0A";
+
+/// TCP ports with a listener in the network namespace of `pid`, sorted;
+/// `None` when the tables cannot be read (another host, another user).
+pub fn listening(pid: u32) -> Option<Vec<u16>> {
+    let folder = format!("/proc/{pid}/net");
+    let ports: BTreeSet<u16> = sockets(Path::new(&folder))?
+        .into_iter()
+        .map(|socket| socket.port)
+        .collect();
+    Some(ports.into_iter().collect())
+}
+
+/// Name and id of the process that listens on a TCP port of this host.
+pub fn owner(port: u16) -> Option<(String, u32)> {
+    let inode = sockets(Path::new("/proc/net"))?
+        .into_iter()
+        .find(|socket| socket.port == port)?
+        .inode;
+    let wanted = format!("socket:[{inode}]");
+    let pids = fs::read_dir("/proc")
+        .ok()?
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
+    pids.into_iter()
+        .find(|pid| holds(*pid, &wanted))
+        .map(|pid| (process_name(pid), pid))
+}
+
+struct Socket {
+    port: u16,
+    inode: u64,
+}
+
+fn sockets(net: &Path) -> Option<Vec<Socket>> {
+    let four = fs::read_to_string(net.join("tcp")).ok()?;
+    // A kernel without IPv6 has no tcp6.
+    let six = fs::read_to_string(net.join("tcp6")).unwrap_or_default();
+    Some(four.lines().chain(six.lines()).filter_map(socket).collect())
+}
+
+/// `  0: 0100007F:1F90 00000000:0000 0A … uid timeout inode …`, see proc(5).
+fn socket(line: &str) -> Option<Socket> {
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    if *fields.get(3)? != LISTEN {
+        return None;
+    }
+    let (_, port) = fields.get(1)?.rsplit_once(':')?;
+    Some(Socket {
+        port: u16::from_str_radix(port, 16).ok()?,
+        inode: fields.get(9)?.parse().ok()?,
+    })
+}
+
+fn holds(pid: u32, socket: &str) -> bool {
+    fs::read_dir(format!("/proc/{pid}/fd")).is_ok_and(|entries| {
+        entries
+            .filter_map(|entry| fs::read_link(entry.ok()?.path()).ok())
+            .any(|target| target.as_os_str() == socket)
+    })
+}
+
+fn process_name(pid: u32) -> String {
+    fs::read_to_string(format!("/proc/{pid}/comm"))
+        .map_or_else(|_| "?".to_owned(), |name| name.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_our_own_listener() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        assert!(listening(std::process::id()).unwrap().contains(&port));
+        assert_eq!(owner(port).unwrap().1, std::process::id());
+        drop(listener);
+        assert!(!listening(std::process::id()).unwrap().contains(&port));
+    }
+
+    #[test]
+    fn strange_lines_are_passed_over() {
+        assert!(socket("  sl  local_address rem_address   st").is_none());
+        assert!(socket("0: 0100007F:ZZZZ 0:0 0A").is_none());
+    }
+}

@@ -1,0 +1,291 @@
+//! Reads the files behind the images and turns them into build
+//! specifications with their content hashes.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use sha2::{Digest, Sha256};
+
+use super::lock;
+use crate::{
+    plan::{
+        Action, image_tag,
+        images::Recipes,
+        spec::{BuildSpec, Secret, hash_bytes},
+        step::{BaseSpec, Bootstrap},
+    },
+    system::{BaseSource, Image, System},
+};
+
+/// Places of the host's certificate bundle, by distribution family.
+const CA_BUNDLES: &[&str] = &[
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+
+/// A file that could not be read.
+#[derive(Debug)]
+pub struct Unreadable {
+    pub path: PathBuf,
+    pub error: io::Error,
+}
+
+/// Every image's build. `scratch` is a folder for files that builds need.
+pub fn read(system: &System, scratch: &Path) -> Result<Recipes, Unreadable> {
+    let ignorefile = scratch.join(format!("{}.containerignore", system.name));
+    let code = if system.images.values().any(|image| image.code) {
+        code_hash(system)?
+    } else {
+        String::new()
+    };
+    let mut hashes = BTreeMap::new();
+    hashes.insert(
+        system.base.name.clone(),
+        hash_bytes(format!("{:?}", system.base).as_bytes()),
+    );
+    let mut builds = BTreeMap::new();
+    for name in system.images.keys() {
+        hash_image(system, name, &code, &mut hashes)?;
+    }
+    let secrets = secrets();
+    for (name, image) in &system.images {
+        let context = if image.code {
+            &system.monorepo
+        } else {
+            &system.root
+        };
+        let build = BuildSpec {
+            system: system.name.clone(),
+            tag: image_tag(name),
+            containerfile: image.containerfile.clone(),
+            context: context.clone(),
+            ignorefile: image.code.then(|| ignorefile.clone()),
+            args: args(system, image),
+            secrets: if image.code {
+                Vec::new()
+            } else {
+                secrets.clone()
+            },
+            inputs_hash: hashes[name].clone(),
+        };
+        builds.insert(name.clone(), build);
+    }
+    Ok(Recipes {
+        base: Some(base(system, scratch)?),
+        builds,
+        ignorefile: Some(Action::WriteFile {
+            path: ignorefile,
+            lines: ignore_lines(system),
+        }),
+    })
+}
+
+/// Hash of a service image's inputs alone, to tell whether code has changed.
+pub fn inputs_of(system: &System, names: &[&str]) -> Result<BTreeMap<String, String>, Unreadable> {
+    let code = code_hash(system)?;
+    let mut hashes = BTreeMap::new();
+    hashes.insert(
+        system.base.name.clone(),
+        hash_bytes(format!("{:?}", system.base).as_bytes()),
+    );
+    for name in names {
+        hash_image(system, name, &code, &mut hashes)?;
+    }
+    Ok(hashes)
+}
+
+fn base(system: &System, scratch: &Path) -> Result<BaseSpec, Unreadable> {
+    let base = &system.base;
+    let file = system.manifest.with_file_name("base.lock");
+    let pinned = lock::pinned(&file, &base.pull).map_err(|error| Unreadable {
+        path: file.clone(),
+        error,
+    })?;
+    let allowed = |source| base.sources.contains(&source);
+    Ok(BaseSpec {
+        tag: image_tag(&base.name),
+        system: system.name.clone(),
+        pull: allowed(BaseSource::Pull).then_some(pinned),
+        lock: file,
+        bootstrap: allowed(BaseSource::Bootstrap).then(|| Bootstrap {
+            suite: base.suite.clone(),
+            packages: base.packages.clone(),
+            archive: scratch.join(format!("{}.tar", base.name)),
+        }),
+    })
+}
+
+fn args(system: &System, image: &Image) -> BTreeMap<String, String> {
+    let mut args = BTreeMap::from([("PARENT".to_owned(), image_tag(&image.parent))]);
+    if !image.code {
+        args.insert("BASE".to_owned(), image_tag(&system.base.name));
+    }
+    args
+}
+
+/// Name, parent's hash, Containerfile, inputs and code, in that order.
+fn hash_image(
+    system: &System,
+    name: &str,
+    code: &str,
+    hashes: &mut BTreeMap<String, String>,
+) -> Result<(), Unreadable> {
+    if hashes.contains_key(name) {
+        return Ok(());
+    }
+    let image = &system.images[name];
+    hash_image(system, &image.parent, code, hashes)?;
+    let mut sha = Sha256::new();
+    sha.update(name);
+    sha.update(&hashes[&image.parent]);
+    add_file(&mut sha, "Containerfile", &image.containerfile)?;
+    for input in &image.inputs {
+        let label = input
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        add_tree(&mut sha, &label, input, &[])?;
+    }
+    if image.code {
+        sha.update(code);
+    }
+    hashes.insert(name.to_owned(), short(sha));
+    Ok(())
+}
+
+fn code_hash(system: &System) -> Result<String, Unreadable> {
+    let mut sha = Sha256::new();
+    for line in ignore_lines(system) {
+        sha.update(line);
+        sha.update([0]);
+    }
+    for path in &system.code {
+        add_tree(
+            &mut sha,
+            path,
+            &system.monorepo.join(path),
+            &system.code_exclude,
+        )?;
+    }
+    Ok(short(sha))
+}
+
+fn short(sha: Sha256) -> String {
+    sha.finalize()[..12]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+/// Adds a file, or a folder's files in name order, with their names.
+fn add_tree(
+    sha: &mut Sha256,
+    label: &str,
+    path: &Path,
+    exclude: &[String],
+) -> Result<(), Unreadable> {
+    let unreadable = |error| Unreadable {
+        path: path.to_owned(),
+        error,
+    };
+    let kind = fs::symlink_metadata(path).map_err(unreadable)?;
+    if kind.is_symlink() {
+        let target = fs::read_link(path).map_err(unreadable)?;
+        sha.update(format!("{label}\0link\0{}\0", target.display()));
+        return Ok(());
+    }
+    if !kind.is_dir() {
+        return add_file(sha, label, path);
+    }
+    let mut entries: Vec<String> = fs::read_dir(path)
+        .map_err(unreadable)?
+        .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
+        .filter(|name| !excluded(name, exclude))
+        .collect();
+    entries.sort();
+    for name in entries {
+        add_tree(sha, &format!("{label}/{name}"), &path.join(&name), exclude)?;
+    }
+    Ok(())
+}
+
+fn add_file(sha: &mut Sha256, label: &str, path: &Path) -> Result<(), Unreadable> {
+    let content = fs::read(path).map_err(|error| Unreadable {
+        path: path.to_owned(),
+        error,
+    })?;
+    sha.update(format!("{label}\0{}\0", content.len()));
+    sha.update(content);
+    Ok(())
+}
+
+/// A pattern is a name, or `*` and an ending; the ignore file says the same.
+fn excluded(name: &str, patterns: &[String]) -> bool {
+    patterns
+        .iter()
+        .any(|pattern| match pattern.strip_prefix('*') {
+            Some(ending) => name.ends_with(ending),
+            None => name == pattern,
+        })
+}
+
+fn ignore_lines(system: &System) -> Vec<String> {
+    let hidden = ["*".to_owned()];
+    let shown = system.code.iter().map(|path| format!("!{path}"));
+    let excluded = system
+        .code_exclude
+        .iter()
+        .map(|pattern| format!("**/{pattern}"));
+    hidden.into_iter().chain(shown).chain(excluded).collect()
+}
+
+/// What a build needs of the host and must not keep.
+fn secrets() -> Vec<Secret> {
+    let set = |variable: &str| std::env::var_os(variable).is_some_and(|value| !value.is_empty());
+    let ca = std::env::var_os("SSL_CERT_FILE")
+        .map(PathBuf::from)
+        .into_iter()
+        .chain(CA_BUNDLES.iter().map(PathBuf::from))
+        .find(|path| path.is_file());
+    let home = std::env::var_os("HOME")
+        .map(PathBuf::from)
+        .unwrap_or_default();
+    let pip = std::env::var_os("PIP_CONFIG_FILE")
+        .map(PathBuf::from)
+        .into_iter()
+        .chain([
+            home.join(".config/pip/pip.conf"),
+            home.join(".pip/pip.conf"),
+            "/etc/pip.conf".into(),
+        ])
+        .find(|path| path.is_file());
+    let file = |id: &str, path: Option<PathBuf>| {
+        path.map(|path| Secret::File {
+            id: id.into(),
+            path,
+        })
+    };
+    let variables = [
+        ("pip-index-url", "PIP_INDEX_URL"),
+        ("pip-extra-index-url", "PIP_EXTRA_INDEX_URL"),
+    ];
+    file("ca-bundle", ca)
+        .into_iter()
+        .chain(file("pip-conf", pip))
+        .chain(
+            variables
+                .into_iter()
+                .filter(|(_, variable)| set(variable))
+                .map(|(id, variable)| Secret::Env {
+                    id: id.into(),
+                    variable: variable.into(),
+                }),
+        )
+        .collect()
+}

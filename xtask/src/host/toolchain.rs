@@ -1,0 +1,391 @@
+//! Findings about podman and this host, measured against the manifest.
+
+use std::{fs, net::Ipv4Addr, path::Path};
+
+use super::{
+    findings::{Finding, Severity},
+    ports,
+};
+use crate::{
+    plan::{State, image_tag},
+    podman::{Engine, caps::FEATURES},
+    system::{BaseSource, Subnet, System},
+};
+
+/// Free space below which the large images will not fit: torch with its CUDA
+/// libraries alone takes 5.3 GB, and a build holds it twice for a moment.
+const ROOMY_BYTES: u64 = 25_000_000_000;
+/// Below this not even the small images fit.
+const TIGHT_BYTES: u64 = 2_000_000_000;
+/// vfs copies the whole image for every layer.
+const VFS_ROOMY_BYTES: u64 = 120_000_000_000;
+
+/// Everything that can be said without running a container.
+pub fn findings(engine: &Engine, system: &System, state: &State) -> Vec<Finding> {
+    let mut found = vec![version(engine)];
+    found.extend(features(engine));
+    found.extend(network_backend(engine));
+    found.extend(network_tools(engine));
+    found.extend(rootless(engine));
+    found.extend(storage(engine));
+    found.extend(memory(system));
+    found.extend(ports_taken(system, state));
+    found.extend(routes(system, state));
+    found.extend(base_sources(system, state));
+    found.extend(relaxations(system));
+    found
+}
+
+/// The proof that containers run, and what it took.
+pub fn proof(engine: &Engine) -> Vec<Finding> {
+    let Some(proof) = &engine.proof else {
+        return Vec::new();
+    };
+    let ran = format!(
+        "a container ran in {:.2} s with {}",
+        proof.run_ms as f64 / 1e3,
+        proof.quirks
+    );
+    let mut found = vec![Finding::ok("engine-runs", "podman runs containers", ran)];
+    if !proof.rejected.is_empty() {
+        let reasons: Vec<String> = proof
+            .rejected
+            .iter()
+            .map(|(set, why)| format!("{set}: {why}"))
+            .collect();
+        found.push(Finding::new(
+            "engine-quirks",
+            Severity::Info,
+            "podman's defaults do not work here; every call carries explicit options",
+            reasons.join("; "),
+            format!(
+                "nothing to do; to use podman by hand, add: {}",
+                proof.quirks
+            ),
+        ));
+    }
+    found
+}
+
+fn version(engine: &Engine) -> Finding {
+    let facts = &engine.facts;
+    let mode = if facts.rootless {
+        "rootless"
+    } else {
+        "rootful"
+    };
+    Finding::ok(
+        "podman-version",
+        format!("podman {}, {mode}", facts.version),
+        format!(
+            "{}; runtime {}, cgroups {} through {}, storage {} at {}",
+            engine.podman.program.display(),
+            facts.runtime,
+            facts.cgroup_version,
+            facts.cgroup_manager,
+            facts.storage_driver,
+            facts.storage_root.display(),
+        ),
+    )
+}
+
+fn features(engine: &Engine) -> impl Iterator<Item = Finding> {
+    let version = engine.facts.version;
+    FEATURES
+        .iter()
+        .filter(move |feature| !version.has(feature))
+        .map(move |feature| {
+            Finding::new(
+                "podman-feature",
+                Severity::Info,
+                format!(
+                    "podman {version} lacks {} (since {})",
+                    feature.name, feature.since
+                ),
+                feature.without,
+                "nothing to do; a newer podman has it",
+            )
+        })
+}
+
+fn network_backend(engine: &Engine) -> Option<Finding> {
+    let backend = &engine.facts.network_backend;
+    (backend != "netavark").then(|| {
+        Finding::new(
+            "network-backend",
+            Severity::Error,
+            format!("podman's network backend is `{backend}`, not netavark"),
+            "CNI refuses fixed addresses outside the dynamic range (podman issue 12922)",
+            "install netavark and aardvark-dns, set network_backend = \"netavark\" in the [network] section of /etc/containers/containers.conf, then `podman system reset`",
+        )
+    })
+}
+
+fn network_tools(engine: &Engine) -> Option<Finding> {
+    let none = ["iptables", "nft"]
+        .iter()
+        .all(|tool| which::which(tool).is_err() && !Path::new("/usr/sbin").join(tool).exists());
+    (none && !engine.facts.remote).then(|| {
+        Finding::new(
+            "firewall-tool",
+            Severity::Error,
+            "neither iptables nor nft is installed",
+            "netavark calls one of them to publish ports; without it podman says only `netavark: No such file or directory` (podman issue 22261)",
+            "install iptables or nftables",
+        )
+    })
+}
+
+fn rootless(engine: &Engine) -> Vec<Finding> {
+    let facts = &engine.facts;
+    if !facts.rootless {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    if facts.cgroup_version == "v1" {
+        found.push(Finding::new(
+            "rootless-limits",
+            Severity::Warning,
+            "memory, cpu and process limits are ignored",
+            "rootless podman cannot set limits on cgroups v1",
+            "boot with systemd.unified_cgroup_hierarchy=1, or run as root",
+        ));
+    }
+    let user = rustix::process::getuid().as_raw().to_string();
+    let name = user_name(&user).unwrap_or_else(|| user.clone());
+    for file in ["/etc/subuid", "/etc/subgid"] {
+        let text = fs::read_to_string(file).unwrap_or_default();
+        let listed = text.lines().filter_map(|line| line.split(':').next());
+        if !listed
+            .into_iter()
+            .any(|owner| owner == name || owner == user)
+        {
+            found.push(Finding::new(
+                "rootless-subids",
+                Severity::Error,
+                format!("user `{name}` has no range in {file}"),
+                "rootless containers cannot have an unprivileged user without one",
+                format!("usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {name}"),
+            ));
+        }
+    }
+    found
+}
+
+fn user_name(uid: &str) -> Option<String> {
+    let passwd = fs::read_to_string("/etc/passwd").ok()?;
+    passwd.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split(':').collect();
+        (fields.get(2) == Some(&uid)).then(|| fields[0].to_owned())
+    })
+}
+
+fn storage(engine: &Engine) -> Vec<Finding> {
+    let facts = &engine.facts;
+    let mut found = Vec::new();
+    let vfs = facts.storage_driver == "vfs";
+    if vfs {
+        found.push(Finding::new(
+            "storage-vfs",
+            Severity::Warning,
+            "the storage driver is vfs: every layer is a full copy",
+            "the gpu and audio images hold 6 to 8 GB in about ten layers each, so they will take more than 100 GB",
+            "make /dev/fuse available and install fuse-overlayfs, or use a kernel with rootless overlay (5.13 or later)",
+        ));
+    }
+    let Some(free) = free_bytes(&facts.storage_root) else {
+        return found;
+    };
+    let evidence = format!(
+        "{} free at {}",
+        crate::ui::bytes(free),
+        facts.storage_root.display()
+    );
+    let roomy = if vfs { VFS_ROOMY_BYTES } else { ROOMY_BYTES };
+    found.push(match free {
+        0..TIGHT_BYTES => Finding::new(
+            "storage-space",
+            Severity::Error,
+            "the disk is nearly full",
+            evidence,
+            "free some space; `podman system df` shows what podman holds",
+        ),
+        _ if free < roomy => Finding::new(
+            "storage-space",
+            Severity::Warning,
+            "the gpu and audio images may not fit on the disk",
+            evidence,
+            format!(
+                "{} free are enough for a first build",
+                crate::ui::bytes(roomy)
+            ),
+        ),
+        _ => Finding::ok("storage-space", "enough disk space", evidence),
+    });
+    found
+}
+
+/// Free space for this user on the file system that holds `path` or, where it
+/// does not exist yet, its nearest ancestor.
+fn free_bytes(path: &Path) -> Option<u64> {
+    let existing = path.ancestors().find(|ancestor| ancestor.exists())?;
+    let stat = rustix::fs::statvfs(existing).ok()?;
+    Some(stat.f_bavail * stat.f_frsize)
+}
+
+fn memory(system: &System) -> Option<Finding> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find(|line| line.starts_with("MemTotal:"))?;
+    let total_mb = line.split_whitespace().nth(1)?.parse::<u64>().ok()? / 1024;
+    let agents = system.agents.iter().filter(|agent| !agent.optional);
+    let limits_mb: u64 = agents.map(|agent| agent.memory_mb).sum();
+    let evidence = format!("limits add up to {limits_mb} MB, the host has {total_mb} MB");
+    Some(if limits_mb > total_mb {
+        Finding::new(
+            "memory-budget",
+            Severity::Warning,
+            "the agents may together use more memory than there is",
+            evidence,
+            "lower memory_mb in the manifest, or deploy fewer agents",
+        )
+    } else {
+        Finding::ok("memory-budget", "the agents' memory limits fit", evidence)
+    })
+}
+
+/// Ports that agents without a running container publish and others hold.
+fn ports_taken(system: &System, state: &State) -> Vec<Finding> {
+    let idle = system.agents.iter().filter(|agent| {
+        let found = state.containers.get(&agent.container);
+        !agent.optional && !found.is_some_and(|found| found.running())
+    });
+    idle.flat_map(|agent| {
+        let published = agent.host_port.into_iter().chain([agent.host_health_port]);
+        published.map(move |port| (agent, port))
+    })
+    .filter(|(_, port)| std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_err())
+    .map(|(agent, port)| {
+        let owner = ports::owner(port).map_or_else(
+            || "by another user's process".to_owned(),
+            |(name, pid)| format!("by `{name}` (process {pid})"),
+        );
+        Finding::new(
+            "port-taken",
+            Severity::Error,
+            format!("port {port}, which {} publishes, is taken", agent.name),
+            format!("127.0.0.1:{port} is held {owner}"),
+            "end that process, or set host_port or host_health_port in the manifest",
+        )
+    })
+    .collect()
+}
+
+/// Routes of the host that the manifest's networks would hide.
+fn routes(system: &System, state: &State) -> Vec<Finding> {
+    let text = fs::read_to_string("/proc/net/route").unwrap_or_default();
+    let routes: Vec<(String, Subnet)> = text.lines().skip(1).filter_map(route).collect();
+    let missing = system
+        .networks
+        .iter()
+        .filter(|(name, _)| !state.networks.contains_key(*name));
+    missing
+        .flat_map(|(name, network)| {
+            let clash = routes
+                .iter()
+                .find(|(_, subnet)| subnet.overlaps(&network.subnet));
+            clash.map(|(interface, subnet)| {
+                Finding::new(
+                    "subnet-overlap",
+                    Severity::Error,
+                    format!(
+                        "network `{name}` ({}) overlaps a route of this host",
+                        network.subnet
+                    ),
+                    format!("{subnet} goes through {interface}"),
+                    "choose another subnet in the manifest",
+                )
+            })
+        })
+        .collect()
+}
+
+/// A line of `/proc/net/route`: addresses are little-endian hexadecimal. The
+/// default route covers everything and clashes with nothing.
+fn route(line: &str) -> Option<(String, Subnet)> {
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    let number = |text: &str| u32::from_str_radix(text, 16).ok().map(u32::swap_bytes);
+    let base = number(fields.get(1)?)?;
+    let mask = number(fields.get(7)?)?;
+    (mask != 0).then(|| {
+        let subnet = Subnet {
+            base: Ipv4Addr::from(base),
+            prefix: mask.count_ones() as u8,
+        };
+        (fields[0].to_owned(), subnet)
+    })
+}
+
+fn base_sources(system: &System, state: &State) -> Option<Finding> {
+    let allowed = |source| system.base.sources.contains(&source);
+    let present = state.images.contains_key(&image_tag(&system.base.name));
+    let bootstrap = allowed(BaseSource::Bootstrap) && which::which("mmdebstrap").is_ok();
+    (!present && !bootstrap).then(|| {
+        Finding::new(
+            "base-image",
+            Severity::Warning,
+            "the base image must be pulled from a registry",
+            "it is not present, and mmdebstrap, which could bootstrap it, is not installed",
+            "`cargo xtask up --install` installs mmdebstrap",
+        )
+    })
+}
+
+fn relaxations(system: &System) -> Vec<Finding> {
+    let relaxed = system.agents.iter().flat_map(|agent| {
+        let relax = &agent.relax;
+        let writable = relax
+            .writable_root
+            .iter()
+            .map(|why| ("a writable root".to_owned(), why));
+        let root = relax
+            .root_user
+            .iter()
+            .map(|why| ("the root user".to_owned(), why));
+        let capabilities = relax
+            .capabilities
+            .iter()
+            .map(|(name, why)| (format!("the capability {name}"), why));
+        writable
+            .chain(root)
+            .chain(capabilities)
+            .map(move |(what, why)| (agent, what, why))
+    });
+    relaxed
+        .map(|(agent, what, why)| {
+            Finding::new(
+                "relaxed-security",
+                Severity::Info,
+                format!("{} has {what}", agent.name),
+                format!("reason given in the manifest: {why}"),
+                "remove it from `relax` in the manifest if it is no longer needed",
+            )
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn routes_are_read() {
+        let (interface, subnet) =
+            route("eth0 000015AC 00000000 0001 0 0 0 0000FFFF 0 0 0").unwrap();
+        assert_eq!(
+            (interface.as_str(), subnet.to_string().as_str()),
+            ("eth0", "172.21.0.0/16")
+        );
+        assert!(route("eth0 00000000 0100000A 0003 0 0 0 00000000 0 0 0").is_none());
+        assert!(route("Iface Destination").is_none());
+    }
+}

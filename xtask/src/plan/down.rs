@@ -1,0 +1,134 @@
+//! Takes the system down in reverse order.
+//!
+//! Only what carries our label goes, and never data: volumes are removed only
+//! when asked for.
+
+use super::{Plan, State, label, step::Action, volume_name};
+use crate::system::{MountSource, System};
+
+/// What to remove beside containers.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Remove {
+    pub networks: bool,
+    pub images: bool,
+    pub volumes: bool,
+}
+
+/// Steps that remove the containers of `agents` (all of the system's, also
+/// those that the manifest has forgotten, if `None`) and what `remove` names.
+pub fn plan(
+    system: &System,
+    state: &State,
+    agents: Option<&std::collections::BTreeSet<String>>,
+    remove: Remove,
+) -> Plan {
+    let mut plan = Plan::default();
+    let position = |agent: &str| system.agents.iter().position(|known| known.name == agent);
+    let mut doomed: Vec<(&String, &str, Option<usize>)> = state
+        .containers
+        .iter()
+        .filter(|(_, container)| container.belongs_to(&system.name))
+        .filter_map(|(name, container)| {
+            let agent = container.label(label::AGENT)?;
+            let asked = agents.is_none_or(|agents| agents.contains(agent));
+            asked.then(|| (name, agent, position(agent)))
+        })
+        .collect();
+    doomed.sort_by(|a, b| b.2.cmp(&a.2).then(a.0.cmp(b.0)));
+    let mut removed = Vec::new();
+    // Stopped in reverse order, removed as soon as stopped.
+    let mut stops: Vec<(usize, usize)> = Vec::new();
+    for (name, agent, place) in doomed {
+        let mut after = Vec::new();
+        if state.containers[name].running() {
+            let dependants: Vec<usize> = stops
+                .iter()
+                .filter(|(other, _)| place.is_some_and(|place| depends(system, *other, place)))
+                .map(|(_, step)| *step)
+                .collect();
+            let timeout_s = place.map_or(10, |place| system.agents[place].stop_timeout_s);
+            let container = name.clone();
+            let stop = Action::StopContainer {
+                container,
+                timeout_s,
+            };
+            let step = plan.push(agent, stop, dependants, "is running");
+            stops.extend(place.map(|place| (place, step)));
+            after.push(step);
+        }
+        let container = name.clone();
+        removed.push(plan.push(
+            agent,
+            Action::RemoveContainer { container },
+            after,
+            "asked for",
+        ));
+    }
+    if remove.networks {
+        for (network, found) in &state.networks {
+            if found.labels.get(label::SYSTEM) == Some(&system.name) {
+                let network = network.clone();
+                let subject = network.clone();
+                plan.push(
+                    &subject,
+                    Action::RemoveNetwork { network },
+                    removed.clone(),
+                    "asked for",
+                );
+            }
+        }
+    }
+    if remove.images {
+        images(system, state, &mut plan, &removed);
+    }
+    if remove.volumes {
+        volumes(system, state, &mut plan, &removed);
+    }
+    plan
+}
+
+/// `true` when the agent at `other` depends on the one at `place`, directly or
+/// because its group comes after.
+fn depends(system: &System, other: usize, place: usize) -> bool {
+    let (other, agent) = (&system.agents[other], &system.agents[place]);
+    other.depends_on.contains(&agent.name)
+        || system.group(&other.group).after.contains(&agent.group)
+}
+
+fn images(system: &System, state: &State, plan: &mut Plan, after: &[usize]) {
+    // Children before parents: podman keeps an image that others stand on.
+    let all = system.images.keys().cloned().collect();
+    let mut names = super::images::closure(system, &all);
+    names.insert(0, system.base.name.clone());
+    let mut before: Vec<usize> = after.to_vec();
+    for name in names.iter().rev() {
+        let tag = super::image_tag(name);
+        if state.images.contains_key(&tag) {
+            let step = plan.push(
+                name,
+                Action::RemoveImage { tag },
+                before.clone(),
+                "asked for",
+            );
+            before.push(step);
+        }
+    }
+}
+
+fn volumes(system: &System, state: &State, plan: &mut Plan, after: &[usize]) {
+    let named: std::collections::BTreeSet<String> = system
+        .agents
+        .iter()
+        .flat_map(|agent| &agent.mounts)
+        .filter_map(|mount| match &mount.source {
+            MountSource::Volume(volume) => Some(volume_name(system, volume)),
+            MountSource::Host(_) => None,
+        })
+        .collect();
+    for volume in named.intersection(&state.volumes) {
+        let remove = Action::RemoveVolume {
+            volume: volume.clone(),
+        };
+        plan.push(volume, remove, after.to_vec(), "asked for");
+    }
+}

@@ -1,0 +1,117 @@
+//! Which images to build, in which order, and which are already right.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    Plan, State, image_tag, label,
+    spec::BuildSpec,
+    step::{Action, BaseSpec},
+};
+use crate::system::System;
+
+/// What the planner needs to know about the files behind the images.
+#[derive(Debug, Default)]
+pub struct Recipes {
+    pub base: Option<BaseSpec>,
+    /// The build of every image, its inputs' hash included.
+    pub builds: BTreeMap<String, BuildSpec>,
+    /// Files that must be written before any build that copies code.
+    pub ignorefile: Option<Action>,
+}
+
+/// The images that `wanted` needs, parents included, parents first.
+pub fn closure(system: &System, wanted: &BTreeSet<String>) -> Vec<String> {
+    fn visit(system: &System, name: &str, order: &mut Vec<String>) {
+        let Some(image) = system.images.get(name) else {
+            return;
+        };
+        if order.iter().any(|seen| seen == name) {
+            return;
+        }
+        visit(system, &image.parent, order);
+        order.push(name.to_owned());
+    }
+    let mut order = Vec::new();
+    for name in wanted {
+        visit(system, name, &mut order);
+    }
+    order
+}
+
+/// Steps that bring `wanted` and what they stand on up to date.
+///
+/// An image is right when the label with its inputs' hash is, and when it
+/// still stands on its parent's layers: a parent rebuilt under the same tag
+/// leaves its children behind otherwise.
+pub fn plan(
+    system: &System,
+    state: &State,
+    wanted: &BTreeSet<String>,
+    recipes: &Recipes,
+    force: bool,
+) -> Plan {
+    let mut plan = Plan::default();
+    let mut built: BTreeMap<String, usize> = BTreeMap::new();
+    let base_tag = image_tag(&system.base.name);
+    match &recipes.base {
+        Some(base) if !state.images.contains_key(&base_tag) => {
+            let action = Action::EnsureBase(base.clone());
+            let step = plan.push(&system.base.name, action, Vec::new(), "does not exist");
+            built.insert(system.base.name.clone(), step);
+        }
+        _ => plan.unchanged.push(system.base.name.clone()),
+    }
+    let mut ignorefile = None;
+    for name in closure(system, wanted) {
+        let image = &system.images[&name];
+        let build = &recipes.builds[&name];
+        let parent_step = built.get(&image.parent).copied();
+        let Some(cause) = stale(
+            state,
+            build,
+            &image_tag(&image.parent),
+            parent_step.is_some(),
+            force,
+        ) else {
+            plan.unchanged.push(name);
+            continue;
+        };
+        let mut after: Vec<usize> = parent_step.into_iter().collect();
+        if image.code
+            && let Some(write) = &recipes.ignorefile
+        {
+            after.push(*ignorefile.get_or_insert_with(|| {
+                plan.push(&name, write.clone(), Vec::new(), "decides what is copied")
+            }));
+        }
+        let step = plan.push(&name, Action::BuildImage(build.clone()), after, cause);
+        built.insert(name, step);
+    }
+    plan
+}
+
+fn stale(
+    state: &State,
+    build: &BuildSpec,
+    parent_tag: &str,
+    parent_rebuilt: bool,
+    force: bool,
+) -> Option<&'static str> {
+    let Some(found) = state.images.get(&build.tag) else {
+        return Some("does not exist");
+    };
+    if found.labels.get(label::INPUTS) != Some(&build.inputs_hash) {
+        return Some("its inputs changed");
+    }
+    if parent_rebuilt {
+        return Some("its parent is rebuilt");
+    }
+    let on_parent = state
+        .images
+        .get(parent_tag)
+        .is_none_or(|parent| found.layers.starts_with(&parent.layers));
+    if !on_parent {
+        return Some("its parent changed");
+    }
+    force.then_some("asked for")
+}

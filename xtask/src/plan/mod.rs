@@ -1,0 +1,72 @@
+//! Decisions as data: from the manifest and an observation of the engine to an
+//! ordered list of steps with their causes.
+//!
+//! Invariant: nothing here does IO, reads a clock or asks a question. The same
+//! input gives the same plan, whatever order the engine listed things in.
+
+pub mod agents;
+pub mod down;
+pub mod images;
+pub mod networks;
+pub mod spec;
+pub mod state;
+pub mod step;
+
+pub use state::State;
+pub use step::{Action, Gate, Plan, Step};
+
+use crate::system::System;
+
+/// Labels on everything that we create. Things without ours are never touched.
+pub mod label {
+    /// The system's name: the mark of ownership.
+    pub const SYSTEM: &str = "ai-system.system";
+    /// The agent that a container runs.
+    pub const AGENT: &str = "ai-system.agent";
+    pub const GROUP: &str = "ai-system.group";
+    /// Hash of the specification that a container or network was made from.
+    pub const SPEC: &str = "ai-system.spec";
+    /// Hash of what went into an image.
+    pub const INPUTS: &str = "ai-system.inputs";
+}
+
+/// Why no plan can be made.
+#[derive(Debug, PartialEq)]
+pub enum PlanError {
+    /// The agent's service image has not been built.
+    ImageMissing { agent: String, image: String },
+    /// A container of that name exists and does not carry our label.
+    ContainerTaken { agent: String, container: String },
+    /// A network of that name exists with another subnet or without our label.
+    NetworkDiffers {
+        network: String,
+        expected: String,
+        found: String,
+        ours: bool,
+    },
+    /// A network of another name covers some of the same addresses.
+    NetworkOverlaps {
+        network: String,
+        subnet: String,
+        other: String,
+        other_subnet: String,
+    },
+    /// The agent has no script yet.
+    NotImplemented { agent: String, script: String },
+    /// The manifest can describe pods, but nothing deploys them yet.
+    PodMode { group: String },
+    /// The agent needs a GPU and the host has none.
+    GpuMissing { agent: String },
+    /// A device that is not optional does not exist on the host.
+    DeviceMissing { agent: String, device: String },
+}
+
+/// Tag of one of our images as podman stores it.
+pub fn image_tag(name: &str) -> String {
+    format!("localhost/{name}:latest")
+}
+
+/// Name of a volume on the host.
+pub fn volume_name(system: &System, volume: &str) -> String {
+    format!("{}-{volume}", system.name)
+}

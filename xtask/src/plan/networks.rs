@@ -1,0 +1,123 @@
+//! Which networks to create, and which differences need a person.
+
+use super::{
+    Plan, PlanError, State, label,
+    spec::{self, NetworkSpec},
+    step::Action,
+};
+use crate::system::{Network, NetworkMode, Subnet, System};
+
+/// Steps that create the missing ones among `names`.
+///
+/// A network that differs is never replaced silently: containers hang on it.
+/// `recreate` allows it for our own; podman refuses while any are attached.
+pub fn plan(
+    system: &System,
+    state: &State,
+    names: &[String],
+    recreate: bool,
+) -> Result<Plan, Vec<PlanError>> {
+    let mut plan = Plan::default();
+    let mut errors = Vec::new();
+    for name in names {
+        let wanted = network_spec(system, name, &system.networks[name]);
+        let hash = spec::hash_of(&wanted);
+        let Some(found) = state.networks.get(name) else {
+            errors.extend(overlap(system, state, &wanted));
+            plan.push(
+                name,
+                Action::CreateNetwork(wanted),
+                Vec::new(),
+                "does not exist",
+            );
+            continue;
+        };
+        let ours = found.labels.get(label::SYSTEM) == Some(&system.name);
+        if ours && found.labels.get(label::SPEC) == Some(&hash) {
+            plan.unchanged.push(name.clone());
+        } else if !ours && found.subnets == [wanted.subnet.clone()] {
+            plan.warnings.push(format!(
+                "network `{name}` was not created by this tool; used as it is"
+            ));
+            plan.unchanged.push(name.clone());
+        } else if ours && recreate {
+            let network = name.clone();
+            let removed = plan.push(
+                name,
+                Action::RemoveNetwork { network },
+                Vec::new(),
+                "differs from the manifest",
+            );
+            plan.push(
+                name,
+                Action::CreateNetwork(wanted),
+                vec![removed],
+                "differs from the manifest",
+            );
+        } else {
+            errors.push(PlanError::NetworkDiffers {
+                network: name.clone(),
+                expected: wanted.subnet,
+                found: found.subnets.join(", "),
+                ours,
+            });
+        }
+    }
+    if errors.is_empty() {
+        Ok(plan)
+    } else {
+        Err(errors)
+    }
+}
+
+/// The networks that these agents are attached to, in name order.
+pub fn used_by<'a>(system: &System, agents: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut names: Vec<String> = agents
+        .map(|group| system.group(group))
+        .filter(|group| group.network_mode == NetworkMode::Bridge)
+        .flat_map(|group| group.network.iter().chain(&group.backbone).cloned())
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+fn network_spec(system: &System, name: &str, network: &Network) -> NetworkSpec {
+    NetworkSpec {
+        system: system.name.clone(),
+        name: name.to_owned(),
+        subnet: network.subnet.to_string(),
+        ip_range: network.ip_range.map(|range| range.to_string()),
+        internal: network.internal,
+        isolate: network.isolate,
+    }
+}
+
+fn overlap(system: &System, state: &State, wanted: &NetworkSpec) -> Option<PlanError> {
+    let subnet = system.networks[&wanted.name].subnet;
+    state.networks.iter().find_map(|(other, network)| {
+        let clash = network
+            .subnets
+            .iter()
+            .find(|text| parse_subnet(text).is_some_and(|found| found.overlaps(&subnet)))?;
+        Some(PlanError::NetworkOverlaps {
+            network: wanted.name.clone(),
+            subnet: wanted.subnet.clone(),
+            other: other.clone(),
+            other_subnet: clash.clone(),
+        })
+    })
+}
+
+/// An IPv4 subnet as podman prints it; `None` for IPv6.
+fn parse_subnet(text: &str) -> Option<Subnet> {
+    let (base, prefix) = text.split_once('/')?;
+    let subnet = Subnet {
+        base: base.parse().ok()?,
+        prefix: prefix.parse().ok().filter(|prefix| *prefix <= 32)?,
+    };
+    Some(Subnet {
+        base: std::net::Ipv4Addr::from(u32::from(subnet.base) & subnet.mask()),
+        ..subnet
+    })
+}

@@ -1,0 +1,203 @@
+//! What a container, network or image is made from, as data, and its hash.
+//!
+//! The hash is kept as a label; equal hashes mean that nothing needs to be
+//! done. It covers what the manifest asks for, not what this engine needs on
+//! top, so that a probe that answers differently does not replace containers.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::{State, image_tag, volume_name};
+use crate::system::{Agent, GpuPolicy, GpuRequest, MountSource, NetworkMode, Relaxations, System};
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ContainerSpec {
+    pub system: String,
+    pub agent: String,
+    pub group: String,
+    pub name: String,
+    pub hostname: String,
+    pub image: String,
+    pub network: NetworkSpecMode,
+    /// Host port on 127.0.0.1 to container port.
+    pub publish: Vec<(u16, u16)>,
+    pub env: BTreeMap<String, String>,
+    pub mounts: Vec<MountSpec>,
+    pub devices: Vec<String>,
+    pub memory_mb: u64,
+    pub cpus: f64,
+    pub pids: u32,
+    pub restart: String,
+    pub stop_timeout_s: u32,
+    pub relax: RelaxSpec,
+    pub command: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NetworkSpecMode {
+    /// Network name and fixed address, in the order of attachment.
+    Bridge(Vec<(String, Option<String>)>),
+    Host,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MountSpec {
+    /// Volume name or absolute path on the host.
+    pub source: String,
+    pub target: String,
+    pub read_only: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RelaxSpec {
+    pub writable_root: bool,
+    pub root_user: bool,
+    pub capabilities: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct NetworkSpec {
+    pub system: String,
+    pub name: String,
+    pub subnet: String,
+    pub ip_range: Option<String>,
+    pub internal: bool,
+    pub isolate: bool,
+}
+
+/// One `podman build`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct BuildSpec {
+    pub system: String,
+    pub tag: String,
+    pub containerfile: PathBuf,
+    pub context: PathBuf,
+    /// Decides what of the context is visible; `None`: the context's own.
+    pub ignorefile: Option<PathBuf>,
+    pub args: BTreeMap<String, String>,
+    /// Secret name to file or environment variable; never stored in an image.
+    pub secrets: Vec<Secret>,
+    pub inputs_hash: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Secret {
+    File { id: String, path: PathBuf },
+    Env { id: String, variable: String },
+}
+
+/// SHA-256 over the canonical JSON form, in hexadecimal, shortened to 24
+/// characters: long enough to never collide, short enough to read.
+pub fn hash_of(value: &impl Serialize) -> String {
+    let json = serde_json::to_vec(value).expect("specifications have string keys only");
+    hash_bytes(&json)
+}
+
+pub fn hash_bytes(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    digest[..12]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+/// The container that `agent` should run in, on the host that `state` shows.
+pub fn container(system: &System, agent: &Agent, state: &State) -> ContainerSpec {
+    let group = system.group(&agent.group);
+    let network = match group.network_mode {
+        NetworkMode::Bridge => {
+            let address = |ip: Option<std::net::Ipv4Addr>| ip.map(|ip| ip.to_string());
+            let own = group
+                .network
+                .iter()
+                .map(|name| (name.clone(), address(agent.ip)));
+            let backbone = group
+                .backbone
+                .iter()
+                .map(|name| (name.clone(), address(agent.backbone_ip)));
+            NetworkSpecMode::Bridge(own.chain(backbone).collect())
+        }
+        // The planner refuses groups in pod mode before it asks for a container.
+        NetworkMode::Host | NetworkMode::Pod => NetworkSpecMode::Host,
+    };
+    let publish = match group.network_mode {
+        NetworkMode::Bridge => publications(agent),
+        NetworkMode::Host | NetworkMode::Pod => Vec::new(),
+    };
+    ContainerSpec {
+        system: system.name.clone(),
+        agent: agent.name.clone(),
+        group: agent.group.clone(),
+        name: agent.container.clone(),
+        hostname: agent.container.clone(),
+        image: image_tag(&agent.image),
+        network,
+        publish,
+        env: agent.env.clone(),
+        mounts: mounts(system, agent),
+        devices: devices(system, agent, state),
+        memory_mb: agent.memory_mb,
+        cpus: agent.cpus,
+        pids: agent.pids,
+        restart: agent.restart.to_string(),
+        stop_timeout_s: agent.stop_timeout_s,
+        relax: relaxed(&agent.relax),
+        command: agent.command.clone(),
+    }
+}
+
+fn publications(agent: &Agent) -> Vec<(u16, u16)> {
+    let main = agent.host_port.map(|host| (host, agent.port));
+    main.into_iter()
+        .chain([(agent.host_health_port, agent.health_port)])
+        .collect()
+}
+
+fn mounts(system: &System, agent: &Agent) -> Vec<MountSpec> {
+    let source = |source: &MountSource| match source {
+        MountSource::Volume(volume) => volume_name(system, volume),
+        MountSource::Host(path) => path.display().to_string(),
+    };
+    agent
+        .mounts
+        .iter()
+        .map(|mount| MountSpec {
+            source: source(&mount.source),
+            target: mount.target.clone(),
+            read_only: mount.read_only,
+        })
+        .collect()
+}
+
+/// Host devices that exist, then the CDI names of the GPUs asked for.
+fn devices(system: &System, agent: &Agent, state: &State) -> Vec<String> {
+    let mut devices: Vec<String> = agent
+        .devices
+        .iter()
+        .filter(|device| state.devices.contains(&device.path))
+        .map(|device| device.path.display().to_string())
+        .collect();
+    let wanted = system.group(&agent.group).gpu != GpuPolicy::Off;
+    if wanted && state.gpu {
+        match &agent.gpu {
+            Some(GpuRequest::Device(name)) => devices.push(format!("nvidia.com/gpu={name}")),
+            Some(GpuRequest::Count(count)) => {
+                devices.extend((0..*count).map(|index| format!("nvidia.com/gpu={index}")));
+            }
+            None => {}
+        }
+    }
+    devices
+}
+
+fn relaxed(relax: &Relaxations) -> RelaxSpec {
+    RelaxSpec {
+        writable_root: relax.writable_root.is_some(),
+        root_user: relax.root_user.is_some(),
+        capabilities: relax.capabilities.keys().cloned().collect(),
+    }
+}

@@ -1,0 +1,80 @@
+//! What podman and the host report, reduced to what the planners need.
+//!
+//! Plain data: `podman::observe` fills it in, tests write it by hand.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
+
+/// A snapshot of the engine and the host.
+#[derive(Debug, Clone, Default)]
+pub struct State {
+    /// Every container on the engine by name, ours or not.
+    pub containers: BTreeMap<String, Container>,
+    /// Images with a tag, by tag (`localhost/ai-system-core:latest`).
+    pub images: BTreeMap<String, Image>,
+    pub networks: BTreeMap<String, Network>,
+    /// Names of volumes.
+    pub volumes: BTreeSet<String>,
+    /// Agents that answered a health request just now.
+    pub healthy: BTreeSet<String>,
+    /// The host offers NVIDIA GPUs through CDI.
+    pub gpu: bool,
+    /// Devices named in the manifest that exist on the host.
+    pub devices: BTreeSet<PathBuf>,
+    /// Seconds since 1970, for ages.
+    pub now_s: i64,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Container {
+    pub image_id: String,
+    pub status: Status,
+    pub exit_code: i32,
+    /// Seconds since 1970; 0 if never started.
+    pub started_at_s: i64,
+    /// Process id on the host; 0 if not running.
+    pub pid: u32,
+    pub labels: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Status {
+    #[default]
+    Created,
+    Running,
+    Exited,
+    /// Paused, stopping, removing and what later versions may add.
+    Other,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Image {
+    pub id: String,
+    pub labels: BTreeMap<String, String>,
+    pub size_bytes: u64,
+    /// Digests of its layers from the bottom up; empty if not asked for.
+    pub layers: Vec<String>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Network {
+    pub subnets: Vec<String>,
+    pub labels: BTreeMap<String, String>,
+}
+
+impl Container {
+    /// Created by this tool for the system of that name.
+    pub fn belongs_to(&self, system: &str) -> bool {
+        self.label(super::label::SYSTEM) == Some(system)
+    }
+
+    pub fn label(&self, name: &str) -> Option<&str> {
+        self.labels.get(name).map(String::as_str)
+    }
+
+    pub fn running(&self) -> bool {
+        self.status == Status::Running
+    }
+}

@@ -1,0 +1,288 @@
+//! From a step to the arguments of podman, and to lines that can be pasted
+//! into a shell. Pure; nothing is run here.
+
+use crate::{
+    plan::{
+        Action, label,
+        spec::{self, BuildSpec, ContainerSpec, NetworkSpec, NetworkSpecMode, Secret},
+        step::{BaseSpec, Bootstrap},
+    },
+    podman::quirks::Quirks,
+    process::shell_line,
+};
+
+type Args = Vec<String>;
+
+/// The arguments behind podman's global options; `None` for actions that are
+/// not one podman call.
+pub fn render(action: &Action, quirks: &Quirks) -> Option<Args> {
+    let args = match action {
+        Action::BuildImage(build) => build_image(build),
+        Action::CreateNetwork(network) => create_network(network),
+        Action::CreateContainer(container) => create_container(container, quirks),
+        Action::StartContainer { container, .. } => words(&["start", container]),
+        Action::StopContainer {
+            container,
+            timeout_s,
+        } => words(&["stop", "--time", &timeout_s.to_string(), container]),
+        Action::RenameContainer { from, to } => words(&["rename", from, to]),
+        Action::RemoveContainer { container } => {
+            words(&["rm", "--force", "--time", "5", container])
+        }
+        Action::RemoveNetwork { network } => words(&["network", "rm", network]),
+        Action::RemoveImage { tag } => words(&["rmi", tag]),
+        Action::RemoveVolume { volume } => words(&["volume", "rm", volume]),
+        Action::EnsureBase(_)
+        | Action::WriteFile { .. }
+        | Action::Gate(_)
+        | Action::Settle { .. } => {
+            return None;
+        }
+    };
+    Some(args)
+}
+
+/// What `--dry-run` prints for an action: commands, or a comment for a wait.
+pub fn script(
+    action: &Action,
+    quirks: &Quirks,
+    podman: impl Fn(&[String]) -> String,
+) -> Vec<String> {
+    if let Some(args) = render(action, quirks) {
+        return vec![podman(&args)];
+    }
+    match action {
+        Action::EnsureBase(base) => ensure_base(base, &podman),
+        Action::WriteFile { path, lines } => {
+            let mut argv = words(&["printf", "%s\\n"]);
+            argv.extend(lines.iter().cloned());
+            let path = path.display().to_string();
+            let parent = path
+                .rsplit_once('/')
+                .map_or("/", |(parent, _)| parent)
+                .to_owned();
+            vec![
+                shell_line(&words(&["mkdir", "-p", &parent])),
+                format!("{} > {}", shell_line(&argv), shell_line(&[path])),
+            ]
+        }
+        Action::Gate(gate) => vec![format!(
+            "# wait until {} is healthy on tcp://127.0.0.1:{}",
+            gate.agent, gate.host_health_port
+        )],
+        Action::Settle { window_ms, .. } => vec![format!(
+            "# look at all agents again after {} s",
+            *window_ms as f64 / 1e3
+        )],
+        _ => unreachable!("rendered above"),
+    }
+}
+
+/// The calls that provide the base image, one list per source.
+pub fn pull_base(base: &BaseSpec, reference: &str) -> [Args; 2] {
+    [
+        words(&["pull", "--quiet", reference]),
+        words(&["tag", reference, &base.tag]),
+    ]
+}
+
+/// The program and the podman call that bootstrap the base image.
+pub fn bootstrap_base(base: &BaseSpec, bootstrap: &Bootstrap) -> (Args, Args) {
+    let archive = bootstrap.archive.display().to_string();
+    let include = format!("--include={}", bootstrap.packages.join(","));
+    let make = words(&[
+        "mmdebstrap",
+        "--variant=minbase",
+        &include,
+        &bootstrap.suite,
+        &archive,
+    ]);
+    let change = format!("LABEL {}={}", label::SYSTEM, base.system);
+    let import = words(&[
+        "import", "--quiet", "--change", &change, &archive, &base.tag,
+    ]);
+    (make, import)
+}
+
+fn ensure_base(base: &BaseSpec, podman: &impl Fn(&[String]) -> String) -> Vec<String> {
+    let pull = base.pull.as_ref().map(|reference| {
+        let [pull, tag] = pull_base(base, reference);
+        format!("{} && {}", podman(&pull), podman(&tag))
+    });
+    let bootstrap = base.bootstrap.as_ref().map(|bootstrap| {
+        let (make, import) = bootstrap_base(base, bootstrap);
+        let folder = bootstrap.archive.parent().map(|p| p.display().to_string());
+        let mkdir = shell_line(&words(&["mkdir", "-p", &folder.unwrap_or_default()]));
+        format!("{mkdir} && {} && {}", shell_line(&make), podman(&import))
+    });
+    match (pull, bootstrap) {
+        (Some(pull), Some(bootstrap)) => vec![format!("{{ {pull}; }} || {{ {bootstrap}; }}")],
+        (one, other) => one.or(other).into_iter().collect(),
+    }
+}
+
+fn build_image(build: &BuildSpec) -> Args {
+    let mut args = words(&["build", "--tag", &build.tag]);
+    option(
+        &mut args,
+        "--file",
+        &build.containerfile.display().to_string(),
+    );
+    if let Some(ignorefile) = &build.ignorefile {
+        option(&mut args, "--ignorefile", &ignorefile.display().to_string());
+    }
+    for (name, value) in &build.args {
+        option(&mut args, "--build-arg", &format!("{name}={value}"));
+    }
+    for secret in &build.secrets {
+        let value = match secret {
+            Secret::File { id, path } => format!("id={id},src={}", path.display()),
+            Secret::Env { id, variable } => format!("id={id},env={variable}"),
+        };
+        option(&mut args, "--secret", &value);
+    }
+    option(
+        &mut args,
+        "--label",
+        &format!("{}={}", label::SYSTEM, build.system),
+    );
+    option(
+        &mut args,
+        "--label",
+        &format!("{}={}", label::INPUTS, build.inputs_hash),
+    );
+    // Parents are local: without this podman would ask registries for them.
+    // On `build` the value must follow in the same word.
+    args.push("--pull=never".to_owned());
+    args.push(build.context.display().to_string());
+    args
+}
+
+fn create_network(network: &NetworkSpec) -> Args {
+    let mut args = words(&["network", "create", "--driver", "bridge"]);
+    option(&mut args, "--subnet", &network.subnet);
+    if let Some(range) = &network.ip_range {
+        option(&mut args, "--ip-range", range);
+    }
+    if network.internal {
+        args.push("--internal".into());
+    }
+    if network.isolate {
+        option(&mut args, "--opt", "isolate=true");
+    }
+    option(
+        &mut args,
+        "--label",
+        &format!("{}={}", label::SYSTEM, network.system),
+    );
+    option(
+        &mut args,
+        "--label",
+        &format!("{}={}", label::SPEC, spec::hash_of(network)),
+    );
+    args.push(network.name.clone());
+    args
+}
+
+fn create_container(container: &ContainerSpec, quirks: &Quirks) -> Args {
+    let mut args = words(&[
+        "create",
+        "--name",
+        &container.name,
+        "--hostname",
+        &container.hostname,
+    ]);
+    for (name, value) in labels(container) {
+        option(&mut args, "--label", &format!("{name}={value}"));
+    }
+    networking(&mut args, container);
+    security(&mut args, container);
+    option(&mut args, "--memory", &format!("{}m", container.memory_mb));
+    option(&mut args, "--cpus", &container.cpus.to_string());
+    option(&mut args, "--pids-limit", &container.pids.to_string());
+    args.extend(quirks.container.iter().cloned());
+    args.push("--init".into());
+    option(&mut args, "--restart", &container.restart);
+    option(
+        &mut args,
+        "--stop-timeout",
+        &container.stop_timeout_s.to_string(),
+    );
+    // Rotated by conmon, so that a chatty agent cannot fill the disk.
+    option(&mut args, "--log-driver", "k8s-file");
+    option(&mut args, "--log-opt", "max-size=10mb");
+    for (name, value) in &container.env {
+        option(&mut args, "--env", &format!("{name}={value}"));
+    }
+    for mount in &container.mounts {
+        let mode = if mount.read_only { "ro" } else { "rw" };
+        option(
+            &mut args,
+            "--volume",
+            &format!("{}:{}:{mode}", mount.source, mount.target),
+        );
+    }
+    for device in &container.devices {
+        option(&mut args, "--device", device);
+    }
+    // Images are built here; a missing one is an error, not a reason to pull.
+    option(&mut args, "--pull", "never");
+    args.push(container.image.clone());
+    args.extend(container.command.iter().cloned());
+    args
+}
+
+/// The hash leaves the name out: a successor is made under another name.
+fn labels(container: &ContainerSpec) -> [(&'static str, String); 4] {
+    let mut named = container.clone();
+    named.name.clone_from(&container.hostname);
+    [
+        (label::SYSTEM, container.system.clone()),
+        (label::AGENT, container.agent.clone()),
+        (label::GROUP, container.group.clone()),
+        (label::SPEC, spec::hash_of(&named)),
+    ]
+}
+
+fn networking(args: &mut Args, container: &ContainerSpec) {
+    match &container.network {
+        NetworkSpecMode::Host => option(args, "--network", "host"),
+        NetworkSpecMode::Bridge(networks) => {
+            for (network, address) in networks {
+                // The alias makes the agent's name resolve whatever the
+                // container was called when it was created.
+                let mut value = format!("{network}:alias={}", container.hostname);
+                if let Some(address) = address {
+                    value.push_str(&format!(",ip={address}"));
+                }
+                option(args, "--network", &value);
+            }
+        }
+    }
+    for (host_port, port) in &container.publish {
+        option(args, "--publish", &format!("127.0.0.1:{host_port}:{port}"));
+    }
+}
+
+fn security(args: &mut Args, container: &ContainerSpec) {
+    option(args, "--cap-drop", "all");
+    for capability in &container.relax.capabilities {
+        option(args, "--cap-add", capability);
+    }
+    option(args, "--security-opt", "no-new-privileges");
+    if !container.relax.writable_root {
+        args.push("--read-only".into());
+    }
+    if container.relax.root_user {
+        option(args, "--user", "0:0");
+    }
+}
+
+fn option(args: &mut Args, name: &str, value: &str) {
+    args.push(name.to_owned());
+    args.push(value.to_owned());
+}
+
+fn words(words: &[&str]) -> Args {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}

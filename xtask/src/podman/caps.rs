@@ -1,0 +1,104 @@
+//! podman versions and what each lacks. Facts from podman's release notes and
+//! tagged sources for 4.3.1, 4.9.3 and 5.4.2.
+
+use serde::{Deserialize, Serialize};
+
+/// A podman version; the order is the release order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Version {
+    pub major: u32,
+    pub minor: u32,
+    pub patch: u32,
+}
+
+/// Oldest podman that this tool drives: `--network NAME:ip=` came with 4.0,
+/// CDI devices with 4.1, `build --secret` of type env and reliable netavark
+/// networks are in every 4.3.
+pub const OLDEST: Version = Version::new(4, 3, 0);
+
+/// A feature that this tool adapts to, or whose absence users should know.
+#[derive(Debug)]
+pub struct Feature {
+    pub name: &'static str,
+    pub since: Version,
+    /// What it means when podman is older.
+    pub without: &'static str,
+}
+
+pub const FEATURES: &[Feature] = &[
+    Feature {
+        name: "network create --ignore",
+        since: Version::new(4, 4, 0),
+        without: "networks are listed before they are created; two runs at once need the lock",
+    },
+    Feature {
+        name: "logs --follow --since",
+        since: Version::new(4, 4, 0),
+        without: "following logs starts at the last lines asked for, not at a point in time",
+    },
+    Feature {
+        name: "SQLite state",
+        since: Version::new(4, 8, 0),
+        without: "container state is kept in BoltDB; bulk changes are slower",
+    },
+    Feature {
+        name: "rootless networking with pasta",
+        since: Version::new(5, 0, 0),
+        without: "rootless ports go through slirp4netns and its port proxy",
+    },
+    Feature {
+        name: "--cdi-spec-dir",
+        since: Version::new(5, 5, 0),
+        without: "CDI specifications are read from /etc/cdi and /var/run/cdi only",
+    },
+];
+
+impl Version {
+    pub const fn new(major: u32, minor: u32, patch: u32) -> Self {
+        Version {
+            major,
+            minor,
+            patch,
+        }
+    }
+
+    /// Reads `podman version 4.3.1`, `5.0.0-rc1` and the like.
+    pub fn parse(text: &str) -> Option<Self> {
+        let word = text
+            .split_whitespace()
+            .find(|word| word.starts_with(|c: char| c.is_ascii_digit()))?;
+        let mut numbers = word
+            .split(['.', '-', '+', '~'])
+            .map_while(|part| part.parse::<u32>().ok());
+        Some(Version {
+            major: numbers.next()?,
+            minor: numbers.next()?,
+            patch: numbers.next().unwrap_or(0),
+        })
+    }
+
+    pub fn has(self, feature: &Feature) -> bool {
+        self >= feature.since
+    }
+}
+
+impl std::fmt::Display for Version {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{}.{}.{}", self.major, self.minor, self.patch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read_and_ordered() {
+        let version = |text| Version::parse(text).unwrap();
+        assert_eq!(version("podman version 4.3.1"), Version::new(4, 3, 1));
+        assert_eq!(version("5.0.0-rc3"), Version::new(5, 0, 0));
+        assert_eq!(version("podman version 5.4"), Version::new(5, 4, 0));
+        assert!(version("4.9.3") < version("4.10.0"));
+        assert_eq!(Version::parse("no number here"), None);
+    }
+}

@@ -1,0 +1,242 @@
+//! Finds podman once, learns what it is, and remembers it.
+//!
+//! Facts and probe results are cached per podman binary, user, connection,
+//! boot and resource limits, so that a deployment with nothing to do does not
+//! pay for them. `check-toolchain` always asks anew.
+
+use std::{
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{
+    caps::{OLDEST, Version},
+    quirks::{self, Proof, Quirks},
+    run::{Call, Podman, PodmanError},
+};
+use crate::{
+    failure::{Exit, Failure},
+    plan::spec,
+    process::Cancel,
+};
+
+/// podman on this host, ready to be called.
+#[derive(Debug)]
+pub struct Engine {
+    pub podman: Podman,
+    pub facts: Facts,
+    pub quirks: Quirks,
+    /// How the quirks were found; `None` until a container has been run.
+    pub proof: Option<Proof>,
+    cache_file: PathBuf,
+}
+
+/// What podman says about itself.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Facts {
+    pub version: Version,
+    pub rootless: bool,
+    /// Reached through a socket, local or not.
+    pub remote: bool,
+    pub network_backend: String,
+    pub cgroup_version: String,
+    pub cgroup_manager: String,
+    pub runtime: String,
+    pub storage_driver: String,
+    pub storage_root: PathBuf,
+}
+
+/// How to reach podman.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Name of a podman system connection.
+    pub connection: Option<String>,
+    pub verbose: bool,
+    /// Ask anew instead of trusting the cache.
+    pub refresh: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Cached {
+    facts: Facts,
+    proof: Option<Proof>,
+}
+
+impl Engine {
+    /// Finds podman and learns its facts, from the cache if possible.
+    pub fn open(options: &Options, cancel: Cancel) -> Result<Self, Failure> {
+        let program = which::which("podman").map_err(|_| missing())?;
+        let global = options
+            .connection
+            .iter()
+            .flat_map(|name| ["--connection".to_owned(), name.clone()])
+            .collect();
+        let podman = Podman::new(program, global, cancel, options.verbose);
+        let folder = cache_folder();
+        let cache_file = folder.join(format!("engine-{}.json", cache_key(&podman, options)));
+        let cached = if options.refresh {
+            None
+        } else {
+            read_cache(&cache_file)
+        };
+        let (facts, proof) = match cached {
+            Some(cached) => (cached.facts, cached.proof),
+            None => (ask(&podman).map_err(unusable)?, None),
+        };
+        if facts.version < OLDEST {
+            return Err(Failure::new(
+                Exit::Engine,
+                format!(
+                    "podman {} is older than {OLDEST}, the oldest this tool drives",
+                    facts.version
+                ),
+            )
+            .hint("install a newer podman (Debian 12, Ubuntu 24.04 and Fedora have one)"));
+        }
+        let mut engine = Engine {
+            podman,
+            facts,
+            quirks: Quirks::default(),
+            proof: None,
+            cache_file,
+        };
+        engine.remember(proof);
+        Ok(engine)
+    }
+
+    /// Makes sure that a container has been run here, and keeps what it took.
+    pub fn ready(&mut self) -> Result<(), Failure> {
+        if self.proof.is_some() {
+            return Ok(());
+        }
+        let folder = cache_folder();
+        let proof = quirks::ensure_probe_image(&self.podman, &folder)
+            .map_err(|error| vec![("the probe image".to_owned(), full_reason(&error))])
+            .and_then(|()| quirks::prove(&self.podman, &self.facts.runtime));
+        if self.podman.cancel.requested() {
+            return Err(Failure::interrupted("nothing was started"));
+        }
+        let proof = proof.map_err(|rejected| {
+            let lines = rejected.iter().map(|(set, why)| format!("{set}: {why}"));
+            Failure::new(Exit::Engine, "podman cannot run a container on this host")
+                .detail(lines)
+                .hint("`cargo xtask check-toolchain` shows what to change")
+        })?;
+        self.remember(Some(proof));
+        Ok(())
+    }
+
+    fn remember(&mut self, proof: Option<Proof>) {
+        if let Some(proof) = &proof {
+            self.quirks = proof.quirks.clone();
+            self.podman
+                .global
+                .extend(proof.quirks.global.iter().cloned());
+        }
+        self.proof = proof;
+        let cached = Cached {
+            facts: self.facts.clone(),
+            proof: self.proof.clone(),
+        };
+        // The cache only saves time; without it everything still works.
+        if let Ok(text) = serde_json::to_string_pretty(&cached) {
+            let _ = std::fs::create_dir_all(cache_folder());
+            let _ = std::fs::write(&self.cache_file, text);
+        }
+    }
+}
+
+/// Folder of this user for things that can be made anew.
+pub fn cache_folder() -> PathBuf {
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    let folder = std::env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute())
+        .or_else(home)
+        .unwrap_or_else(std::env::temp_dir);
+    let folder = folder.join("ai-system-xtask");
+    let _ = std::fs::create_dir_all(&folder);
+    folder
+}
+
+fn read_cache(file: &Path) -> Option<Cached> {
+    serde_json::from_str(&std::fs::read_to_string(file).ok()?).ok()
+}
+
+fn cache_key(podman: &Podman, options: &Options) -> String {
+    use rustix::process::{Resource, getrlimit};
+    let stamp = |path: &Path| {
+        std::fs::metadata(path)
+            .map(|meta| format!("{}:{}:{}", path.display(), meta.size(), meta.mtime_nsec()))
+            .unwrap_or_default()
+    };
+    let runtimes = ["crun", "runc"].map(|name| {
+        which::which(name)
+            .map(|path| stamp(&path))
+            .unwrap_or_default()
+    });
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let limits = [Resource::Nofile, Resource::Nproc].map(|r| getrlimit(r).maximum);
+    let key = format!(
+        "{} {runtimes:?} {:?} {} {boot} {limits:?} {}",
+        stamp(&podman.program),
+        options.connection,
+        rustix::process::getuid().as_raw(),
+        env!("CARGO_PKG_VERSION"),
+    );
+    spec::hash_bytes(key.as_bytes())
+}
+
+fn ask(podman: &Podman) -> Result<Facts, PodmanError> {
+    let call = Call::read("ask podman about itself", &["info", "--format", "json"]);
+    let info: Value = podman.json(&call)?;
+    let text = |path: &str| {
+        info.pointer(path)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let version = text("/version/Version");
+    let version = Version::parse(&version).ok_or_else(|| PodmanError::Garbage {
+        purpose: call.purpose.clone(),
+        command: podman.line(&call.args),
+        problem: "no version in it".into(),
+        answer: info.to_string().chars().take(200).collect(),
+    })?;
+    let flag = |path: &str| info.pointer(path).and_then(Value::as_bool).unwrap_or(false);
+    Ok(Facts {
+        version,
+        rootless: flag("/host/security/rootless"),
+        remote: flag("/host/serviceIsRemote"),
+        network_backend: text("/host/networkBackend"),
+        cgroup_version: text("/host/cgroupVersion"),
+        cgroup_manager: text("/host/cgroupManager"),
+        runtime: text("/host/ociRuntime/name"),
+        storage_driver: text("/store/graphDriverName"),
+        storage_root: PathBuf::from(text("/store/graphRoot")),
+    })
+}
+
+fn missing() -> Failure {
+    Failure::new(Exit::Engine, "podman is not installed, or not on PATH")
+        .hint("`cargo xtask up --install` installs it with the distribution's package manager")
+}
+
+fn unusable(error: PodmanError) -> Failure {
+    match error {
+        PodmanError::Interrupted => Failure::interrupted("nothing was started"),
+        PodmanError::Failed { ref stderr, .. } => {
+            Failure::new(Exit::Engine, error.to_string()).detail(stderr.clone())
+        }
+        PodmanError::Garbage { ref answer, .. } => {
+            Failure::new(Exit::Engine, error.to_string()).detail([format!("answer: {answer}")])
+        }
+    }
+}
+
+fn full_reason(error: &PodmanError) -> String {
+    format!("{error}: {}", error.reason())
+}

@@ -1,0 +1,11 @@
+//! The engine: what podman can do, what it reports, and the only door to it.
+
+pub mod argv;
+pub mod caps;
+pub mod engine;
+pub mod observe;
+pub mod quirks;
+pub mod run;
+
+pub use engine::Engine;
+pub use run::{Podman, PodmanError};

@@ -1,0 +1,211 @@
+//! Reads the engine's state: one bulk call per kind of thing, side by side.
+//!
+//! Reading per container would be slow, and podman stalls on it during bulk
+//! changes (podman issue 11940).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+
+use super::run::{Call, Podman, PodmanError};
+use crate::plan::state::{Container, Image, Network, State, Status};
+
+/// What to ask for; every field is one podman call, layers are a second one.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Ask {
+    pub containers: bool,
+    pub images: bool,
+    pub layers: bool,
+    pub networks: bool,
+    pub volumes: bool,
+}
+
+/// The engine's part of the state; the host's part stays empty.
+pub fn observe(podman: &Podman, ask: Ask) -> Result<State, PodmanError> {
+    std::thread::scope(|scope| {
+        let containers = ask.containers.then(|| scope.spawn(|| containers(podman)));
+        let images = ask
+            .images
+            .then(|| scope.spawn(|| images(podman, ask.layers)));
+        let networks = ask.networks.then(|| scope.spawn(|| networks(podman)));
+        let volumes = ask.volumes.then(|| scope.spawn(|| volumes(podman)));
+        Ok(State {
+            containers: joined(containers)?,
+            images: joined(images)?,
+            networks: joined(networks)?,
+            volumes: joined(volumes)?,
+            now_s: now_s(),
+            ..State::default()
+        })
+    })
+}
+
+fn joined<T: Default>(
+    thread: Option<std::thread::ScopedJoinHandle<'_, Result<T, PodmanError>>>,
+) -> Result<T, PodmanError> {
+    thread.map_or_else(
+        || Ok(T::default()),
+        |thread| thread.join().expect("observers do not panic"),
+    )
+}
+
+fn now_s() -> i64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |elapsed| elapsed.as_secs() as i64)
+}
+
+/// Every container on the engine, by name.
+pub fn containers(podman: &Podman) -> Result<BTreeMap<String, Container>, PodmanError> {
+    let call = Call::read("list containers", &["ps", "--all", "--format", "json"]);
+    let listed: Vec<ListedContainer> = podman.json(&call)?;
+    Ok(listed
+        .into_iter()
+        .filter_map(|listed| {
+            let name = listed.names.first()?.clone();
+            let status = match listed.state.as_str() {
+                "created" | "configured" | "initialized" => Status::Created,
+                "running" => Status::Running,
+                "exited" | "stopped" => Status::Exited,
+                _ => Status::Other,
+            };
+            let container = Container {
+                image_id: plain_id(&listed.image_id),
+                status,
+                exit_code: listed.exit_code,
+                started_at_s: listed.started_at.max(0),
+                pid: listed.pid,
+                labels: listed.labels.unwrap_or_default(),
+            };
+            Some((name, container))
+        })
+        .collect())
+}
+
+fn images(podman: &Podman, layers: bool) -> Result<BTreeMap<String, Image>, PodmanError> {
+    let call = Call::read("list images", &["images", "--format", "json"]);
+    let listed: Vec<ListedImage> = podman.json(&call)?;
+    let mut images: BTreeMap<String, Image> = BTreeMap::new();
+    for listed in listed {
+        let image = Image {
+            id: plain_id(&listed.id),
+            labels: listed.labels.unwrap_or_default(),
+            size_bytes: listed.size,
+            layers: Vec::new(),
+        };
+        for name in listed.names.unwrap_or_default() {
+            images.insert(name, image.clone());
+        }
+    }
+    if layers {
+        add_layers(podman, &mut images)?;
+    }
+    Ok(images)
+}
+
+fn add_layers(podman: &Podman, images: &mut BTreeMap<String, Image>) -> Result<(), PodmanError> {
+    let ids: BTreeSet<&str> = images
+        .iter()
+        .filter(|(tag, _)| tag.starts_with("localhost/"))
+        .map(|(_, image)| image.id.as_str())
+        .collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let mut args = vec!["image", "inspect"];
+    args.extend(ids);
+    let inspected: Vec<InspectedImage> = podman.json(&Call::read("inspect images", &args))?;
+    let layers: BTreeMap<String, Vec<String>> = inspected
+        .into_iter()
+        .map(|image| (plain_id(&image.id), image.root_fs.layers))
+        .collect();
+    for image in images.values_mut() {
+        image.layers = layers.get(&image.id).cloned().unwrap_or_default();
+    }
+    Ok(())
+}
+
+fn networks(podman: &Podman) -> Result<BTreeMap<String, Network>, PodmanError> {
+    let call = Call::read("list networks", &["network", "ls", "--format", "json"]);
+    let listed: Vec<ListedNetwork> = podman.json(&call)?;
+    Ok(listed
+        .into_iter()
+        .map(|network| {
+            let subnets = network.subnets.unwrap_or_default();
+            let found = Network {
+                subnets: subnets.into_iter().map(|subnet| subnet.subnet).collect(),
+                labels: network.labels.unwrap_or_default(),
+            };
+            (network.name, found)
+        })
+        .collect())
+}
+
+fn volumes(podman: &Podman) -> Result<BTreeSet<String>, PodmanError> {
+    let call = Call::read("list volumes", &["volume", "ls", "--format", "json"]);
+    let listed: Vec<ListedVolume> = podman.json(&call)?;
+    Ok(listed.into_iter().map(|volume| volume.name).collect())
+}
+
+/// podman writes ids with and without `sha256:`, by verb and version.
+fn plain_id(id: &str) -> String {
+    id.trim_start_matches("sha256:").to_owned()
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ListedContainer {
+    names: Vec<String>,
+    #[serde(rename = "ImageID", default)]
+    image_id: String,
+    state: String,
+    #[serde(default)]
+    exit_code: i32,
+    #[serde(default)]
+    started_at: i64,
+    #[serde(default)]
+    pid: u32,
+    labels: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ListedImage {
+    id: String,
+    names: Option<Vec<String>>,
+    labels: Option<BTreeMap<String, String>>,
+    #[serde(default)]
+    size: u64,
+}
+
+#[derive(Deserialize)]
+struct InspectedImage {
+    #[serde(rename = "Id")]
+    id: String,
+    #[serde(rename = "RootFS")]
+    root_fs: RootFs,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RootFs {
+    layers: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct ListedNetwork {
+    name: String,
+    subnets: Option<Vec<ListedSubnet>>,
+    labels: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Deserialize)]
+struct ListedSubnet {
+    subnet: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ListedVolume {
+    name: String,
+}

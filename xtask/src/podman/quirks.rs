@@ -1,0 +1,209 @@
+//! What podman needs on this host, found by trying.
+//!
+//! A fresh podman may fail to run anything: a runtime that refuses the host's
+//! cgroup layout, limits that the host does not allow to be raised, a cgroup
+//! manager without systemd. Rather than parse error texts, the probe runs a
+//! real container with ever more explicit options until one set works.
+
+use std::{path::Path, time::Instant};
+
+use serde::{Deserialize, Serialize};
+
+use super::run::{Call, Podman, PodmanError};
+use crate::process::{Cancel, Command};
+
+/// Options that every call, and every container, needs on this host.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quirks {
+    /// Before the verb: `--runtime runc`, `--cgroup-manager cgroupfs`.
+    pub global: Vec<String>,
+    /// On `create` and `run`: `--ulimit nofile=20000:20000`.
+    pub container: Vec<String>,
+}
+
+/// What the probe found.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Proof {
+    pub quirks: Quirks,
+    /// Time that the successful container took from start to end.
+    pub run_ms: u64,
+    /// Why each set before the working one failed, in order.
+    pub rejected: Vec<(String, String)>,
+}
+
+/// Image of the probe: the host's own shell and its libraries.
+pub const PROBE_IMAGE: &str = "localhost/ai-system-probe:latest";
+/// More processes than this are refused on some hosts even where the shell's
+/// own limit is higher (workbench measurement, kernel 6.18 without
+/// CAP_SYS_RESOURCE).
+const PROCESS_LIMIT: u64 = 32_768;
+
+/// Runs containers until one works. `Err` holds every reason.
+pub fn prove(podman: &Podman, runtime: &str) -> Result<Proof, Vec<(String, String)>> {
+    let mut rejected = Vec::new();
+    for quirks in candidates(runtime) {
+        let trial = Podman::new(
+            podman.program.clone(),
+            podman
+                .global
+                .iter()
+                .chain(&quirks.global)
+                .cloned()
+                .collect(),
+            podman.cancel.clone(),
+            podman.verbose,
+        );
+        let started = Instant::now();
+        match trial.run(&probe_call(&quirks)) {
+            Ok(_) => {
+                return Ok(Proof {
+                    quirks,
+                    run_ms: started.elapsed().as_millis() as u64,
+                    rejected,
+                });
+            }
+            Err(PodmanError::Interrupted) => break,
+            Err(error) => rejected.push((quirks.to_string(), error.reason())),
+        }
+    }
+    Err(rejected)
+}
+
+/// Makes the probe image from the host's shell; about 2 MB, no network.
+pub fn ensure_probe_image(podman: &Podman, cache: &Path) -> Result<(), PodmanError> {
+    let exists = Call::read(
+        "look for the probe image",
+        &["image", "exists", PROBE_IMAGE],
+    );
+    if podman.probe(&exists)?.code == 0 {
+        return Ok(());
+    }
+    let archive = cache.join("probe.tar");
+    let purpose = "make the probe image from /bin/sh";
+    let failed = |problem: String| PodmanError::Garbage {
+        purpose: purpose.into(),
+        command: "tar".into(),
+        problem,
+        answer: String::new(),
+    };
+    let files = shell_files(&podman.cancel).map_err(&failed)?;
+    let mut args = vec!["--create", "--dereference", "--absolute-names", "--file"];
+    let path = archive.display().to_string();
+    args.push(&path);
+    args.extend(files.iter().map(String::as_str));
+    let tar = Command::new("tar", &args).run(&podman.cancel, None);
+    match tar {
+        Ok(output) if output.code == 0 => {}
+        Ok(output) => return Err(failed(output.stderr)),
+        Err(error) => return Err(failed(format!("tar {error}"))),
+    }
+    let import = ["import", "--quiet", &path, PROBE_IMAGE].map(str::to_owned);
+    let result = podman.run(&Call::change(purpose, import.to_vec()));
+    // The archive is only a way to hand the files over.
+    let _ = std::fs::remove_file(&archive);
+    result.map(drop)
+}
+
+/// The probe asks for what agents will ask for: an init, limits, a read-only
+/// root without capabilities, and a network of its own.
+fn probe_call(quirks: &Quirks) -> Call {
+    let mut args: Vec<String> = [
+        "run",
+        "--rm",
+        "--init",
+        "--read-only",
+        "--cap-drop",
+        "all",
+        "--security-opt",
+        "no-new-privileges",
+        "--memory",
+        "64m",
+        "--pids-limit",
+        "32",
+        "--pull",
+        "never",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    args.extend(quirks.container.iter().cloned());
+    args.extend([PROBE_IMAGE, "/bin/sh", "-c", "exit 0"].map(str::to_owned));
+    Call::change("run a container", args).deadline_ms(60_000)
+}
+
+/// Sets of options, the least intrusive first.
+fn candidates(runtime: &str) -> Vec<Quirks> {
+    let other = ["crun", "runc"]
+        .into_iter()
+        .find(|other| *other != runtime && which::which(other).is_ok());
+    let runtimes = [None, other]
+        .into_iter()
+        .enumerate()
+        .filter(|(n, r)| *n == 0 || r.is_some());
+    let mut sets = Vec::new();
+    for manager in [None, Some("cgroupfs")] {
+        for (_, runtime) in runtimes.clone() {
+            for limits in [Vec::new(), host_limits()] {
+                let mut global = Vec::new();
+                if let Some(runtime) = runtime {
+                    global.extend(["--runtime".to_owned(), runtime.to_owned()]);
+                }
+                if let Some(manager) = manager {
+                    global.extend(["--cgroup-manager".to_owned(), manager.to_owned()]);
+                }
+                sets.push(Quirks {
+                    global,
+                    container: limits,
+                });
+            }
+        }
+    }
+    sets
+}
+
+/// Limits no higher than this process's own, so that none must be raised.
+fn host_limits() -> Vec<String> {
+    use rustix::process::{Resource, getrlimit};
+    let hard = |resource| getrlimit(resource).maximum.unwrap_or(1_048_576);
+    let files = hard(Resource::Nofile);
+    let processes = hard(Resource::Nproc).min(PROCESS_LIMIT);
+    [("nofile", files), ("nproc", processes)]
+        .into_iter()
+        .flat_map(|(name, limit)| ["--ulimit".to_owned(), format!("{name}={limit}:{limit}")])
+        .collect()
+}
+
+/// `/bin/sh`, its libraries and its loader, as absolute paths.
+fn shell_files(cancel: &Cancel) -> Result<Vec<String>, String> {
+    let output = Command::new("ldd", &["/bin/sh"])
+        .deadline_ms(10_000)
+        .run(cancel, None)
+        .map_err(|error| format!("ldd {error}"))?;
+    // A static shell has no libraries, and ldd then fails.
+    let libraries = output
+        .stdout
+        .split_whitespace()
+        .filter(|word| word.starts_with('/'))
+        .map(|word| word.trim_end_matches(':').to_owned());
+    let mut files: Vec<String> = ["/bin/sh".to_owned()]
+        .into_iter()
+        .chain(libraries)
+        .collect();
+    files.sort();
+    files.dedup();
+    Ok(files)
+}
+
+impl std::fmt::Display for Quirks {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if *self == Quirks::default() {
+            return out.write_str("podman's own defaults");
+        }
+        let options: Vec<&str> = self
+            .global
+            .iter()
+            .chain(&self.container)
+            .map(String::as_str)
+            .collect();
+        out.write_str(&options.join(" "))
+    }
+}

@@ -1,0 +1,299 @@
+//! The one place where podman is spawned.
+//!
+//! Invariant (checked by the tidy test): no other file starts podman. Every
+//! call says what it is for, has a deadline, and fails with the command line,
+//! the exit code and the end of stderr.
+
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use serde::de::DeserializeOwned;
+
+use crate::process::{Cancel, Command, OnCancel, Output, ProcessError, shell_line};
+
+/// Deadline of calls that only look.
+pub const READ_DEADLINE_MS: u64 = 30_000;
+/// Deadline of calls that change one object.
+pub const CHANGE_DEADLINE_MS: u64 = 120_000;
+/// Deadline of builds, pulls and imports.
+pub const BUILD_DEADLINE_MS: u64 = 60 * 60 * 1000;
+
+/// Lines of stderr that say nothing about the call at hand.
+const NOISE: &[&str] = &["failed to connect to syslog", "level=warning", "level=info"];
+const LOCKED_ATTEMPTS: u32 = 5;
+
+/// podman with the options that every call on this host needs.
+#[derive(Debug)]
+pub struct Podman {
+    pub program: PathBuf,
+    /// Options before the verb: connection, runtime, cgroup manager.
+    pub global: Vec<String>,
+    pub cancel: Cancel,
+    /// Echo every call on stderr.
+    pub verbose: bool,
+}
+
+/// One call, without the global options.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// What it is for, a fragment that fits after "failed to".
+    pub purpose: String,
+    pub args: Vec<String>,
+    pub deadline_ms: u64,
+    pub on_cancel: OnCancel,
+}
+
+#[derive(Debug)]
+pub enum PodmanError {
+    /// podman ended with a failure, or could not be started or waited for.
+    Failed {
+        purpose: String,
+        command: String,
+        how: How,
+        /// Last lines of stderr without noise.
+        stderr: Vec<String>,
+    },
+    /// podman answered something that is not what it should be.
+    Garbage {
+        purpose: String,
+        command: String,
+        problem: String,
+        answer: String,
+    },
+    Interrupted,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum How {
+    Code(i32),
+    TimedOut { deadline_ms: u64 },
+    NotStarted(String),
+}
+
+impl Call {
+    /// A call that only looks.
+    pub fn read(purpose: &str, args: &[&str]) -> Self {
+        Call {
+            purpose: purpose.to_owned(),
+            args: args.iter().map(|arg| (*arg).to_owned()).collect(),
+            deadline_ms: READ_DEADLINE_MS,
+            on_cancel: OnCancel::End,
+        }
+    }
+
+    /// A short call that changes something; Ctrl-C lets it finish.
+    pub fn change(purpose: impl Into<String>, args: Vec<String>) -> Self {
+        Call {
+            purpose: purpose.into(),
+            args,
+            deadline_ms: CHANGE_DEADLINE_MS,
+            on_cancel: OnCancel::Finish,
+        }
+    }
+
+    /// A long call that Ctrl-C ends.
+    pub fn long(purpose: impl Into<String>, args: Vec<String>) -> Self {
+        Call {
+            deadline_ms: BUILD_DEADLINE_MS,
+            on_cancel: OnCancel::End,
+            ..Call::change(purpose, args)
+        }
+    }
+
+    pub fn deadline_ms(mut self, deadline_ms: u64) -> Self {
+        self.deadline_ms = deadline_ms;
+        self
+    }
+}
+
+impl Podman {
+    pub fn new(program: PathBuf, global: Vec<String>, cancel: Cancel, verbose: bool) -> Self {
+        Podman {
+            program,
+            global,
+            cancel,
+            verbose,
+        }
+    }
+
+    /// Runs to a successful end.
+    pub fn run(&self, call: &Call) -> Result<Output, PodmanError> {
+        self.run_with(call, None)
+    }
+
+    /// Runs to a successful end; `on_line` sees the output as it comes.
+    pub fn run_with(
+        &self,
+        call: &Call,
+        on_line: Option<&(dyn Fn(&str) + Sync)>,
+    ) -> Result<Output, PodmanError> {
+        let mut attempt = 1;
+        loop {
+            let output = self.probe_with(call, on_line)?;
+            if output.code == 0 {
+                return Ok(output);
+            }
+            // Parallel changes can find podman's database locked (podman
+            // issue 25886); nothing has happened yet then, so try again.
+            if output.stderr.contains("database is locked") && attempt < LOCKED_ATTEMPTS {
+                std::thread::sleep(Duration::from_millis(100 << attempt));
+                attempt += 1;
+                continue;
+            }
+            return Err(self.failed(call, How::Code(output.code), &output.stderr));
+        }
+    }
+
+    /// Runs to an end whose exit code is the answer.
+    pub fn probe(&self, call: &Call) -> Result<Output, PodmanError> {
+        self.probe_with(call, None)
+    }
+
+    /// Runs to a successful end and decodes the JSON on stdout.
+    pub fn json<T: DeserializeOwned>(&self, call: &Call) -> Result<T, PodmanError> {
+        let output = self.run(call)?;
+        let text = output.stdout.trim();
+        // podman prints nothing or `null` for an empty list, by version.
+        let text = if text.is_empty() || text == "null" {
+            "[]"
+        } else {
+            text
+        };
+        serde_json::from_str(text).map_err(|error| PodmanError::Garbage {
+            purpose: call.purpose.clone(),
+            command: self.line(&call.args),
+            problem: error.to_string(),
+            answer: text.chars().take(200).collect(),
+        })
+    }
+
+    /// The command as a shell would take it.
+    pub fn line(&self, args: &[String]) -> String {
+        shell_line(&self.argv(args))
+    }
+
+    fn argv(&self, args: &[String]) -> Vec<String> {
+        let program = self.program.file_name().map_or_else(
+            || "podman".to_owned(),
+            |name| name.to_string_lossy().into_owned(),
+        );
+        [program]
+            .into_iter()
+            .chain(self.global.iter().cloned())
+            .chain(args.iter().cloned())
+            .collect()
+    }
+
+    fn probe_with(
+        &self,
+        call: &Call,
+        on_line: Option<&(dyn Fn(&str) + Sync)>,
+    ) -> Result<Output, PodmanError> {
+        let command = Command {
+            program: self.program.clone(),
+            args: self.global.iter().chain(&call.args).cloned().collect(),
+            env: Vec::new(),
+            deadline_ms: call.deadline_ms,
+            on_cancel: call.on_cancel,
+        };
+        let started = Instant::now();
+        let result = command.run(&self.cancel, on_line);
+        if self.verbose {
+            let code = result.as_ref().map_or(-1, |output| output.code);
+            let elapsed = started.elapsed().as_secs_f64();
+            eprintln!("$ {}  # {code}, {elapsed:.2} s", self.line(&call.args));
+        }
+        result.map_err(|error| match error {
+            ProcessError::Interrupted => PodmanError::Interrupted,
+            ProcessError::TimedOut {
+                deadline_ms,
+                stderr,
+            } => self.failed(call, How::TimedOut { deadline_ms }, &stderr),
+            ProcessError::NotStarted(error) => {
+                self.failed(call, How::NotStarted(error.to_string()), "")
+            }
+        })
+    }
+
+    fn failed(&self, call: &Call, how: How, stderr: &str) -> PodmanError {
+        PodmanError::Failed {
+            purpose: call.purpose.clone(),
+            command: self.line(&call.args),
+            how,
+            stderr: tail(stderr, 12),
+        }
+    }
+}
+
+/// The last lines of `text` that say something.
+pub fn tail(text: &str, lines: usize) -> Vec<String> {
+    let telling: Vec<&str> = text
+        .lines()
+        .map(str::trim_end)
+        .filter(|line| !line.is_empty() && !NOISE.iter().any(|noise| line.contains(noise)))
+        .collect();
+    let first = telling.len().saturating_sub(lines);
+    telling[first..]
+        .iter()
+        .map(|line| (*line).to_owned())
+        .collect()
+}
+
+impl PodmanError {
+    /// The last line of stderr, where podman puts the reason.
+    pub fn reason(&self) -> String {
+        match self {
+            PodmanError::Failed { stderr, how, .. } => stderr
+                .last()
+                .map(|line| line.trim_start_matches("Error: ").to_owned())
+                .unwrap_or_else(|| how.to_string()),
+            PodmanError::Garbage { problem, .. } => problem.clone(),
+            PodmanError::Interrupted => "interrupted".to_owned(),
+        }
+    }
+}
+
+impl std::fmt::Display for How {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            How::Code(code) => write!(out, "exit code {code}"),
+            How::TimedOut { deadline_ms } => {
+                write!(out, "no end within {:.1} s", *deadline_ms as f64 / 1e3)
+            }
+            How::NotStarted(error) => write!(out, "not started: {error}"),
+        }
+    }
+}
+
+impl std::fmt::Display for PodmanError {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            PodmanError::Failed { purpose, how, .. } => write!(out, "failed to {purpose}: {how}"),
+            PodmanError::Garbage {
+                purpose, problem, ..
+            } => {
+                write!(
+                    out,
+                    "failed to {purpose}: podman's answer is not understood: {problem}"
+                )
+            }
+            PodmanError::Interrupted => out.write_str("interrupted"),
+        }
+    }
+}
+
+impl std::error::Error for PodmanError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tail_leaves_noise_out() {
+        let text =
+            "one\n\ntime=… level=warning msg=x\nfailed to connect to syslog: y\ntwo\nthree\n";
+        assert_eq!(tail(text, 2), ["two", "three"]);
+    }
+}

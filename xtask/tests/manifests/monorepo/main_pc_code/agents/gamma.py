@@ -1,0 +1,1 @@
+"""Fixture agent; only its existence matters."""
