@@ -302,19 +302,27 @@ fn describe(probe: &Probe) -> String {
     }
 }
 
-/// The end of a container's log, both streams.
+/// The end of a container's log, both streams in the order of time.
 pub fn log_tail(podman: &Podman, container: &str) -> Vec<String> {
     let lines = LOG_LINES.to_string();
-    let call = Call::read("read the log", &["logs", "--tail", &lines, container]);
-    match podman.probe(&call) {
-        Ok(output) => {
-            let mut lines = tail(&output.stderr, LOG_LINES);
-            lines.extend(tail(&output.stdout, LOG_LINES));
-            let first = lines.len().saturating_sub(LOG_LINES);
-            lines.split_off(first)
-        }
-        Err(error) => vec![error.to_string()],
-    }
+    let args = ["logs", "--timestamps", "--tail", &lines, container];
+    let output = match podman.probe(&Call::read("read the log", &args)) {
+        Ok(output) => output,
+        Err(error) => return vec![error.to_string()],
+    };
+    let mut lines = tail(&output.stdout, LOG_LINES);
+    lines.extend(tail(&output.stderr, LOG_LINES));
+    // Times are of equal length and in UTC or one zone, so text order is time
+    // order; the sort is stable, so lines of one stream keep theirs.
+    lines.sort_by(|a, b| a.split(' ').next().cmp(&b.split(' ').next()));
+    lines
+        .split_off(lines.len().saturating_sub(LOG_LINES))
+        .into_iter()
+        .map(|line| {
+            line.split_once(' ')
+                .map_or(String::new(), |(_, text)| text.to_owned())
+        })
+        .collect()
 }
 
 /// Looks at all watched containers with one `podman ps` at a time.

@@ -18,10 +18,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 /// Output kept per stream; what is older than this is dropped.
 const OUTPUT_LIMIT_BYTES: usize = 32 * 1024 * 1024;
+/// Time that podman has to clean up after a command that was killed.
+const CLEAN_UP_GRACE: Duration = Duration::from_secs(5);
 /// Time a terminated child has before it is killed.
 const TERMINATE_GRACE: Duration = Duration::from_secs(8);
 /// How often a wait looks at the cancellation flag.
@@ -187,28 +189,74 @@ impl Command {
     }
 }
 
-/// Terminates the child's process group, then kills what is left of it.
+/// Ends the child and everything that it started.
+///
+/// A build's command runs in a session of its own, so a signal to the group
+/// misses it, and a podman that is ended first leaves it running for ever.
+/// Killed first, it makes podman fail and clean up by itself (seen with podman
+/// 4.3.1 and buildah 1.28). What does not end then is terminated, then killed.
 fn end_group(handle: &duct::Handle) {
     let groups: Vec<Pid> = handle
         .pids()
         .into_iter()
         .filter_map(|pid| i32::try_from(pid).ok().and_then(Pid::from_raw))
         .collect();
-    // A group that has already ended is what is wanted, so errors are of no
-    // interest here.
+    let leaders: Vec<i32> = groups
+        .iter()
+        .map(|group| group.as_raw_nonzero().get())
+        .collect();
+    let apart: Vec<Pid> = descendants(&leaders)
+        .into_iter()
+        .filter(|(_, group)| !leaders.contains(group))
+        .filter_map(|(pid, _)| Pid::from_raw(pid))
+        .collect();
+    // A process or group that has already ended is what is wanted, so errors
+    // are of no interest here.
+    for pid in &apart {
+        let _ = kill_process(*pid, Signal::KILL);
+    }
+    if !apart.is_empty() && ends_within(handle, CLEAN_UP_GRACE) {
+        return;
+    }
     for group in &groups {
         let _ = kill_process_group(*group, Signal::TERM);
     }
-    let grace_end = Instant::now() + TERMINATE_GRACE;
-    while Instant::now() < grace_end {
-        if let Ok(Some(_)) = handle.wait_timeout(SLICE) {
-            break;
-        }
-    }
+    ends_within(handle, TERMINATE_GRACE);
     for group in &groups {
         let _ = kill_process_group(*group, Signal::KILL);
     }
-    let _ = handle.wait_timeout(Duration::from_secs(2));
+    ends_within(handle, Duration::from_secs(2));
+}
+
+fn ends_within(handle: &duct::Handle, grace: Duration) -> bool {
+    matches!(handle.wait_timeout(grace), Ok(Some(_)))
+}
+
+/// Process id and group of everything below `roots`, from `/proc`.
+fn descendants(roots: &[i32]) -> Vec<(i32, i32)> {
+    let processes: Vec<(i32, i32, i32)> = std::fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| {
+            let pid: i32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+            // The name in parentheses may hold anything; the rest is plain.
+            let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+            let parent = fields.nth(1)?.parse().ok()?;
+            let group = fields.next()?.parse().ok()?;
+            Some((pid, parent, group))
+        })
+        .collect();
+    let mut found: Vec<(i32, i32)> = Vec::new();
+    let mut parents = roots.to_vec();
+    while let Some(parent) = parents.pop() {
+        let children = processes.iter().filter(|(_, above, _)| *above == parent);
+        for (pid, _, group) in children {
+            found.push((*pid, *group));
+            parents.push(*pid);
+        }
+    }
+    found
 }
 
 fn exit_code(status: std::process::ExitStatus) -> i32 {
@@ -349,6 +397,19 @@ mod tests {
             }
         ));
         assert!(started.elapsed() < Duration::from_secs(5));
+    }
+
+    #[test]
+    fn what_runs_in_a_session_of_its_own_ends_too() {
+        let error = sh("setsid sh -c 'echo $$ >&2; sleep 30' & wait")
+            .deadline_ms(400)
+            .run(&Cancel::default(), None)
+            .unwrap_err();
+        let ProcessError::TimedOut { stderr, .. } = error else {
+            panic!("{error}")
+        };
+        let pid: u32 = stderr.trim().parse().unwrap();
+        assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists());
     }
 
     #[test]

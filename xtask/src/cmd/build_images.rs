@@ -24,7 +24,7 @@ pub struct Args {
     /// Images to build with their parents [default: all]
     #[arg(value_name = "IMAGE")]
     images: Vec<String>,
-    /// Build even what has not changed
+    /// Build even what has not changed, every layer anew
     #[arg(long)]
     force: bool,
 }
@@ -92,6 +92,10 @@ pub fn converge(
     let progress = Progress::new(app.ui, &plan);
     let report = execute::execute(engine, &plan, slots, &progress);
     drop(progress);
+    let failure = outcome::failure(&plan, &report, Exit::Build);
+    if let Some(failure) = failure.filter(|failure| failure.exit == Exit::Interrupted) {
+        return Err(failure);
+    }
     let state = if plan.is_empty() {
         state
     } else {

@@ -149,7 +149,13 @@ fn interrupted(plan: &Plan, report: &Report) -> Failure {
         .map(|(step, _)| step.subject.as_str())
         .collect();
     let running: Vec<&str> = running.into_iter().collect();
-    let left = if running.is_empty() {
+    let builds = plan
+        .steps
+        .iter()
+        .any(|step| matches!(step.action, Action::BuildImage(_)));
+    let left = if builds {
+        "what was built is kept; run the same command again to go on".to_owned()
+    } else if running.is_empty() {
         "nothing was started; run the same command again to go on".to_owned()
     } else {
         format!(

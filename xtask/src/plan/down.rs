@@ -103,14 +103,14 @@ fn images(system: &System, state: &State, plan: &mut Plan, after: &[usize]) {
     let mut before: Vec<usize> = after.to_vec();
     for name in names.iter().rev() {
         let tag = super::image_tag(name);
-        if state.images.contains_key(&tag) {
-            let step = plan.push(
-                name,
-                Action::RemoveImage { tag },
-                before.clone(),
-                "asked for",
-            );
-            before.push(step);
+        // A base image that was there before, or another system's, stays.
+        let ours = state
+            .images
+            .get(&tag)
+            .is_some_and(|image| image.labels.get(label::SYSTEM) == Some(&system.name));
+        if ours {
+            let remove = Action::RemoveImage { tag };
+            before.push(plan.push(name, remove, before.clone(), "asked for"));
         }
     }
 }

@@ -81,6 +81,8 @@ pub struct BuildSpec {
     /// Secret name to file or environment variable; never stored in an image.
     pub secrets: Vec<Secret>,
     pub inputs_hash: String,
+    /// Build every layer anew.
+    pub no_cache: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]

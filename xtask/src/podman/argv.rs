@@ -151,6 +151,9 @@ fn build_image(build: &BuildSpec) -> Args {
         "--label",
         &format!("{}={}", label::INPUTS, build.inputs_hash),
     );
+    if build.no_cache {
+        args.push("--no-cache".to_owned());
+    }
     // Parents are local: without this podman would ask registries for them.
     // On `build` the value must follow in the same word.
     args.push("--pull=never".to_owned());

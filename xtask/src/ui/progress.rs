@@ -96,8 +96,11 @@ impl Progress {
             return String::new();
         }
         let names: Vec<&str> = waits.iter().map(String::as_str).collect();
-        self.ui
-            .paint(Paint::Dim, &format!("waiting for {}", names.join(", ")))
+        let names = match names.len() {
+            0..=3 => names.join(", "),
+            count => format!("{count} others"),
+        };
+        self.ui.paint(Paint::Dim, &format!("waiting for {names}"))
     }
 
     /// A state that may be gone in a moment: not worth a plain line.
@@ -171,6 +174,7 @@ impl Progress {
                         .paint(Paint::Good, &format!("ready in {}", seconds(took))),
                     (Action::Settle { .. }, _) => self.ui.paint(Paint::Good, "settled"),
                     (Action::CreateNetwork(_), _) => self.ui.paint(Paint::Good, "created"),
+                    (Action::RemoveContainer { .. }, _) => self.ui.paint(Paint::Good, "removed"),
                     _ => self.ui.paint(Paint::Good, "done"),
                 };
                 if is_last || matches!(step.action, Action::Gate(_)) {
@@ -178,7 +182,7 @@ impl Progress {
                 }
             }
             StepResult::Failed(failure) => {
-                let restored = if failure.restored {
+                let restored = if failure.restored && step.on_failure.len() > 1 {
                     "; the former state is restored"
                 } else {
                     ""
