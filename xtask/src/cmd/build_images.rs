@@ -24,7 +24,7 @@ pub struct Args {
     /// Images to build with their parents [default: all]
     #[arg(value_name = "IMAGE")]
     images: Vec<String>,
-    /// Build even what has not changed, every layer anew
+    /// Build even what has not changed
     #[arg(long)]
     force: bool,
 }

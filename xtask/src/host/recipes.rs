@@ -72,7 +72,6 @@ pub fn read(system: &System, scratch: &Path) -> Result<Recipes, Unreadable> {
                 secrets.clone()
             },
             inputs_hash: hashes[name].clone(),
-            no_cache: false,
         };
         builds.insert(name.clone(), build);
     }

@@ -84,15 +84,7 @@ pub fn plan(
                 plan.push(&name, write.clone(), Vec::new(), "decides what is copied")
             }));
         }
-        let step = plan.push(
-            &name,
-            Action::BuildImage(BuildSpec {
-                no_cache: force,
-                ..build.clone()
-            }),
-            after,
-            cause,
-        );
+        let step = plan.push(&name, Action::BuildImage(build.clone()), after, cause);
         built.insert(name, step);
     }
     plan

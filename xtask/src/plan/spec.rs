@@ -4,7 +4,7 @@
 //! done. It covers what the manifest asks for, not what this engine needs on
 //! top, so that a probe that answers differently does not replace containers.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, net::Ipv4Addr, path::PathBuf};
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -39,7 +39,7 @@ pub struct ContainerSpec {
 #[serde(rename_all = "kebab-case")]
 pub enum NetworkSpecMode {
     /// Network name and fixed address, in the order of attachment.
-    Bridge(Vec<(String, Option<String>)>),
+    Bridge(Vec<(String, Option<Ipv4Addr>)>),
     Host,
 }
 
@@ -81,8 +81,6 @@ pub struct BuildSpec {
     /// Secret name to file or environment variable; never stored in an image.
     pub secrets: Vec<Secret>,
     pub inputs_hash: String,
-    /// Build every layer anew.
-    pub no_cache: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -112,15 +110,11 @@ pub fn container(system: &System, agent: &Agent, state: &State) -> ContainerSpec
     let group = system.group(&agent.group);
     let network = match group.network_mode {
         NetworkMode::Bridge => {
-            let address = |ip: Option<std::net::Ipv4Addr>| ip.map(|ip| ip.to_string());
-            let own = group
-                .network
-                .iter()
-                .map(|name| (name.clone(), address(agent.ip)));
+            let own = group.network.iter().map(|name| (name.clone(), agent.ip));
             let backbone = group
                 .backbone
                 .iter()
-                .map(|name| (name.clone(), address(agent.backbone_ip)));
+                .map(|name| (name.clone(), agent.backbone_ip));
             NetworkSpecMode::Bridge(own.chain(backbone).collect())
         }
         // The planner refuses groups in pod mode before it asks for a container.

@@ -1,6 +1,8 @@
 //! From a step to the arguments of podman, and to lines that can be pasted
 //! into a shell. Pure; nothing is run here.
 
+use std::net::Ipv4Addr;
+
 use crate::{
     plan::{
         Action, label,
@@ -151,9 +153,10 @@ fn build_image(build: &BuildSpec) -> Args {
         "--label",
         &format!("{}={}", label::INPUTS, build.inputs_hash),
     );
-    if build.no_cache {
-        args.push("--no-cache".to_owned());
-    }
+    // One layer per image. Hashes decide what is built, so cached layers would
+    // only fill the disk; and where a stage comes whole from the cache, a
+    // mount from it is empty (seen with buildah 1.28, podman 4.3.1).
+    args.push("--layers=false".to_owned());
     // Parents are local: without this podman would ask registries for them.
     // On `build` the value must follow in the same word.
     args.push("--pull=never".to_owned());
@@ -256,7 +259,7 @@ fn networking(args: &mut Args, container: &ContainerSpec) {
                 // container was called when it was created.
                 let mut value = format!("{network}:alias={}", container.hostname);
                 if let Some(address) = address {
-                    value.push_str(&format!(",ip={address}"));
+                    value.push_str(&format!(",ip={address},mac={}", hardware_address(*address)));
                 }
                 option(args, "--network", &value);
             }
@@ -265,6 +268,15 @@ fn networking(args: &mut Args, container: &ContainerSpec) {
     for (host_port, port) in &container.publish {
         option(args, "--publish", &format!("127.0.0.1:{host_port}:{port}"));
     }
+}
+
+/// A hardware address that follows from the IP address, locally administered.
+///
+/// podman draws a new one at every start. Neighbours that know the old one go
+/// on sending to it for half a minute, and a replaced agent seems dead.
+fn hardware_address(ip: Ipv4Addr) -> String {
+    let [a, b, c, d] = ip.octets();
+    format!("02:42:{a:02x}:{b:02x}:{c:02x}:{d:02x}")
 }
 
 fn security(args: &mut Args, container: &ContainerSpec) {

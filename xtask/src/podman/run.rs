@@ -22,7 +22,8 @@ pub const BUILD_DEADLINE_MS: u64 = 60 * 60 * 1000;
 
 /// Lines of stderr that say nothing about the call at hand.
 const NOISE: &[&str] = &["failed to connect to syslog", "level=warning", "level=info"];
-const LOCKED_ATTEMPTS: u32 = 5;
+/// How often a call is made that fails for a passing reason.
+const PASSING_ATTEMPTS: u32 = 5;
 
 /// podman with the options that every call on this host needs.
 #[derive(Debug)]
@@ -137,7 +138,12 @@ impl Podman {
             }
             // Parallel changes can find podman's database locked (podman
             // issue 25886); nothing has happened yet then, so try again.
-            if output.stderr.contains("database is locked") && attempt < LOCKED_ATTEMPTS {
+            // Listings trip over things that another podman removes meanwhile
+            // (seen with `podman images` during a build, 4.3.1).
+            let looks = call.deadline_ms == READ_DEADLINE_MS;
+            let passing = output.stderr.contains("database is locked")
+                || looks && output.stderr.contains("not known");
+            if passing && attempt < PASSING_ATTEMPTS {
                 std::thread::sleep(Duration::from_millis(100 << attempt));
                 attempt += 1;
                 continue;
