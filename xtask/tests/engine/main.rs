@@ -1,0 +1,11 @@
+//! The tool on real podman. Ignored by plain `cargo test`, since these tests
+//! take minutes and containers; `cargo xtask test` runs them, one at a time.
+//!
+//! Every test deploys a system of its own: own names, networks and loopback
+//! ports, removed at its end. What a user has deployed is never touched.
+
+mod agents;
+mod interrupted;
+mod rootless;
+mod support;
+mod whole_system;
