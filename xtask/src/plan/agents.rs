@@ -10,11 +10,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     PlanError, State, label,
+    replace::{bring_back, remove, rename, restore, start_action, stop},
     spec::{self, ContainerSpec},
-    state::Container,
+    state::{Container, Status},
     step::{Action, Gate, Plan},
 };
 use crate::system::{Agent, GpuPolicy, NetworkMode, RestartPolicy, System};
+
+pub use super::replace::{next_name, previous_name};
 
 /// Which agents to deploy and how.
 #[derive(Debug, Clone)]
@@ -63,15 +66,6 @@ pub fn plan(system: &System, state: &State, request: &Request) -> Result<Plan, V
     planner.finish()
 }
 
-/// Containers that this run's names stand for.
-pub fn next_name(container: &str) -> String {
-    format!("{container}-next")
-}
-
-pub fn previous_name(container: &str) -> String {
-    format!("{container}-previous")
-}
-
 pub fn gate(agent: &Agent) -> Gate {
     Gate {
         agent: agent.name.clone(),
@@ -91,12 +85,25 @@ struct Planner<'a> {
     state: &'a State,
     request: &'a Request,
     plan: Plan,
-    /// Agent to the position of its gate.
-    gates: BTreeMap<String, usize>,
+    /// Agent to the position of its gate and its group.
+    gates: BTreeMap<String, (usize, String)>,
     gated: Vec<Gate>,
     /// Containers to remove once everything is healthy.
     leftovers: Vec<(String, String)>,
     errors: Vec<PlanError>,
+}
+
+/// What stands under an agent's name once the marks of a run that was cut
+/// short are dealt with.
+struct Standing<'a> {
+    current: Option<&'a Container>,
+    /// Steps that bring this about.
+    after: Vec<usize>,
+    /// Marks were found: what is stopped may have been stopped by that run.
+    cut_short: bool,
+    /// The container that `current` replaced, while nobody has seen `current`
+    /// healthy.
+    unconfirmed: Option<&'a Container>,
 }
 
 /// What an agent needs beside a start, with the steps that already do part.
@@ -104,17 +111,23 @@ enum Prepared {
     Healthy,
     /// Running, as specified, but not (yet) answering.
     Waiting {
+        after: Vec<usize>,
         restart: bool,
+        cause: &'static str,
+        undo: Vec<Action>,
     },
-    /// A container of its name exists; `after` is the step that made it.
+    /// A container of its name exists; `after` are the steps that made it.
     Startable {
         after: Vec<usize>,
         cause: String,
+        undo: Vec<Action>,
     },
     /// A successor stands ready under the next name.
     Replaceable {
         created: usize,
         running: bool,
+        /// If the successor fails, the old one is not only kept but started.
+        start_old: bool,
         cause: String,
     },
 }
@@ -124,67 +137,128 @@ impl<'a> Planner<'a> {
         let image = self.possible(agent)?;
         let wanted = spec::container(self.system, agent, self.state);
         let hash = spec::hash_of(&wanted);
-        let mut after = self.clear_next(agent);
-        let mut current = self.owned(&agent.container, agent)?;
-        let previous = previous_name(&agent.container);
-        if let Some(old) = self.state.containers.get(&previous) {
-            if current.is_none() {
-                // Cut short between two renames: take the old one back first.
-                after.push(self.plan.push(
-                    &agent.name,
-                    rename(&previous, &agent.container),
-                    after.clone(),
-                    "an earlier run was cut short",
-                ));
-                current = Some(old);
+        let recreate = self.request.recreate;
+        let difference = |current: &Container| {
+            if recreate {
+                Some("asked for")
+            } else if current.label(label::SPEC) != Some(&hash) {
+                Some("its configuration changed")
+            } else if current.image_id != image {
+                Some("its image changed")
             } else {
-                self.leftovers.push((agent.name.clone(), previous));
+                None
             }
-        }
-        let Some(current) = current else {
-            let created = self.create(agent, wanted, after, "does not exist");
+        };
+        let standing = self.repair(agent, &|current| difference(current).is_some())?;
+        let Some(current) = standing.current else {
+            let created = self.create(agent, wanted, standing.after, "does not exist");
             return Some(Prepared::Startable {
                 after: vec![created],
                 cause: "created".into(),
+                undo: vec![stop(agent)],
             });
         };
-        let difference = if self.request.recreate {
-            Some("asked for")
-        } else if current.label(label::SPEC) != Some(&hash) {
-            Some("its configuration changed")
-        } else if current.image_id != image {
-            Some("its image changed")
-        } else {
-            None
-        };
-        if let Some(cause) = difference {
+        if let Some(cause) = difference(current) {
+            self.free(&next_name(&agent.container), agent)?;
+            self.free(&previous_name(&agent.container), agent)?;
             let mut next = wanted;
             next.name = next_name(&agent.container);
-            let created = self.create(agent, next, after, cause);
+            let created = self.create(agent, next, standing.after, cause);
+            let running = current.running();
             return Some(Prepared::Replaceable {
                 created,
-                running: current.running(),
+                running,
+                start_old: running || (standing.cut_short && current.started_at_s > 0),
                 cause: cause.into(),
             });
         }
-        Some(self.as_specified(agent, current, after))
+        Some(self.as_specified(agent, current, standing))
     }
 
-    fn as_specified(&self, agent: &Agent, current: &Container, after: Vec<usize>) -> Prepared {
+    /// Deals with the marks of an earlier run and with a container that can be
+    /// neither started nor stopped. `None` after noting why it cannot be done.
+    fn repair(
+        &mut self,
+        agent: &Agent,
+        differs: &dyn Fn(&Container) -> bool,
+    ) -> Option<Standing<'a>> {
+        const CUT_SHORT: &str = "an earlier run was cut short";
+        let name = &agent.container;
+        let (next, previous) = (next_name(name), previous_name(name));
+        let mut current = self.owned(name, agent)?;
+        let old = self.mark(&previous, agent);
+        let cut_short = old.is_some() || self.mark(&next, agent).is_some();
+        let mut after = Vec::new();
+        let mut then = |planner: &mut Self, action, cause| {
+            let waits = std::mem::take(&mut after);
+            after.push(planner.plan.push(&agent.name, action, waits, cause));
+        };
+        if self.mark(&next, agent).is_some() {
+            then(self, remove(&next), CUT_SHORT);
+        }
+        if current.is_some_and(|current| current.status == Status::Other) {
+            then(self, remove(name), "is neither running nor exited");
+            current = None;
+        }
+        let healthy = self.state.healthy.contains(&agent.name);
+        let mut unconfirmed = None;
+        match (current, old) {
+            (Some(new), Some(_)) if differs(new) && healthy => {
+                then(self, remove(&previous), "its successor is healthy");
+            }
+            // The last one that is known to have been healthy is kept, not the
+            // one that an earlier run put in its place.
+            (Some(new), Some(old)) if differs(new) => {
+                then(self, remove(name), "never became healthy");
+                then(self, rename(&previous, name), CUT_SHORT);
+                current = Some(old);
+            }
+            (Some(_), Some(old)) => {
+                unconfirmed = Some(old);
+                self.leftovers.push((agent.name.clone(), previous));
+            }
+            (None, Some(old)) => {
+                then(self, rename(&previous, name), CUT_SHORT);
+                current = Some(old);
+            }
+            (_, None) => {}
+        }
+        Some(Standing {
+            current,
+            after,
+            cut_short,
+            unconfirmed,
+        })
+    }
+
+    fn as_specified(&self, agent: &Agent, current: &Container, standing: Standing<'_>) -> Prepared {
+        let after = standing.after;
+        let undo = standing
+            .unconfirmed
+            .map(|old| restore(agent, old.started_at_s > 0));
         if !current.running() {
             let cause = match current.status {
-                super::state::Status::Created => "was created but not started".to_owned(),
+                Status::Created => "was created but not started".to_owned(),
                 _ => format!("has exited with code {}", current.exit_code),
             };
-            return Prepared::Startable { after, cause };
+            let undo = undo.unwrap_or_else(|| vec![stop(agent)]);
+            return Prepared::Startable { after, cause, undo };
         }
-        let unconfirmed = self.leftovers.iter().any(|(name, _)| *name == agent.name);
-        if self.state.healthy.contains(&agent.name) && !unconfirmed && after.is_empty() {
+        let healthy = self.state.healthy.contains(&agent.name);
+        if healthy && undo.is_none() && after.is_empty() {
             return Prepared::Healthy;
         }
         let age_ms = (self.state.now_s - current.started_at_s).max(0) as u64 * 1000;
+        let restart = !healthy && age_ms > agent.start_timeout_ms;
         Prepared::Waiting {
-            restart: age_ms > agent.start_timeout_ms && !unconfirmed,
+            after,
+            restart,
+            cause: match (healthy, restart) {
+                (true, _) => "is healthy, but an earlier run was cut short",
+                (false, true) => "runs but does not answer",
+                (false, false) => "is running but has not answered",
+            },
+            undo: undo.unwrap_or_default(),
         }
     }
 
@@ -192,68 +266,63 @@ impl<'a> Planner<'a> {
         let mut waits = self.waits_for(agent);
         match prepared {
             Prepared::Healthy => self.plan.unchanged.push(agent.name.clone()),
-            Prepared::Waiting { restart: false } => {
-                self.gate(agent, waits, "is running but has not answered", Vec::new());
+            Prepared::Waiting {
+                after,
+                restart,
+                cause,
+                undo,
+            } => {
+                waits.extend(after);
+                if restart {
+                    let stopped = self.plan.push(&agent.name, stop(agent), waits, cause);
+                    waits = vec![self.start(agent, vec![stopped], cause, Vec::new())];
+                }
+                self.gate(agent, waits, cause, undo);
             }
-            Prepared::Waiting { restart: true } => {
-                let stop = stop(agent);
-                let cause = "runs but does not answer";
-                let stopped = self.plan.push(&agent.name, stop, waits, cause);
-                let started = self.start(agent, vec![stopped], cause, Vec::new());
-                self.gate(agent, vec![started], cause, Vec::new());
-            }
-            Prepared::Startable { after, cause } => {
+            Prepared::Startable { after, cause, undo } => {
                 waits.extend(after);
                 let started = self.start(agent, waits, &cause, Vec::new());
-                let undo = vec![self::stop(agent)];
                 self.gate(agent, vec![started], &cause, undo);
             }
             Prepared::Replaceable {
                 created,
                 running,
+                start_old,
                 cause,
             } => {
                 waits.push(created);
-                self.replace(agent, waits, running, &cause);
+                if running {
+                    waits = vec![self.plan.push(&agent.name, stop(agent), waits, &cause)];
+                }
+                self.replace(agent, waits, start_old, &cause);
             }
         }
     }
 
-    fn replace(&mut self, agent: &Agent, waits: Vec<usize>, running: bool, cause: &str) {
+    /// The old one, stopped, makes room for its successor.
+    fn replace(&mut self, agent: &Agent, waits: Vec<usize>, start_old: bool, cause: &str) {
         let name = &agent.container;
         let (next, previous) = (next_name(name), previous_name(name));
-        let remove = |container: &str| Action::RemoveContainer {
-            container: container.into(),
-        };
-        let start_old = running.then(|| start_action(agent));
-        let back: Vec<Action> = [rename(&previous, name)]
-            .into_iter()
-            .chain(start_old.clone())
-            .collect();
-        let mut waits = waits;
-        if running {
-            let step = self.plan.push(&agent.name, stop(agent), waits, cause);
-            waits = vec![step];
-        }
         let moved = self
             .plan
             .push(&agent.name, rename(name, &previous), waits, cause);
-        self.plan.steps[moved].on_failure = start_old.into_iter().collect();
+        self.plan.steps[moved].on_failure =
+            start_old.then(|| start_action(agent)).into_iter().collect();
         let named = self
             .plan
             .push(&agent.name, rename(&next, name), vec![moved], cause);
-        self.plan.steps[named].on_failure = back.clone();
-        let restore: Vec<Action> = [stop(agent), remove(name)]
-            .into_iter()
-            .chain(back)
-            .collect();
-        let started = self.start(agent, vec![named], cause, restore.clone());
-        self.gate(agent, vec![started], cause, restore);
+        self.plan.steps[named].on_failure = bring_back(agent, start_old);
+        // What did not start need not be stopped: podman would refuse to.
+        let mut unstarted = restore(agent, start_old);
+        unstarted.remove(0);
+        let started = self.start(agent, vec![named], cause, unstarted);
+        self.gate(agent, vec![started], cause, restore(agent, start_old));
         self.leftovers.push((agent.name.clone(), previous));
     }
 
     fn finish(mut self) -> Result<Plan, Vec<PlanError>> {
-        let mut after: Vec<usize> = self.gates.values().copied().collect();
+        let mut after: Vec<usize> = self.gates.values().map(|(step, _)| *step).collect();
+        after.sort_unstable();
         if !self.gated.is_empty() && self.request.settle_ms > 0 {
             let settle = Action::Settle {
                 window_ms: self.request.settle_ms,
@@ -265,9 +334,9 @@ impl<'a> Planner<'a> {
             ];
         }
         for (agent, container) in std::mem::take(&mut self.leftovers) {
-            let remove = Action::RemoveContainer { container };
+            let cause = "its successor is healthy";
             self.plan
-                .push(&agent, remove, after.clone(), "its successor is healthy");
+                .push(&agent, remove(&container), after.clone(), cause);
         }
         if self.errors.is_empty() {
             Ok(self.plan)
@@ -331,12 +400,9 @@ impl<'a> Planner<'a> {
 
     /// The container of that name if it is ours; an error if it is not.
     fn owned(&mut self, name: &str, agent: &Agent) -> Option<Option<&'a Container>> {
-        let state = self.state;
-        let Some(found) = state.containers.get(name) else {
-            return Some(None);
-        };
-        if found.belongs_to(&self.system.name) && found.label(label::AGENT) == Some(&agent.name) {
-            return Some(Some(found));
+        let ours = self.mark(name, agent);
+        if ours.is_some() || !self.state.containers.contains_key(name) {
+            return Some(ours);
         }
         self.note(PlanError::ContainerTaken {
             agent: agent.name.clone(),
@@ -345,24 +411,18 @@ impl<'a> Planner<'a> {
         None
     }
 
-    /// Removes a successor that an earlier run left behind unstarted.
-    fn clear_next(&mut self, agent: &Agent) -> Vec<usize> {
-        let container = next_name(&agent.container);
-        let ours = self
-            .state
-            .containers
-            .get(&container)
-            .is_some_and(|found| found.belongs_to(&self.system.name));
-        if !ours {
-            return Vec::new();
-        }
-        let remove = Action::RemoveContainer { container };
-        vec![self.plan.push(
-            &agent.name,
-            remove,
-            Vec::new(),
-            "an earlier run was cut short",
-        )]
+    /// A container under one of the names that only a replacement uses, if it
+    /// is this agent's.
+    fn mark(&self, name: &str, agent: &Agent) -> Option<&'a Container> {
+        let state = self.state;
+        state.containers.get(name).filter(|found| {
+            found.belongs_to(&self.system.name) && found.label(label::AGENT) == Some(&agent.name)
+        })
+    }
+
+    /// `None` after noting that somebody else's container has this name.
+    fn free(&mut self, name: &str, agent: &Agent) -> Option<()> {
+        self.owned(name, agent).map(drop)
     }
 
     fn create(
@@ -398,47 +458,26 @@ impl<'a> Planner<'a> {
         if !self.request.keep {
             self.plan.steps[step].on_failure = on_failure;
         }
-        self.gates.insert(agent.name.clone(), step);
+        self.gates
+            .insert(agent.name.clone(), (step, agent.group.clone()));
         self.gated.push(gate);
     }
 
     /// Gates planned so far that the agent's start has to wait for.
     fn waits_for(&self, agent: &Agent) -> Vec<usize> {
-        let group = self.system.group(&agent.group);
-        let barrier = |other: &str| {
-            let other = self.system.agent(other).expect("gates belong to agents");
-            agent.depends_on.contains(&other.name)
-                || (self.request.order == Order::Groups && group.after.contains(&other.group))
+        let before = match self.request.order {
+            Order::Groups => super::groups_before(self.system, &agent.group),
+            Order::Dependencies => BTreeSet::new(),
         };
-        self.gates
+        let mut waits: Vec<usize> = self
+            .gates
             .iter()
-            .filter(|(other, _)| barrier(other))
-            .map(|(_, step)| *step)
-            .collect()
-    }
-}
-
-fn stop(agent: &Agent) -> Action {
-    Action::StopContainer {
-        container: agent.container.clone(),
-        timeout_s: agent.stop_timeout_s,
-    }
-}
-
-fn start_action(agent: &Agent) -> Action {
-    Action::StartContainer {
-        container: agent.container.clone(),
-        host_ports: agent
-            .host_port
-            .into_iter()
-            .chain([agent.host_health_port])
-            .collect(),
-    }
-}
-
-fn rename(from: &str, to: &str) -> Action {
-    Action::RenameContainer {
-        from: from.into(),
-        to: to.into(),
+            .filter(|(other, (_, group))| {
+                before.contains(group.as_str()) || agent.depends_on.contains(other)
+            })
+            .map(|(_, (step, _))| *step)
+            .collect();
+        waits.sort_unstable();
+        waits
     }
 }

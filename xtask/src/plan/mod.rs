@@ -8,12 +8,15 @@ pub mod agents;
 pub mod down;
 pub mod images;
 pub mod networks;
+mod replace;
 pub mod spec;
 pub mod state;
 pub mod step;
 
 pub use state::State;
 pub use step::{Action, Gate, Plan, Step};
+
+use std::collections::BTreeSet;
 
 use crate::system::System;
 
@@ -69,4 +72,17 @@ pub fn image_tag(name: &str) -> String {
 /// Name of a volume on the host.
 pub fn volume_name(system: &System, volume: &str) -> String {
     format!("{}-{volume}", system.name)
+}
+
+/// The groups that `group` comes after, directly or through others.
+fn groups_before<'a>(system: &'a System, group: &str) -> BTreeSet<&'a str> {
+    let mut before = BTreeSet::new();
+    // Groups stand behind those they come after, so one pass backwards is
+    // enough.
+    for candidate in system.groups.iter().rev() {
+        if candidate.name == group || before.contains(candidate.name.as_str()) {
+            before.extend(candidate.after.iter().map(String::as_str));
+        }
+    }
+    before
 }
