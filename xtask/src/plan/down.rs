@@ -3,7 +3,9 @@
 //! Only what carries our label goes, and never data: volumes are removed only
 //! when asked for.
 
-use super::{Plan, State, label, step::Action, volume_name};
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Plan, State, groups_before, label, state::Image, step::Action, volume_name};
 use crate::system::{MountSource, System};
 
 /// What to remove beside containers.
@@ -19,7 +21,7 @@ pub struct Remove {
 pub fn plan(
     system: &System,
     state: &State,
-    agents: Option<&std::collections::BTreeSet<String>>,
+    agents: Option<&BTreeSet<String>>,
     remove: Remove,
 ) -> Plan {
     let mut plan = Plan::default();
@@ -35,6 +37,11 @@ pub fn plan(
         })
         .collect();
     doomed.sort_by(|a, b| b.2.cmp(&a.2).then(a.0.cmp(b.0)));
+    let before: BTreeMap<&str, BTreeSet<&str>> = system
+        .groups
+        .iter()
+        .map(|group| (group.name.as_str(), groups_before(system, &group.name)))
+        .collect();
     let mut removed = Vec::new();
     // Stopped in reverse order, removed as soon as stopped.
     let mut stops: Vec<(usize, usize)> = Vec::new();
@@ -43,10 +50,12 @@ pub fn plan(
         if state.containers[name].running() {
             let dependants: Vec<usize> = stops
                 .iter()
-                .filter(|(other, _)| place.is_some_and(|place| depends(system, *other, place)))
+                .filter(|(other, _)| {
+                    place.is_some_and(|place| depends(system, &before, *other, place))
+                })
                 .map(|(_, step)| *step)
                 .collect();
-            let timeout_s = place.map_or(10, |place| system.agents[place].stop_timeout_s);
+            let timeout_s = system.agent(agent).map_or(10, |known| known.stop_timeout_s);
             let container = name.clone();
             let stop = Action::StopContainer {
                 container,
@@ -89,34 +98,42 @@ pub fn plan(
 
 /// `true` when the agent at `other` depends on the one at `place`, directly or
 /// because its group comes after.
-fn depends(system: &System, other: usize, place: usize) -> bool {
+fn depends(
+    system: &System,
+    before: &BTreeMap<&str, BTreeSet<&str>>,
+    other: usize,
+    place: usize,
+) -> bool {
     let (other, agent) = (&system.agents[other], &system.agents[place]);
     other.depends_on.contains(&agent.name)
-        || system.group(&other.group).after.contains(&agent.group)
+        || before[other.group.as_str()].contains(agent.group.as_str())
 }
 
 fn images(system: &System, state: &State, plan: &mut Plan, after: &[usize]) {
-    // Children before parents: podman keeps an image that others stand on.
+    // Children before parents: podman keeps an image that others stand on. A
+    // base image that was there before, or that was pulled, has no label and
+    // may be the user's own.
     let all = system.images.keys().cloned().collect();
     let mut names = super::images::closure(system, &all);
     names.insert(0, system.base.name.clone());
     let mut before: Vec<usize> = after.to_vec();
     for name in names.iter().rev() {
         let tag = super::image_tag(name);
-        // A base image that was there before, or another system's, stays.
-        let ours = state
-            .images
-            .get(&tag)
-            .is_some_and(|image| image.labels.get(label::SYSTEM) == Some(&system.name));
-        if ours {
-            let remove = Action::RemoveImage { tag };
-            before.push(plan.push(name, remove, before.clone(), "asked for"));
+        let ours = |image: &Image| image.labels.get(label::SYSTEM) == Some(&system.name);
+        if state.images.get(&tag).is_some_and(ours) {
+            let step = plan.push(
+                name,
+                Action::RemoveImage { tag },
+                before.clone(),
+                "asked for",
+            );
+            before.push(step);
         }
     }
 }
 
 fn volumes(system: &System, state: &State, plan: &mut Plan, after: &[usize]) {
-    let named: std::collections::BTreeSet<String> = system
+    let named: BTreeSet<String> = system
         .agents
         .iter()
         .flat_map(|agent| &agent.mounts)
