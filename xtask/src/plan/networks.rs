@@ -41,6 +41,7 @@ pub fn plan(
             ));
             plan.unchanged.push(name.clone());
         } else if ours && recreate {
+            errors.extend(overlap(system, state, &wanted));
             let network = name.clone();
             let removed = plan.push(
                 name,
@@ -95,7 +96,11 @@ fn network_spec(system: &System, name: &str, network: &Network) -> NetworkSpec {
 
 fn overlap(system: &System, state: &State, wanted: &NetworkSpec) -> Option<PlanError> {
     let subnet = system.networks[&wanted.name].subnet;
-    state.networks.iter().find_map(|(other, network)| {
+    let others = state
+        .networks
+        .iter()
+        .filter(|(name, _)| **name != wanted.name);
+    others.into_iter().find_map(|(other, network)| {
         let clash = network
             .subnets
             .iter()
