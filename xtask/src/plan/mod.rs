@@ -12,6 +12,8 @@ mod replace;
 pub mod spec;
 pub mod state;
 pub mod step;
+#[cfg(test)]
+mod tests;
 
 pub use state::State;
 pub use step::{Action, Gate, Plan, Step};

@@ -95,6 +95,16 @@ fn read(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
+/// A system from the text of a manifest that need not stand at `path`, for the
+/// tests of other rooms.
+#[cfg(test)]
+pub fn from_text(text: &str, path: &Path) -> System {
+    parse(text, path.to_owned(), None).unwrap_or_else(|problems| {
+        let error = problems.into_error(path, text.to_owned());
+        panic!("{}", error.render(false))
+    })
+}
+
 /// `path` and `override_monorepo` are absolute.
 fn parse(
     text: &str,

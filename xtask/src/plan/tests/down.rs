@@ -1,0 +1,172 @@
+//! Taking down: in reverse order, only what is ours, and data only when asked.
+
+use super::*;
+use crate::plan::{
+    down::{Remove, plan},
+    state::{Container, Network, Status},
+};
+
+const ALL: Remove = Remove {
+    networks: true,
+    images: true,
+    volumes: true,
+};
+
+#[track_caller]
+fn check(case: &Case, agents: Option<&[&str]>, remove: Remove, expected: &str) {
+    let agents = agents.map(|names| names.iter().map(|name| (*name).to_owned()).collect());
+    let plan = plan(&case.system, &case.world.state, agents.as_ref(), remove);
+    assert_text(&plan, expected);
+}
+
+#[test]
+fn agents_stop_before_what_they_depend_on() {
+    let case = Case::deployed("one: A B(A); two<one: C");
+    check(
+        &case,
+        None,
+        Remove::default(),
+        "0 C: stop c (is running)
+         1 C: remove c after [0] (asked for)
+         2 B: stop b after [0] (is running)
+         3 B: remove b after [2] (asked for)
+         4 A: stop a after [0, 2] (is running)
+         5 A: remove a after [4] (asked for)",
+    );
+}
+
+#[test]
+fn a_group_in_between_that_does_not_run_keeps_the_order() {
+    let mut case = Case::deployed("one: A; two<one: B; three<two: C");
+    case.container("b").status = Status::Exited;
+    check(
+        &case,
+        None,
+        Remove::default(),
+        "0 C: stop c (is running)
+         1 C: remove c after [0] (asked for)
+         2 B: remove b (asked for)
+         3 A: stop a after [0] (is running)
+         4 A: remove a after [3] (asked for)",
+    );
+}
+
+#[test]
+fn only_the_named_agents_go() {
+    let case = Case::deployed("one: A B(A)");
+    check(
+        &case,
+        Some(&["A"]),
+        Remove::default(),
+        "0 A: stop a (is running)
+         1 A: remove a after [0] (asked for)",
+    );
+    check(&case, Some(&[]), Remove::default(), "");
+}
+
+#[test]
+fn marks_of_an_earlier_run_go_with_their_agent() {
+    let mut case = Case::deployed("one: A");
+    case.reconfigure("A", 99);
+    let steps = case.plan().steps;
+    case.world.apply(&steps[0].action);
+    check(
+        &case,
+        Some(&["A"]),
+        Remove::default(),
+        "0 A: stop a (is running)
+         1 A: remove a after [0] (asked for)
+         2 A: remove a-next (asked for)",
+    );
+}
+
+#[test]
+fn agents_that_the_manifest_has_forgotten_go_too() {
+    let mut case = Case::deployed("one: A B");
+    case.system.agents.retain(|agent| agent.name == "A");
+    check(
+        &case,
+        None,
+        Remove::default(),
+        "0 A: stop a (is running)
+         1 A: remove a after [0] (asked for)
+         2 B: stop b (is running)
+         3 B: remove b after [2] (asked for)",
+    );
+}
+
+#[test]
+fn containers_of_others_stay() {
+    let mut case = Case::new("one: A");
+    let containers = &mut case.world.state.containers;
+    containers.insert("a".into(), Container::default());
+    let mut other = Container::default();
+    other.labels.insert(label::SYSTEM.into(), "another".into());
+    other.labels.insert(label::AGENT.into(), "A".into());
+    containers.insert("theirs".into(), other);
+    check(&case, None, Remove::default(), "");
+}
+
+#[test]
+fn the_rest_goes_when_asked_for_children_before_parents() {
+    let mut case = Case::with(
+        "one: A",
+        &[("A", "mounts = [{ volume = \"logs\", target = \"/l\" }]")],
+    );
+    let networks =
+        crate::plan::networks::plan(&case.system, &case.world.state, &["net".into()], false);
+    case.world
+        .apply_all(&networks.expect("nothing is in the way"));
+    case.world
+        .state
+        .networks
+        .insert("podman".into(), Network::default());
+    case.world.state.volumes = ["demo-logs", "demo-other", "logs"]
+        .map(str::to_owned)
+        .into();
+    let mut case = case.deploy();
+    check(
+        &case,
+        None,
+        ALL,
+        "0 A: stop a (is running)
+         1 A: remove a after [0] (asked for)
+         2 net: remove network net after [1] (asked for)
+         3 demo-code: remove image localhost/demo-code:latest after [1] (asked for)
+         4 demo-logs: remove volume demo-logs after [1] (asked for)",
+    );
+    let base = case
+        .world
+        .state
+        .images
+        .get_mut("localhost/demo-base:latest");
+    let labels = &mut base.expect("present").labels;
+    labels.insert(label::SYSTEM.into(), "demo".into());
+    let plan = plan(&case.system, &case.world.state, None, ALL);
+    assert!(text(&plan).contains(
+        "\n4 demo-base: remove image localhost/demo-base:latest after [1, 3] (asked for)\n"
+    ));
+    case.world.apply_all(&plan);
+    check(&case, None, ALL, "");
+}
+
+#[test]
+fn an_image_of_that_name_that_is_not_ours_stays() {
+    let mut case = Case::new("one: A");
+    let image = case
+        .world
+        .state
+        .images
+        .get_mut("localhost/demo-code:latest");
+    image.expect("built").labels.clear();
+    check(&case, None, ALL, "");
+}
+
+#[test]
+fn after_down_a_deployment_starts_afresh() {
+    let mut case = Case::deployed("one: A B(A)");
+    let plan = plan(&case.system, &case.world.state, None, Remove::default());
+    case.world.apply_all(&plan);
+    assert!(case.world.state.containers.is_empty());
+    assert_eq!(case.plan().steps.len(), 6);
+}

@@ -1,0 +1,203 @@
+//! Images: the order of builds, and what makes one out of date.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::*;
+use crate::plan::{
+    images::{self, Recipes, closure},
+    spec::BuildSpec,
+    step::BaseSpec,
+};
+
+/// base <- core <- torch <- gpu; core <- code, gpu <- gpu-code (with code).
+fn layered() -> Case {
+    let mut text = manifest("one: A", &[]).replace(
+        "parent = \"demo-base\"\ncontainerfile = \"Containerfile\"\ncode = true",
+        "parent = \"core\"\ncontainerfile = \"Containerfile\"\ncode = true",
+    );
+    let more = [
+        ("core", "demo-base", false),
+        ("torch", "core", false),
+        ("gpu", "torch", false),
+        ("gpu-code", "gpu", true),
+    ];
+    for (name, parent, code) in more {
+        text += &format!(
+            "[images.{name}]\nparent = \"{parent}\"\ncontainerfile = \"Containerfile\"\ncode = {code}\n"
+        );
+    }
+    Case::of(text)
+}
+
+/// Recipes whose inputs are those that the images were built from.
+fn recipes(case: &Case) -> Recipes {
+    let build = |name: &String| BuildSpec {
+        system: "demo".into(),
+        tag: image_tag(name),
+        containerfile: "Containerfile".into(),
+        context: "/".into(),
+        ignorefile: None,
+        args: BTreeMap::new(),
+        secrets: Vec::new(),
+        inputs_hash: format!("inputs of {name}"),
+    };
+    let names = case.system.images.keys();
+    Recipes {
+        base: Some(BaseSpec {
+            tag: image_tag("demo-base"),
+            system: "demo".into(),
+            pull: None,
+            lock: "/lock".into(),
+            bootstrap: None,
+        }),
+        builds: names.map(|name| (name.clone(), build(name))).collect(),
+        ignorefile: Some(Action::WriteFile {
+            path: "/ignore".into(),
+            lines: Vec::new(),
+        }),
+    }
+}
+
+#[track_caller]
+fn check(case: &Case, wanted: &[&str], recipes: &Recipes, force: bool, expected: &str) {
+    let wanted: BTreeSet<String> = wanted.iter().map(|name| (*name).to_owned()).collect();
+    let plan = images::plan(&case.system, &case.world.state, &wanted, recipes, force);
+    assert_text(&plan, expected);
+}
+
+#[test]
+fn parents_come_first_and_only_once() {
+    let case = layered();
+    let wanted = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    let order = |names: &[&str]| closure(&case.system, &wanted(names)).join(" ");
+    assert_eq!(order(&["gpu-code"]), "core torch gpu gpu-code");
+    assert_eq!(
+        order(&["demo-code", "gpu-code"]),
+        "core demo-code torch gpu gpu-code"
+    );
+    assert_eq!(order(&["core"]), "core");
+    assert_eq!(order(&["demo-base", "nonsense"]), "");
+}
+
+#[test]
+fn built_images_with_the_same_inputs_are_left_alone() {
+    let case = layered();
+    let recipes = recipes(&case);
+    check(
+        &case,
+        &["demo-code"],
+        &recipes,
+        false,
+        "unchanged: demo-base core demo-code",
+    );
+}
+
+#[test]
+fn on_an_empty_engine_the_base_comes_first() {
+    let mut case = layered();
+    case.world.state.images.clear();
+    check(
+        &case,
+        &["demo-code", "gpu-code"],
+        &recipes(&case),
+        false,
+        "0 demo-base: provide localhost/demo-base:latest (does not exist)
+         1 core: build localhost/core:latest after [0] (does not exist)
+         2 demo-code: write /ignore (decides what is copied)
+         3 demo-code: build localhost/demo-code:latest after [1, 2] (does not exist)
+         4 torch: build localhost/torch:latest after [1] (does not exist)
+         5 gpu: build localhost/gpu:latest after [4] (does not exist)
+         6 gpu-code: build localhost/gpu-code:latest after [5, 2] (does not exist)",
+    );
+}
+
+#[test]
+fn a_base_that_has_to_be_made_again_takes_its_children_along() {
+    let mut case = layered();
+    case.world.state.images.remove("localhost/demo-base:latest");
+    check(
+        &case,
+        &["torch"],
+        &recipes(&case),
+        false,
+        "0 demo-base: provide localhost/demo-base:latest (does not exist)
+         1 core: build localhost/core:latest after [0] (its parent is rebuilt)
+         2 torch: build localhost/torch:latest after [1] (its parent is rebuilt)",
+    );
+}
+
+#[test]
+fn changed_inputs_rebuild_an_image_and_what_stands_on_it() {
+    let case = layered();
+    let mut recipes = recipes(&case);
+    recipes.builds.get_mut("torch").expect("known").inputs_hash = "other".into();
+    check(
+        &case,
+        &["gpu-code", "demo-code"],
+        &recipes,
+        false,
+        "0 torch: build localhost/torch:latest (its inputs changed)
+         1 gpu: build localhost/gpu:latest after [0] (its parent is rebuilt)
+         2 gpu-code: write /ignore (decides what is copied)
+         3 gpu-code: build localhost/gpu-code:latest after [1, 2] (its parent is rebuilt)
+         unchanged: demo-base core demo-code",
+    );
+}
+
+#[test]
+fn a_parent_rebuilt_by_somebody_leaves_its_children_behind() {
+    let mut case = layered();
+    let torch = case.world.state.images.get_mut("localhost/torch:latest");
+    torch.expect("built").layers[2] = "other torch".into();
+    check(
+        &case,
+        &["gpu"],
+        &recipes(&case),
+        false,
+        "0 gpu: build localhost/gpu:latest (its parent changed)
+         unchanged: demo-base core torch",
+    );
+}
+
+#[test]
+fn an_image_without_our_label_is_built_over() {
+    let mut case = layered();
+    let core = case.world.state.images.get_mut("localhost/core:latest");
+    core.expect("built").labels.clear();
+    check(
+        &case,
+        &["core"],
+        &recipes(&case),
+        false,
+        "0 core: build localhost/core:latest (its inputs changed)
+         unchanged: demo-base",
+    );
+}
+
+#[test]
+fn a_missing_image_whose_child_exists_is_built_with_its_child() {
+    let mut case = layered();
+    case.world.state.images.remove("localhost/torch:latest");
+    check(
+        &case,
+        &["gpu"],
+        &recipes(&case),
+        false,
+        "0 torch: build localhost/torch:latest (does not exist)
+         1 gpu: build localhost/gpu:latest after [0] (its parent is rebuilt)
+         unchanged: demo-base core",
+    );
+}
+
+#[test]
+fn force_builds_what_has_not_changed_but_not_the_base() {
+    let case = layered();
+    check(
+        &case,
+        &["core"],
+        &recipes(&case),
+        true,
+        "0 core: build localhost/core:latest (asked for)
+         unchanged: demo-base",
+    );
+}

@@ -1,0 +1,184 @@
+//! A podman of a few lines: applies actions to a `State` and panics on what the
+//! real one would refuse, such as a step that refers to a missing container.
+
+use std::collections::BTreeMap;
+
+use super::super::{
+    spec::hash_of,
+    state::{Container, Image, Network, Status},
+    *,
+};
+
+#[derive(Clone)]
+pub struct World {
+    pub state: State,
+}
+
+impl World {
+    /// Every image of the system is built, in layers that stand on each other.
+    pub fn with_images(system: &System) -> Self {
+        let mut state = State {
+            now_s: 1_000_000,
+            ..State::default()
+        };
+        let base = Image {
+            id: "base".into(),
+            layers: vec!["base".into()],
+            ..Image::default()
+        };
+        state.images.insert(image_tag(&system.base.name), base);
+        let all = system.images.keys().cloned().collect();
+        for name in images::closure(system, &all) {
+            let parent = &state.images[&image_tag(&system.images[&name].parent)];
+            let mut layers = parent.layers.clone();
+            layers.push(name.clone());
+            let labels = BTreeMap::from([
+                (label::SYSTEM.into(), system.name.clone()),
+                (label::INPUTS.into(), format!("inputs of {name}")),
+            ]);
+            let image = Image {
+                id: format!("id of {name}"),
+                labels,
+                layers,
+                ..Image::default()
+            };
+            state.images.insert(image_tag(&name), image);
+        }
+        World { state }
+    }
+
+    pub fn apply_all(&mut self, plan: &Plan) {
+        for step in &plan.steps {
+            self.apply(&step.action);
+        }
+    }
+
+    /// Step `broken` fails: it has no effect but its undoing, and what waits for
+    /// it is not done. Everything else is.
+    pub fn apply_but(&mut self, plan: &Plan, broken: usize) {
+        let mut blocked = vec![false; plan.steps.len()];
+        for (position, step) in plan.steps.iter().enumerate() {
+            blocked[position] =
+                position == broken || step.after.iter().any(|other| blocked[*other]);
+            if position == broken {
+                step.on_failure.iter().for_each(|action| self.apply(action));
+            } else if !blocked[position] {
+                self.apply(&step.action);
+            }
+        }
+    }
+
+    pub fn apply(&mut self, action: &Action) {
+        self.state.now_s += 1;
+        match action {
+            Action::CreateContainer(spec) => {
+                let image = &self
+                    .state
+                    .images
+                    .get(&spec.image)
+                    .expect("the image exists")
+                    .id;
+                let mut named = (**spec).clone();
+                named.name.clone_from(&named.hostname);
+                let labels = BTreeMap::from([
+                    (label::SYSTEM.into(), spec.system.clone()),
+                    (label::AGENT.into(), spec.agent.clone()),
+                    (label::SPEC.into(), hash_of(&named)),
+                ]);
+                let container = Container {
+                    image_id: image.clone(),
+                    labels,
+                    ..Container::default()
+                };
+                let before = self.state.containers.insert(spec.name.clone(), container);
+                assert!(before.is_none(), "the name `{}` is in use", spec.name);
+            }
+            Action::StartContainer { container, .. } => self.start(container),
+            Action::StopContainer { container, .. } => {
+                self.ill(container);
+                let found = self.found(container);
+                assert!(
+                    found.started_at_s > 0,
+                    "podman refuses to stop `{container}`, which was never started"
+                );
+                found.status = Status::Exited;
+            }
+            Action::RenameContainer { from, to } => {
+                assert!(!self.state.containers.contains_key(to), "`{to}` exists");
+                self.ill(from);
+                let moved = self.state.containers.remove(from);
+                let moved = moved.unwrap_or_else(|| panic!("`{from}` does not exist"));
+                self.state.containers.insert(to.clone(), moved);
+            }
+            Action::RemoveContainer { container } => {
+                self.ill(container);
+                self.state.containers.remove(container).expect("it exists");
+            }
+            Action::Gate(gate) => {
+                assert!(self.found(&gate.container).running(), "{}", gate.agent);
+                self.state.healthy.insert(gate.agent.clone());
+            }
+            Action::Settle { gates, .. } => {
+                for gate in gates {
+                    assert!(self.state.healthy.contains(&gate.agent), "{}", gate.agent);
+                }
+            }
+            Action::CreateNetwork(spec) => {
+                let labels = BTreeMap::from([
+                    (label::SYSTEM.into(), spec.system.clone()),
+                    (label::SPEC.into(), hash_of(spec)),
+                ]);
+                let network = Network {
+                    subnets: vec![spec.subnet.clone()],
+                    labels,
+                };
+                let before = self.state.networks.insert(spec.name.clone(), network);
+                assert!(before.is_none(), "network `{}` exists", spec.name);
+            }
+            Action::RemoveNetwork { network } => {
+                self.state.networks.remove(network).expect("it exists");
+            }
+            Action::RemoveImage { tag } => {
+                self.state.images.remove(tag).expect("it exists");
+            }
+            Action::RemoveVolume { volume } => assert!(self.state.volumes.remove(volume)),
+            Action::EnsureBase(_) | Action::WriteFile { .. } | Action::BuildImage(_) => {}
+        }
+    }
+
+    /// Two containers of one agent would fight for its ports and addresses.
+    fn start(&mut self, container: &str) {
+        let agent = self.found(container).label(label::AGENT).map(str::to_owned);
+        let rival = self.state.containers.iter().find(|(name, other)| {
+            *name != container && other.running() && other.label(label::AGENT) == agent.as_deref()
+        });
+        assert!(
+            rival.is_none(),
+            "{rival:?} holds the ports of `{container}`"
+        );
+        let now_s = self.state.now_s;
+        let found = self.found(container);
+        assert!(!found.running(), "`{container}` runs already");
+        found.status = Status::Running;
+        found.started_at_s = now_s;
+        self.ill(container);
+    }
+
+    /// An agent whose container is touched has to prove its health anew.
+    fn ill(&mut self, container: &str) {
+        let found = self.state.containers.get(container);
+        if let Some(agent) = found.and_then(|found| found.label(label::AGENT)) {
+            let agent = agent.to_owned();
+            if !container.ends_with("-next") && !container.ends_with("-previous") {
+                self.state.healthy.remove(&agent);
+            }
+        }
+    }
+
+    fn found(&mut self, container: &str) -> &mut Container {
+        let containers = &mut self.state.containers;
+        containers
+            .get_mut(container)
+            .unwrap_or_else(|| panic!("`{container}` does not exist"))
+    }
+}
