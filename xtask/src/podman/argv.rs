@@ -301,3 +301,6 @@ fn option(args: &mut Args, name: &str, value: &str) {
 fn words(words: &[&str]) -> Args {
     words.iter().map(|word| (*word).to_owned()).collect()
 }
+
+#[cfg(test)]
+mod tests;
