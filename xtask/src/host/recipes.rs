@@ -3,7 +3,9 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::OsString,
     fs, io,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
@@ -52,7 +54,7 @@ pub fn read(system: &System, scratch: &Path) -> Result<Recipes, Unreadable> {
     for name in system.images.keys() {
         hash_image(system, name, &code, &mut hashes)?;
     }
-    let secrets = secrets();
+    let secrets = secrets(&|name| std::env::var_os(name));
     for (name, image) in &system.images {
         let context = if image.code {
             &system.monorepo
@@ -200,17 +202,28 @@ fn add_tree(
         sha.update(format!("{label}\0link\0{}\0", target.display()));
         return Ok(());
     }
-    if !kind.is_dir() {
-        return add_file(sha, label, path);
+    if kind.is_file() {
+        let executable = kind.permissions().mode() & 0o100 != 0;
+        let mark = if executable { "\0executable" } else { "" };
+        return add_file(sha, &format!("{label}{mark}"), path);
     }
-    let mut entries: Vec<String> = fs::read_dir(path)
+    if !kind.is_dir() {
+        // Reading a pipe or a device may never end.
+        sha.update(format!("{label}\0special\0"));
+        return Ok(());
+    }
+    sha.update(format!("{label}\0folder\0"));
+    // Names need not be UTF-8; what is hashed of them is good enough.
+    let mut entries: Vec<OsString> = fs::read_dir(path)
         .map_err(unreadable)?
-        .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
-        .filter(|name| !excluded(name, exclude))
-        .collect();
+        .map(|entry| Ok(entry?.file_name()))
+        .collect::<io::Result<_>>()
+        .map_err(unreadable)?;
+    entries.retain(|name| !excluded(&name.to_string_lossy(), exclude));
     entries.sort();
     for name in entries {
-        add_tree(sha, &format!("{label}/{name}"), &path.join(&name), exclude)?;
+        let label = format!("{label}/{}", name.to_string_lossy());
+        add_tree(sha, &label, &path.join(&name), exclude)?;
     }
     Ok(())
 }
@@ -245,18 +258,17 @@ fn ignore_lines(system: &System) -> Vec<String> {
     hidden.into_iter().chain(shown).chain(excluded).collect()
 }
 
-/// What a build needs of the host and must not keep.
-fn secrets() -> Vec<Secret> {
-    let set = |variable: &str| std::env::var_os(variable).is_some_and(|value| !value.is_empty());
-    let ca = std::env::var_os("SSL_CERT_FILE")
+/// What a build needs of the host and must not keep. `variable` looks up an
+/// environment variable.
+fn secrets(variable: &dyn Fn(&str) -> Option<OsString>) -> Vec<Secret> {
+    let set = |name: &str| variable(name).is_some_and(|value| !value.is_empty());
+    let ca = variable("SSL_CERT_FILE")
         .map(PathBuf::from)
         .into_iter()
         .chain(CA_BUNDLES.iter().map(PathBuf::from))
         .find(|path| path.is_file());
-    let home = std::env::var_os("HOME")
-        .map(PathBuf::from)
-        .unwrap_or_default();
-    let pip = std::env::var_os("PIP_CONFIG_FILE")
+    let home = variable("HOME").map(PathBuf::from).unwrap_or_default();
+    let pip = variable("PIP_CONFIG_FILE")
         .map(PathBuf::from)
         .into_iter()
         .chain([
@@ -289,3 +301,6 @@ fn secrets() -> Vec<Secret> {
         )
         .collect()
 }
+
+#[cfg(test)]
+mod tests;
