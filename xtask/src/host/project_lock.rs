@@ -3,6 +3,7 @@
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io::{Read, Seek, Write},
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -26,6 +27,17 @@ pub fn take(
     say: &dyn Fn(&str),
 ) -> Result<ProjectLock, Failure> {
     let path = cache_folder().join(format!("{system}.lock"));
+    take_file(&path, system, command, timeout_ms, cancel, say)
+}
+
+fn take_file(
+    path: &Path,
+    system: &str,
+    command: &str,
+    timeout_ms: u64,
+    cancel: &Cancel,
+    say: &dyn Fn(&str),
+) -> Result<ProjectLock, Failure> {
     let failed = |error: std::io::Error| {
         Failure::new(
             Exit::Locked,
@@ -37,7 +49,7 @@ pub fn take(
         .truncate(false)
         .read(true)
         .write(true)
-        .open(&path)
+        .open(path)
         .map_err(failed)?;
     let deadline = Instant::now() + Duration::from_millis(timeout_ms);
     let mut told = false;
@@ -51,7 +63,10 @@ pub fn take(
         let _ = file
             .rewind()
             .and_then(|()| file.read_to_string(&mut holder));
-        let holder = holder.trim().to_owned();
+        let holder = match holder.trim() {
+            "" => "one that has just begun",
+            holder => holder,
+        };
         if cancel.requested() {
             return Err(Failure::interrupted("nothing was started"));
         }
@@ -75,3 +90,6 @@ pub fn take(
         .and_then(|()| writeln!(file, "{command} (process {})", std::process::id()));
     Ok(ProjectLock(file))
 }
+
+#[cfg(test)]
+mod tests;
