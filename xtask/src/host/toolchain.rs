@@ -8,7 +8,12 @@ use super::{
 };
 use crate::{
     plan::{State, image_tag},
-    podman::{Engine, caps::FEATURES},
+    podman::{
+        Engine,
+        caps::{FEATURES, Version},
+        engine::Facts,
+        quirks::Proof,
+    },
     system::{BaseSource, Subnet, System},
 };
 
@@ -22,25 +27,40 @@ const VFS_ROOMY_BYTES: u64 = 120_000_000_000;
 
 /// Everything that can be said without running a container.
 pub fn findings(engine: &Engine, system: &System, state: &State) -> Vec<Finding> {
-    let mut found = vec![version(engine)];
-    found.extend(features(engine));
-    found.extend(network_backend(engine));
-    found.extend(network_tools(engine));
-    found.extend(rootless(engine));
-    found.extend(storage(engine));
-    found.extend(memory(system));
+    let facts = &engine.facts;
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    let mut found = vec![version(&engine.podman.program, facts)];
+    found.extend(features(facts.version));
+    found.extend(network_backend(facts));
+    if !facts.remote {
+        found.extend(network_tools(&on_path));
+    }
+    if facts.rootless {
+        found.extend(limits(facts));
+        let uid = rustix::process::getuid().as_raw().to_string();
+        let name = user_name(&read("/etc/passwd"), &uid).unwrap_or_else(|| uid.clone());
+        for file in ["/etc/subuid", "/etc/subgid"] {
+            found.extend(subids(file, &read(file), &name, &uid));
+        }
+    }
+    found.extend(vfs(facts));
+    if let Some(free) = free_bytes(&facts.storage_root) {
+        found.push(space(facts, free));
+    }
+    found.extend(memory(system, &read("/proc/meminfo")));
     found.extend(ports_taken(system, state));
-    found.extend(routes(system, state));
-    found.extend(base_sources(system, state));
+    found.extend(routes(system, state, &read("/proc/net/route")));
+    found.extend(base_sources(system, state, &on_path));
     found.extend(relaxations(system));
     found
 }
 
 /// The proof that containers run, and what it took.
 pub fn proof(engine: &Engine) -> Vec<Finding> {
-    let Some(proof) = &engine.proof else {
-        return Vec::new();
-    };
+    engine.proof.as_ref().map(proven).unwrap_or_default()
+}
+
+fn proven(proof: &Proof) -> Vec<Finding> {
     let ran = format!(
         "a container ran in {:.2} s with {}",
         proof.run_ms as f64 / 1e3,
@@ -67,8 +87,7 @@ pub fn proof(engine: &Engine) -> Vec<Finding> {
     found
 }
 
-fn version(engine: &Engine) -> Finding {
-    let facts = &engine.facts;
+fn version(program: &Path, facts: &Facts) -> Finding {
     let mode = if facts.rootless {
         "rootless"
     } else {
@@ -79,7 +98,7 @@ fn version(engine: &Engine) -> Finding {
         format!("podman {}, {mode}", facts.version),
         format!(
             "{}; runtime {}, cgroups {} through {}, storage {} at {}",
-            engine.podman.program.display(),
+            program.display(),
             facts.runtime,
             facts.cgroup_version,
             facts.cgroup_manager,
@@ -89,8 +108,7 @@ fn version(engine: &Engine) -> Finding {
     )
 }
 
-fn features(engine: &Engine) -> impl Iterator<Item = Finding> {
-    let version = engine.facts.version;
+fn features(version: Version) -> impl Iterator<Item = Finding> {
     FEATURES
         .iter()
         .filter(move |feature| !version.has(feature))
@@ -108,8 +126,8 @@ fn features(engine: &Engine) -> impl Iterator<Item = Finding> {
         })
 }
 
-fn network_backend(engine: &Engine) -> Option<Finding> {
-    let backend = &engine.facts.network_backend;
+fn network_backend(facts: &Facts) -> Option<Finding> {
+    let backend = &facts.network_backend;
     (backend != "netavark").then(|| {
         Finding::new(
             "network-backend",
@@ -121,11 +139,14 @@ fn network_backend(engine: &Engine) -> Option<Finding> {
     })
 }
 
-fn network_tools(engine: &Engine) -> Option<Finding> {
-    let none = ["iptables", "nft"]
-        .iter()
-        .all(|tool| which::which(tool).is_err() && !Path::new("/usr/sbin").join(tool).exists());
-    (none && !engine.facts.remote).then(|| {
+/// Root's folders are not on every user's PATH.
+fn on_path(program: &str) -> bool {
+    which::which(program).is_ok() || Path::new("/usr/sbin").join(program).exists()
+}
+
+fn network_tools(installed: &dyn Fn(&str) -> bool) -> Option<Finding> {
+    let any = ["iptables", "nft"].into_iter().any(installed);
+    (!any).then(|| {
         Finding::new(
             "firewall-tool",
             Severity::Error,
@@ -136,73 +157,63 @@ fn network_tools(engine: &Engine) -> Option<Finding> {
     })
 }
 
-fn rootless(engine: &Engine) -> Vec<Finding> {
-    let facts = &engine.facts;
-    if !facts.rootless {
-        return Vec::new();
-    }
-    let mut found = Vec::new();
-    if facts.cgroup_version == "v1" {
-        found.push(Finding::new(
+fn limits(facts: &Facts) -> Option<Finding> {
+    (facts.cgroup_version == "v1").then(|| {
+        Finding::new(
             "rootless-limits",
             Severity::Warning,
             "memory, cpu and process limits are ignored",
             "rootless podman cannot set limits on cgroups v1",
             "boot with systemd.unified_cgroup_hierarchy=1, or run as root",
-        ));
-    }
-    let user = rustix::process::getuid().as_raw().to_string();
-    let name = user_name(&user).unwrap_or_else(|| user.clone());
-    for file in ["/etc/subuid", "/etc/subgid"] {
-        let text = fs::read_to_string(file).unwrap_or_default();
-        let listed = text.lines().filter_map(|line| line.split(':').next());
-        if !listed
-            .into_iter()
-            .any(|owner| owner == name || owner == user)
-        {
-            found.push(Finding::new(
-                "rootless-subids",
-                Severity::Error,
-                format!("user `{name}` has no range in {file}"),
-                "rootless containers cannot have an unprivileged user without one",
-                format!("usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {name}"),
-            ));
-        }
-    }
-    found
+        )
+    })
 }
 
-fn user_name(uid: &str) -> Option<String> {
-    let passwd = fs::read_to_string("/etc/passwd").ok()?;
+/// `text` is that of `/etc/subuid` or `/etc/subgid`: `name:first:count` lines.
+fn subids(file: &str, text: &str, name: &str, uid: &str) -> Option<Finding> {
+    let mut owners = text.lines().filter_map(|line| line.split(':').next());
+    (!owners.any(|owner| owner == name || owner == uid)).then(|| {
+        Finding::new(
+            "rootless-subids",
+            Severity::Error,
+            format!("user `{name}` has no range in {file}"),
+            "rootless containers cannot have an unprivileged user without one",
+            format!("usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {name}"),
+        )
+    })
+}
+
+/// `passwd` is the text of `/etc/passwd`.
+fn user_name(passwd: &str, uid: &str) -> Option<String> {
     passwd.lines().find_map(|line| {
         let fields: Vec<&str> = line.split(':').collect();
         (fields.get(2) == Some(&uid)).then(|| fields[0].to_owned())
     })
 }
 
-fn storage(engine: &Engine) -> Vec<Finding> {
-    let facts = &engine.facts;
-    let mut found = Vec::new();
-    let vfs = facts.storage_driver == "vfs";
-    if vfs {
-        found.push(Finding::new(
+fn vfs(facts: &Facts) -> Option<Finding> {
+    (facts.storage_driver == "vfs").then(|| {
+        Finding::new(
             "storage-vfs",
             Severity::Warning,
             "the storage driver is vfs: every layer is a full copy",
             "the gpu and audio images hold 6 to 8 GB in about ten layers each, so they will take more than 100 GB",
             "make /dev/fuse available and install fuse-overlayfs, or use a kernel with rootless overlay (5.13 or later)",
-        ));
-    }
-    let Some(free) = free_bytes(&facts.storage_root) else {
-        return found;
-    };
+        )
+    })
+}
+
+fn space(facts: &Facts, free: u64) -> Finding {
     let evidence = format!(
         "{} free at {}",
         crate::ui::bytes(free),
         facts.storage_root.display()
     );
-    let roomy = if vfs { VFS_ROOMY_BYTES } else { ROOMY_BYTES };
-    found.push(match free {
+    let roomy = match facts.storage_driver.as_str() {
+        "vfs" => VFS_ROOMY_BYTES,
+        _ => ROOMY_BYTES,
+    };
+    match free {
         0..TIGHT_BYTES => Finding::new(
             "storage-space",
             Severity::Error,
@@ -221,8 +232,7 @@ fn storage(engine: &Engine) -> Vec<Finding> {
             ),
         ),
         _ => Finding::ok("storage-space", "enough disk space", evidence),
-    });
-    found
+    }
 }
 
 /// Free space for this user on the file system that holds `path` or, where it
@@ -233,9 +243,9 @@ fn free_bytes(path: &Path) -> Option<u64> {
     Some(stat.f_bavail * stat.f_frsize)
 }
 
-fn memory(system: &System) -> Option<Finding> {
-    let text = fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find(|line| line.starts_with("MemTotal:"))?;
+/// `meminfo` is the text of `/proc/meminfo`.
+fn memory(system: &System, meminfo: &str) -> Option<Finding> {
+    let line = meminfo.lines().find(|line| line.starts_with("MemTotal:"))?;
     let total_mb = line.split_whitespace().nth(1)?.parse::<u64>().ok()? / 1024;
     let agents = system.agents.iter().filter(|agent| !agent.optional);
     let limits_mb: u64 = agents.map(|agent| agent.memory_mb).sum();
@@ -280,10 +290,10 @@ fn ports_taken(system: &System, state: &State) -> Vec<Finding> {
     .collect()
 }
 
-/// Routes of the host that the manifest's networks would hide.
-fn routes(system: &System, state: &State) -> Vec<Finding> {
-    let text = fs::read_to_string("/proc/net/route").unwrap_or_default();
-    let routes: Vec<(String, Subnet)> = text.lines().skip(1).filter_map(route).collect();
+/// Routes of the host that the manifest's networks would hide. `table` is the
+/// text of `/proc/net/route`.
+fn routes(system: &System, state: &State, table: &str) -> Vec<Finding> {
+    let routes: Vec<(String, Subnet)> = table.lines().skip(1).filter_map(route).collect();
     let missing = system
         .networks
         .iter()
@@ -325,19 +335,33 @@ fn route(line: &str) -> Option<(String, Subnet)> {
     })
 }
 
-fn base_sources(system: &System, state: &State) -> Option<Finding> {
+fn base_sources(
+    system: &System,
+    state: &State,
+    installed: &dyn Fn(&str) -> bool,
+) -> Option<Finding> {
     let allowed = |source| system.base.sources.contains(&source);
     let present = state.images.contains_key(&image_tag(&system.base.name));
-    let bootstrap = allowed(BaseSource::Bootstrap) && which::which("mmdebstrap").is_ok();
-    (!present && !bootstrap).then(|| {
-        Finding::new(
+    let bootstrap = allowed(BaseSource::Bootstrap) && installed("mmdebstrap");
+    if present || bootstrap {
+        return None;
+    }
+    if !allowed(BaseSource::Pull) {
+        return Some(Finding::new(
             "base-image",
-            Severity::Warning,
-            "the base image must be pulled from a registry",
-            "it is not present, and mmdebstrap, which could bootstrap it, is not installed",
-            "`cargo xtask up --install` installs mmdebstrap",
-        )
-    })
+            Severity::Error,
+            "the base image does not exist and cannot be made here",
+            "of its sources in the manifest none works on this host",
+            "allow `pull` or `bootstrap` in `sources` of [base]; `cargo xtask up --install` installs mmdebstrap",
+        ));
+    }
+    Some(Finding::new(
+        "base-image",
+        Severity::Warning,
+        "the base image must be pulled from a registry",
+        "it is not present, and it cannot be bootstrapped with mmdebstrap",
+        "`cargo xtask up --install` installs mmdebstrap",
+    ))
 }
 
 fn relaxations(system: &System) -> Vec<Finding> {
@@ -374,18 +398,4 @@ fn relaxations(system: &System) -> Vec<Finding> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn routes_are_read() {
-        let (interface, subnet) =
-            route("eth0 000015AC 00000000 0001 0 0 0 0000FFFF 0 0 0").unwrap();
-        assert_eq!(
-            (interface.as_str(), subnet.to_string().as_str()),
-            ("eth0", "172.21.0.0/16")
-        );
-        assert!(route("eth0 00000000 0100000A 0003 0 0 0 00000000 0 0 0").is_none());
-        assert!(route("Iface Destination").is_none());
-    }
-}
+mod tests;
