@@ -18,6 +18,8 @@ from importlib.util import MAGIC_NUMBER, cache_from_source
 from pathlib import Path
 
 DAYS_KEPT = 30
+# Starting other processes takes longer than compiling fewer files than this.
+WORTH_A_POOL = 20
 
 
 def compile_one(job: tuple[str, Path]) -> None:
@@ -40,7 +42,8 @@ def open_up(path: str, bits: int) -> None:
         os.chmod(path, mode | bits)
 
 
-def main(tree: str, cache: Path) -> None:
+def prepare(tree: str, cache: Path) -> dict[str, Path]:
+    """Opens up everything in the tree; returns its Python files, each with its entry in the cache."""
     entries = {}
     for folder, _, files in os.walk(tree):
         open_up(folder, 0o555)
@@ -55,9 +58,14 @@ def main(tree: str, cache: Path) -> None:
                 with open(path, "rb") as source:
                     digest.update(source.read())
                 entries[path] = cache / digest.hexdigest()
+    return entries
+
+
+def main(tree: str, cache: Path) -> None:
+    entries = prepare(tree, cache)
 
     missing = [(path, entry) for path, entry in entries.items() if not entry.exists()]
-    if len(missing) < 20:
+    if len(missing) < WORTH_A_POOL:
         for job in missing:
             compile_one(job)
     else:

@@ -19,8 +19,8 @@ NOT_MODULES = {"benchmarks", "docs", "examples", "scripts", "test", "tests"}
 def names(listing: Path) -> list[str]:
     """The packages a requirements list names, those of the lists it includes first."""
     found = []
-    for line in listing.read_text(encoding="utf-8").splitlines():
-        line = line.split("#", 1)[0].strip()
+    for text in listing.read_text(encoding="utf-8").splitlines():
+        line = text.split("#", 1)[0].strip()
         include = re.match(r"(?:-r|--requirement)[ =]*(.+)", line)
         if include:
             found += names(listing.parent / include[1])

@@ -26,8 +26,14 @@ if given ca-bundle; then
 fi
 if given pip-conf; then export PIP_CONFIG_FILE="$secrets/pip-conf"; fi
 # A variable that is not set on the host arrives as an empty file: it counts as not given.
-if given pip-index-url; then PIP_INDEX_URL=$(cat "$secrets/pip-index-url"); export PIP_INDEX_URL; fi
-if given pip-extra-index-url; then PIP_EXTRA_INDEX_URL=$(cat "$secrets/pip-extra-index-url"); export PIP_EXTRA_INDEX_URL; fi
+if given pip-index-url; then
+    PIP_INDEX_URL=$(cat "$secrets/pip-index-url")
+    export PIP_INDEX_URL
+fi
+if given pip-extra-index-url; then
+    PIP_EXTRA_INDEX_URL=$(cat "$secrets/pip-extra-index-url")
+    export PIP_EXTRA_INDEX_URL
+fi
 
 index=${PIP_INDEX_URL:-$(setting index-url)}
 extra=${PIP_EXTRA_INDEX_URL:-$(setting extra-index-url)}

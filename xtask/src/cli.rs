@@ -55,7 +55,7 @@ pub struct Global {
     /// When to colour
     #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
     pub color: Color,
-    /// podman calls that change something at the same time [default: 4 to 8, by cores]
+    /// podman calls that change something at the same time [default: 4 to 8, by cores; 2 for builds]
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub jobs: Option<u16>,
     /// How long to wait for another run on the same system

@@ -13,7 +13,10 @@ use std::{
 use crate::{
     gate::{self, GateError, Passed, Sick, Watcher},
     host::{lock, ports},
-    plan::{Action, Plan, Step, step::BaseSpec},
+    plan::{
+        Action, Plan, Step,
+        step::{BaseFrom, BaseSpec},
+    },
     podman::{
         Engine, PodmanError, argv,
         run::{BUILD_DEADLINE_MS, Call, How, tail},
@@ -188,6 +191,11 @@ fn carry_out(
             elapsed_ms: elapsed(),
             passed,
         },
+        // What an interruption leaves is whole, and the next run goes on there.
+        Err(Reason::Interrupted) => StepResult::Failed(StepFailure {
+            reason: Reason::Interrupted,
+            restored: false,
+        }),
         Err(reason) => {
             let undone = step
                 .on_failure
@@ -323,39 +331,39 @@ fn ensure_base(
     base: &BaseSpec,
     say: &(dyn Fn(&str) + Sync),
 ) -> Result<(), Reason> {
-    let mut reasons = Vec::new();
-    if let Some(reference) = &base.pull {
-        say(&format!("pulling {reference}"));
-        match pull_base(engine, base, reference) {
-            Ok(()) => return Ok(()),
-            Err(PodmanError::Interrupted) => return Err(Reason::Interrupted),
-            Err(error) => reasons.push((format!("pull {reference}"), error.reason())),
+    let mut reasons: Vec<(String, String)> = Vec::new();
+    for source in &base.sources {
+        if let Some((name, why)) = reasons.last() {
+            say(&format!("{name} failed ({why}); trying the next source"));
         }
-        if base.bootstrap.is_some() {
-            say(&format!(
-                "cannot pull ({}); bootstrapping from packages",
-                reasons[0].1
-            ));
+        let tried = match source {
+            BaseFrom::Pull { reference, lock } => pull_base(engine, base, reference, lock, say),
+            BaseFrom::Bootstrap(bootstrap) => bootstrap_base(engine, base, bootstrap, say),
+        };
+        match tried {
+            Err(Reason::Base(mut more)) => reasons.append(&mut more),
+            other => return other,
         }
     }
-    let Some(bootstrap) = &base.bootstrap else {
-        return Err(Reason::Base(reasons));
-    };
-    match bootstrap_base(engine, base, bootstrap, say) {
-        Ok(()) => Ok(()),
-        Err(Reason::Base(mut more)) => {
-            reasons.append(&mut more);
-            Err(Reason::Base(reasons))
-        }
-        Err(other) => Err(other),
-    }
+    Err(Reason::Base(reasons))
 }
 
-fn pull_base(engine: &Engine, base: &BaseSpec, reference: &str) -> Result<(), PodmanError> {
+fn pull_base(
+    engine: &Engine,
+    base: &BaseSpec,
+    reference: &str,
+    lock: &std::path::Path,
+    say: &(dyn Fn(&str) + Sync),
+) -> Result<(), Reason> {
+    say(&format!("pulling {reference}"));
     let [pull, tag] = argv::pull_base(base, reference);
     engine
         .podman
-        .run(&Call::long("pull the base image", pull))?;
+        .run(&Call::long("pull the base image", pull))
+        .map_err(|error| match error {
+            PodmanError::Interrupted => Reason::Interrupted,
+            error => Reason::Base(vec![(format!("pull {reference}"), error.reason())]),
+        })?;
     engine
         .podman
         .run(&Call::change("tag the base image", tag))?;
@@ -364,22 +372,17 @@ fn pull_base(engine: &Engine, base: &BaseSpec, reference: &str) -> Result<(), Po
     }
     let format = "{{range .RepoDigests}}{{println .}}{{end}}";
     let args = ["image", "inspect", "--format", format, &base.tag];
-    let output = engine
-        .podman
-        .run(&Call::read("read the base image's digest", &args))?;
+    let call = Call::read("read the base image's digest", &args);
+    let digests = engine.podman.run(&call)?.stdout;
     let name = reference
         .rsplit_once(':')
         .map_or(reference, |(name, _)| name);
-    let digest = output.stdout.lines().find(|line| line.starts_with(name));
+    let digest = digests.lines().find(|line| line.starts_with(name));
     digest
-        .and_then(|digest| lock::record(&base.lock, reference, digest).err())
-        .map_or(Ok(()), |error| {
-            Err(PodmanError::Garbage {
-                purpose: format!("record the digest in {}", base.lock.display()),
-                command: String::new(),
-                problem: error.to_string(),
-                answer: String::new(),
-            })
+        .map_or(Ok(()), |digest| lock::record(lock, reference, digest))
+        .map_err(|error| Reason::File {
+            path: lock.display().to_string(),
+            error: error.to_string(),
         })
 }
 

@@ -19,7 +19,7 @@ pub enum Exit {
     Build = 5,
     /// An agent did not become or stay healthy.
     Gate = 6,
-    /// `health-check` or `status` found an agent that is not healthy.
+    /// `health-check` or `up` found an agent that is not healthy.
     Unhealthy = 7,
     /// A test failed.
     Tests = 8,

@@ -1,9 +1,11 @@
 //! `check-toolchain`: what podman is, what it needs here, and whether this
 //! host fits the manifest.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
-use super::{App, podman_failure};
+use super::{App, podman_failure, select};
 use crate::{
     failure::{Exit, Failure},
     host::{
@@ -35,7 +37,8 @@ pub fn run(app: &App, _args: &Args) -> Result<(), Failure> {
     match app.engine_with(true) {
         Ok(mut engine) => {
             let state = look(&engine)?;
-            findings.extend(toolchain::findings(&engine, &system, &state));
+            let chosen = select(&system, &[], true)?;
+            findings.extend(toolchain::findings(&engine, &system, &state, &chosen));
             if !app.global.dry_run {
                 findings.extend(prove(&mut engine)?);
             }
@@ -61,9 +64,14 @@ pub fn run(app: &App, _args: &Args) -> Result<(), Failure> {
 }
 
 /// The preflight of `up`: errors stop, warnings are shown once.
-pub fn preflight(app: &App, engine: &Engine, system: &System) -> Result<Vec<Finding>, Failure> {
+pub fn preflight(
+    app: &App,
+    engine: &Engine,
+    system: &System,
+    chosen: &BTreeSet<String>,
+) -> Result<(), Failure> {
     let state = look(engine)?;
-    let findings = toolchain::findings(engine, system, &state);
+    let findings = toolchain::findings(engine, system, &state, chosen);
     let errors: Vec<&Finding> = findings
         .iter()
         .filter(|finding| finding.severity == Severity::Error)
@@ -86,7 +94,7 @@ pub fn preflight(app: &App, engine: &Engine, system: &System) -> Result<Vec<Find
         app.ui
             .warn(format!("{}: {}", finding.title, finding.evidence));
     }
-    Ok(findings)
+    Ok(())
 }
 
 fn look(engine: &Engine) -> Result<State, Failure> {

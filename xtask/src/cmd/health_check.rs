@@ -25,7 +25,7 @@ pub struct Args {
     #[arg(value_name = "NAME")]
     names: Vec<String>,
     /// Ask again until all are healthy, at most this long
-    #[arg(long, value_name = "DURATION", num_args = 0..=1, default_missing_value = "60s", value_parser = duration_ms)]
+    #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "60s", value_parser = duration_ms)]
     wait: Option<u64>,
     /// Ask again and again until Ctrl-C
     #[arg(long, conflicts_with = "wait")]

@@ -304,7 +304,7 @@ fn plan_error_words(error: &PlanError) -> (String, String) {
             format!("rename or remove it (`podman rename {container} …`), or set `container` in the manifest"),
         ),
         PlanError::NetworkDiffers { network, expected, found, ours: true } => (
-            format!("network `{network}` ({found}) was created from other settings than the manifest's ({expected})"),
+            format!("network `{network}` ({found}) was created from other settings than the manifest's ({expected}); its range, isolation or access to the outside may differ, too"),
             "run `cargo xtask down`, then `cargo xtask create-networks --recreate`".into(),
         ),
         PlanError::NetworkDiffers { network, expected, found, ours: false } => (

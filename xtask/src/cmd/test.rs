@@ -33,16 +33,7 @@ pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
         return Ok(());
     }
     if args.install && !args.quick {
-        let missing = install::missing();
-        if !missing.is_empty() {
-            let recipe = install::recipe().ok_or_else(|| {
-                Failure::new(
-                    Exit::Engine,
-                    format!("not installed: {}", missing.join(", ")),
-                )
-            })?;
-            recipe.run(&app.cancel, &|line| app.ui.note(line))?;
-        }
+        install::missing(false, &app.cancel, &|line: &str| app.ui.note(line))?;
     }
     let mut times = Vec::new();
     for (name, words) in steps {
@@ -57,7 +48,11 @@ pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
             .env_remove("AI_SYSTEM_MONOREPO")
             .quiet()
             .run()
-            .map_err(|error| failed(name, &error))?;
+            .map_err(|error| match app.cancel.requested() {
+                // The step has seen the same Ctrl-C.
+                true => Failure::interrupted(format!("stopped in {name}")),
+                false => failed(name, &error),
+            })?;
         times.push(format!(
             "{name} {}",
             seconds(started.elapsed().as_millis() as u64)

@@ -1,6 +1,6 @@
 //! `up`: everything in order, from a bare machine to a healthy system.
 
-use std::time::Instant;
+use std::{collections::BTreeSet, time::Instant};
 
 use serde::Serialize;
 
@@ -9,7 +9,7 @@ use crate::{
     failure::{Exit, Failure},
     host::install,
     podman::Engine,
-    system::Agent,
+    system::{Agent, System},
     ui::{Paint, seconds},
 };
 
@@ -46,9 +46,14 @@ pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
         app,
         done: Vec::new(),
     };
-    phases.run("install", || install_missing(app, args.install))?;
+    if args.install {
+        let say = |line: &str| app.ui.note(line);
+        phases.run("install", || {
+            install::missing(app.global.dry_run, &app.cancel, &say)
+        })?;
+    }
     let _lock = app.lock(&system, "up")?;
-    let mut engine = phases.run("check", || check(app, &system))?;
+    let mut engine = phases.run("check", || check(app, &system, &chosen))?;
     let wanted = build_images::needed(&system, &chosen);
     let images = phases.run("build", || {
         build_images::converge(app, &system, &mut engine, &wanted, false)
@@ -92,32 +97,9 @@ pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
     verdict
 }
 
-fn install_missing(app: &App, install: bool) -> Result<(), Failure> {
-    let missing = install::missing();
-    if missing.is_empty() || !install {
-        return Ok(());
-    }
-    let recipe = install::recipe().ok_or_else(|| {
-        Failure::new(
-            Exit::Engine,
-            format!("not installed: {}", missing.join(", ")),
-        )
-        .hint("this distribution is not known here; install them with its package manager")
-    })?;
-    if app.global.dry_run {
-        recipe.lines().iter().for_each(|line| app.ui.out(line));
-        return Ok(());
-    }
-    app.ui.note(format!(
-        "installing what is missing: {}",
-        missing.join(", ")
-    ));
-    recipe.run(&app.cancel, &|line| app.ui.note(line))
-}
-
-fn check(app: &App, system: &crate::system::System) -> Result<Engine, Failure> {
+fn check(app: &App, system: &System, chosen: &BTreeSet<String>) -> Result<Engine, Failure> {
     let mut engine = app.engine()?;
-    check_toolchain::preflight(app, &engine, system)?;
+    check_toolchain::preflight(app, &engine, system, chosen)?;
     if !app.global.dry_run {
         engine.ready()?;
     }
@@ -125,12 +107,7 @@ fn check(app: &App, system: &crate::system::System) -> Result<Engine, Failure> {
 }
 
 /// The deployment of a dry run, where the images allow to plan one.
-fn dry_deploy(
-    app: &App,
-    system: &crate::system::System,
-    engine: &mut Engine,
-    args: &Args,
-) -> Result<(), Failure> {
+fn dry_deploy(app: &App, system: &System, engine: &mut Engine, args: &Args) -> Result<(), Failure> {
     let chosen = select(system, &args.names, args.how.no_deps)?;
     match deploy::converge(app, system, engine, chosen, &args.how) {
         Err(failure) if failure.exit == Exit::Build => {

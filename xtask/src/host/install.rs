@@ -5,28 +5,56 @@ use std::fs;
 use crate::{
     failure::{Exit, Failure},
     podman::run::{BUILD_DEADLINE_MS, tail},
-    process::{Cancel, Command, OnCancel, shell_line},
+    process::{Cancel, Command, OnCancel, ProcessError, shell_line},
 };
-
-/// Programs that must be on PATH before anything works: podman itself, and
-/// what bootstraps the base image where no registry can be reached.
-const NEEDED: &[&str] = &["podman", "mmdebstrap"];
 
 /// Commands that install the packages, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recipe(pub Vec<Vec<&'static str>>);
+pub struct Recipe {
+    commands: Vec<Vec<&'static str>>,
+    /// Programs that are on PATH afterwards: podman itself and, where the
+    /// distribution has it, what bootstraps the base image without a registry.
+    provides: &'static [&'static str],
+}
 
-/// What is not on PATH.
-pub fn missing() -> Vec<&'static str> {
-    NEEDED
+/// Installs what this host lacks; does nothing where nothing is missing.
+pub fn missing(dry_run: bool, cancel: &Cancel, say: &(dyn Fn(&str) + Sync)) -> Result<(), Failure> {
+    let Some(recipe) = recipe() else {
+        return match absent(&["podman"]).is_empty() {
+            true => Ok(()),
+            false => Err(Failure::new(Exit::Engine, "podman is not installed").hint(
+                "this distribution is not known here; install podman with its package manager",
+            )),
+        };
+    };
+    let missing = absent(recipe.provides);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    say(&format!("not installed: {}", missing.join(", ")));
+    let root = rustix::process::geteuid().is_root();
+    if !root && !missing.contains(&"podman") {
+        // podman alone is enough where a registry can be reached.
+        say("only root can install them; going on without");
+        return Ok(());
+    }
+    if !root && !dry_run {
+        return Err(Failure::new(Exit::Engine, "only root can install packages")
+            .detail(recipe.lines())
+            .hint("run these commands as root, then the same command again"));
+    }
+    recipe.run(dry_run, cancel, say)
+}
+
+fn absent(programs: &[&'static str]) -> Vec<&'static str> {
+    let absent = programs
         .iter()
-        .copied()
-        .filter(|program| which::which(program).is_err())
-        .collect()
+        .filter(|program| which::which(program).is_err());
+    absent.copied().collect()
 }
 
 /// The recipe for this host's distribution, if it is a known one.
-pub fn recipe() -> Option<Recipe> {
+fn recipe() -> Option<Recipe> {
     recipe_for(&fs::read_to_string("/etc/os-release").ok()?)
 }
 
@@ -40,12 +68,11 @@ fn recipe_for(os_release: &str) -> Option<Recipe> {
         .flat_map(|value| value.trim_matches('"').split_whitespace())
         .collect();
     let is = |name: &str| families.contains(&name);
-    if is("debian") || is("ubuntu") {
-        // Without recommended packages podman lacks its network tools, so they
-        // are named.
-        Some(Recipe(vec![
-            vec!["apt-get", "update"],
-            vec![
+    let (commands, provides): (Vec<Vec<&'static str>>, &'static [&'static str]) =
+        if is("debian") || is("ubuntu") {
+            // Without recommended packages podman lacks its network tools, so
+            // they are named.
+            let install = [
                 "apt-get",
                 "install",
                 "--yes",
@@ -64,64 +91,65 @@ fn recipe_for(os_release: &str) -> Option<Recipe> {
                 "nftables",
                 "catatonit",
                 "mmdebstrap",
-            ],
-        ]))
-    } else if is("fedora") || is("rhel") {
-        Some(Recipe(vec![vec![
-            "dnf",
-            "install",
-            "--assumeyes",
-            "podman",
-            "mmdebstrap",
-        ]]))
-    } else if is("arch") {
-        Some(Recipe(vec![vec![
-            "pacman",
-            "--sync",
-            "--noconfirm",
-            "podman",
-            "netavark",
-            "aardvark-dns",
-            "crun",
-        ]]))
-    } else if is("suse") || is("opensuse") {
-        Some(Recipe(vec![vec![
-            "zypper",
-            "--non-interactive",
-            "install",
-            "podman",
-            "netavark",
-            "aardvark-dns",
-        ]]))
-    } else {
-        None
-    }
+            ];
+            let update = vec!["apt-get", "update"];
+            (vec![update, install.to_vec()], &["podman", "mmdebstrap"])
+        } else if is("fedora") || is("rhel") {
+            (
+                vec![vec!["dnf", "install", "--assumeyes", "podman"]],
+                &["podman"],
+            )
+        } else if is("arch") {
+            let install = [
+                "pacman",
+                "--sync",
+                "--noconfirm",
+                "podman",
+                "netavark",
+                "aardvark-dns",
+                "crun",
+            ];
+            (vec![install.to_vec()], &["podman"])
+        } else if is("suse") || is("opensuse") {
+            let install = [
+                "zypper",
+                "--non-interactive",
+                "install",
+                "podman",
+                "netavark",
+                "aardvark-dns",
+            ];
+            (vec![install.to_vec()], &["podman"])
+        } else {
+            return None;
+        };
+    Some(Recipe { commands, provides })
 }
 
 impl Recipe {
     /// The commands as a shell would take them.
-    pub fn lines(&self) -> Vec<String> {
-        let owned = |words: &Vec<&str>| {
-            words
-                .iter()
-                .map(|word| (*word).to_owned())
-                .collect::<Vec<_>>()
+    fn lines(&self) -> Vec<String> {
+        let owned = |words: &Vec<&str>| -> Vec<String> {
+            words.iter().map(|word| (*word).to_owned()).collect()
         };
-        self.0
+        self.commands
             .iter()
             .map(|words| shell_line(&owned(words)))
             .collect()
     }
 
-    /// Runs the commands; needs root.
-    pub fn run(&self, cancel: &Cancel, say: &(dyn Fn(&str) + Sync)) -> Result<(), Failure> {
-        if !rustix::process::geteuid().is_root() {
-            return Err(Failure::new(Exit::Engine, "only root can install packages")
-                .detail(self.lines())
-                .hint("run these commands as root, then `cargo xtask up` again"));
-        }
-        for (words, line) in self.0.iter().zip(self.lines()) {
+    /// Says each command, then runs it unless `dry_run`; needs root.
+    fn run(
+        &self,
+        dry_run: bool,
+        cancel: &Cancel,
+        say: &(dyn Fn(&str) + Sync),
+    ) -> Result<(), Failure> {
+        for (words, line) in self.commands.iter().zip(self.lines()) {
             say(&format!("$ {line}"));
+            if dry_run {
+                continue;
+            }
             let mut command = Command::new(words[0], &words[1..])
                 .deadline_ms(BUILD_DEADLINE_MS)
                 .on_cancel(OnCancel::End);
@@ -132,7 +160,7 @@ impl Recipe {
             };
             let output = match command.run(cancel, None) {
                 Ok(output) => output,
-                Err(crate::process::ProcessError::Interrupted) => {
+                Err(ProcessError::Interrupted) => {
                     return Err(Failure::interrupted("run the same command again to go on"));
                 }
                 Err(error) => return Err(failed(error.to_string())),
@@ -152,7 +180,7 @@ mod tests {
 
     #[test]
     fn distributions_are_told_apart() {
-        let first = |text: &str| recipe_for(text).map(|recipe| recipe.0[0][0]);
+        let first = |text: &str| recipe_for(text).map(|recipe| recipe.commands[0][0]);
         assert_eq!(first("NAME=x\nID=debian\n"), Some("apt-get"));
         assert_eq!(
             first("ID=linuxmint\nID_LIKE=\"ubuntu debian\"\n"),

@@ -9,7 +9,12 @@ pub mod project_lock;
 pub mod recipes;
 pub mod toolchain;
 
-use std::{collections::BTreeSet, fs, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
 
 use crate::system::System;
 
@@ -26,13 +31,22 @@ pub fn gpu_offered() -> bool {
         .any(|spec| spec.contains("nvidia.com/gpu"))
 }
 
-/// Devices that the manifest names and this host has.
-pub fn devices(system: &System) -> BTreeSet<PathBuf> {
+/// Devices that the manifest names and this host has, each with the id of its
+/// group.
+///
+/// A folder such as `/dev/snd` belongs to root; what is in it says the group.
+pub fn devices(system: &System) -> BTreeMap<PathBuf, u32> {
     system
         .agents
         .iter()
         .flat_map(|agent| &agent.devices)
-        .filter(|device| device.path.exists())
-        .map(|device| device.path.clone())
+        .filter_map(|device| Some((device.path.clone(), device_group(&device.path)?)))
         .collect()
+}
+
+fn device_group(path: &Path) -> Option<u32> {
+    let own = fs::metadata(path).ok()?;
+    let inside = fs::read_dir(path).into_iter().flatten();
+    let inside = inside.filter_map(|entry| Some(entry.ok()?.metadata().ok()?.gid()));
+    Some(inside.max().unwrap_or(own.gid()))
 }

@@ -9,13 +9,16 @@ use std::{
 
 use crate::{
     failure::{Exit, Failure},
-    podman::engine::cache_folder,
+    podman::{engine::cache_folder, run::MARKER},
     process::Cancel,
 };
 
+/// How long calls of a killed run are waited for.
+const ORPHAN_PATIENCE: Duration = Duration::from_secs(60);
+
 /// Held until dropped; the kernel drops it when the process dies.
 #[derive(Debug)]
-pub struct ProjectLock(#[expect(dead_code, reason = "held, never read")] File);
+pub struct ProjectLock(File);
 
 /// Takes the lock of a system, waiting up to `timeout_ms` for another run to
 /// end; `say` is told once who holds it.
@@ -83,12 +86,49 @@ fn take_file(
         }
         std::thread::sleep(Duration::from_millis(100));
     }
+    let mut left = String::new();
+    let _ = file.rewind().and_then(|()| file.read_to_string(&mut left));
+    if !left.trim().is_empty() {
+        // The last holder was killed. Its podman calls go on without it, and
+        // what they do must not come between a look and a change of this run.
+        let all_ended = || orphans().is_empty() || cancel.requested();
+        let patience = Instant::now() + ORPHAN_PATIENCE;
+        while !all_ended() && Instant::now() < patience {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
     // Who holds it is a courtesy to the one who waits.
     let _ = file
         .set_len(0)
         .and_then(|()| file.rewind())
         .and_then(|()| writeln!(file, "{command} (process {})", std::process::id()));
     Ok(ProjectLock(file))
+}
+
+impl Drop for ProjectLock {
+    /// An empty file says that the holder ended in peace.
+    fn drop(&mut self) {
+        let _ = self.0.set_len(0);
+    }
+}
+
+/// podman processes that this tool has started and that outlived it.
+fn orphans() -> Vec<u32> {
+    let marker = format!("{MARKER}=");
+    let processes = std::fs::read_dir("/proc").into_iter().flatten();
+    let podmans = processes.filter_map(|entry| {
+        let pid: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
+        let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+        (name.trim() == "podman").then_some(pid)
+    });
+    podmans
+        .filter(|pid| {
+            let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+            environment
+                .split(|byte| *byte == 0)
+                .any(|entry| entry.starts_with(marker.as_bytes()))
+        })
+        .collect()
 }
 
 #[cfg(test)]

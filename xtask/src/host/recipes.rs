@@ -16,8 +16,8 @@ use crate::{
     plan::{
         Action, image_tag,
         images::Recipes,
-        spec::{BuildSpec, Secret, hash_bytes},
-        step::{BaseSpec, Bootstrap},
+        spec::{BuildSpec, Secret, hash_of},
+        step::{BaseFrom, BaseSpec, Bootstrap},
     },
     system::{BaseSource, Image, System},
 };
@@ -46,10 +46,7 @@ pub fn read(system: &System, scratch: &Path) -> Result<Recipes, Unreadable> {
         String::new()
     };
     let mut hashes = BTreeMap::new();
-    hashes.insert(
-        system.base.name.clone(),
-        hash_bytes(format!("{:?}", system.base).as_bytes()),
-    );
+    hashes.insert(system.base.name.clone(), base_hash(system));
     let mut builds = BTreeMap::new();
     for name in system.images.keys() {
         hash_image(system, name, &code, &mut hashes)?;
@@ -91,10 +88,7 @@ pub fn read(system: &System, scratch: &Path) -> Result<Recipes, Unreadable> {
 pub fn inputs_of(system: &System, names: &[&str]) -> Result<BTreeMap<String, String>, Unreadable> {
     let code = code_hash(system)?;
     let mut hashes = BTreeMap::new();
-    hashes.insert(
-        system.base.name.clone(),
-        hash_bytes(format!("{:?}", system.base).as_bytes()),
-    );
+    hashes.insert(system.base.name.clone(), base_hash(system));
     for name in names {
         hash_image(system, name, &code, &mut hashes)?;
     }
@@ -103,23 +97,34 @@ pub fn inputs_of(system: &System, names: &[&str]) -> Result<BTreeMap<String, Str
 
 fn base(system: &System, scratch: &Path) -> Result<BaseSpec, Unreadable> {
     let base = &system.base;
-    let file = system.manifest.with_file_name("base.lock");
-    let pinned = lock::pinned(&file, &base.pull).map_err(|error| Unreadable {
-        path: file.clone(),
+    let lock = system.manifest.with_file_name("base.lock");
+    let reference = lock::pinned(&lock, &base.pull).map_err(|error| Unreadable {
+        path: lock.clone(),
         error,
     })?;
-    let allowed = |source| base.sources.contains(&source);
-    Ok(BaseSpec {
-        tag: image_tag(&base.name),
-        system: system.name.clone(),
-        pull: allowed(BaseSource::Pull).then_some(pinned),
-        lock: file,
-        bootstrap: allowed(BaseSource::Bootstrap).then(|| Bootstrap {
+    let source = |source: &BaseSource| match source {
+        // An image that is there is taken by the planner.
+        BaseSource::Present => None,
+        BaseSource::Pull => Some(BaseFrom::Pull {
+            reference: reference.clone(),
+            lock: lock.clone(),
+        }),
+        BaseSource::Bootstrap => Some(BaseFrom::Bootstrap(Bootstrap {
             suite: base.suite.clone(),
             packages: base.packages.clone(),
             archive: scratch.join(format!("{}.tar", base.name)),
-        }),
+        })),
+    };
+    Ok(BaseSpec {
+        tag: image_tag(&base.name),
+        system: system.name.clone(),
+        inputs_hash: base_hash(system),
+        sources: base.sources.iter().filter_map(source).collect(),
     })
+}
+
+fn base_hash(system: &System) -> String {
+    hash_of(&system.base)
 }
 
 fn args(system: &System, image: &Image) -> BTreeMap<String, String> {

@@ -1,6 +1,6 @@
 //! Findings about podman and this host, measured against the manifest.
 
-use std::{fs, net::Ipv4Addr, path::Path};
+use std::{collections::BTreeSet, fs, net::Ipv4Addr, path::Path};
 
 use super::{
     findings::{Finding, Severity},
@@ -25,8 +25,14 @@ const TIGHT_BYTES: u64 = 2_000_000_000;
 /// vfs copies the whole image for every layer.
 const VFS_ROOMY_BYTES: u64 = 120_000_000_000;
 
-/// Everything that can be said without running a container.
-pub fn findings(engine: &Engine, system: &System, state: &State) -> Vec<Finding> {
+/// Everything that can be said without running a container; memory and ports
+/// are looked at for the `chosen` agents only.
+pub fn findings(
+    engine: &Engine,
+    system: &System,
+    state: &State,
+    chosen: &BTreeSet<String>,
+) -> Vec<Finding> {
     let facts = &engine.facts;
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let mut found = vec![version(&engine.podman.program, facts)];
@@ -47,8 +53,8 @@ pub fn findings(engine: &Engine, system: &System, state: &State) -> Vec<Finding>
     if let Some(free) = free_bytes(&facts.storage_root) {
         found.push(space(facts, free));
     }
-    found.extend(memory(system, &read("/proc/meminfo")));
-    found.extend(ports_taken(system, state));
+    found.extend(memory(system, chosen, &read("/proc/meminfo")));
+    found.extend(ports_taken(system, state, chosen));
     found.extend(routes(system, state, &read("/proc/net/route")));
     found.extend(base_sources(system, state, &on_path));
     found.extend(relaxations(system));
@@ -244,10 +250,13 @@ fn free_bytes(path: &Path) -> Option<u64> {
 }
 
 /// `meminfo` is the text of `/proc/meminfo`.
-fn memory(system: &System, meminfo: &str) -> Option<Finding> {
+fn memory(system: &System, chosen: &BTreeSet<String>, meminfo: &str) -> Option<Finding> {
     let line = meminfo.lines().find(|line| line.starts_with("MemTotal:"))?;
     let total_mb = line.split_whitespace().nth(1)?.parse::<u64>().ok()? / 1024;
-    let agents = system.agents.iter().filter(|agent| !agent.optional);
+    let agents = system
+        .agents
+        .iter()
+        .filter(|agent| chosen.contains(&agent.name));
     let limits_mb: u64 = agents.map(|agent| agent.memory_mb).sum();
     let evidence = format!("limits add up to {limits_mb} MB, the host has {total_mb} MB");
     Some(if limits_mb > total_mb {
@@ -264,10 +273,10 @@ fn memory(system: &System, meminfo: &str) -> Option<Finding> {
 }
 
 /// Ports that agents without a running container publish and others hold.
-fn ports_taken(system: &System, state: &State) -> Vec<Finding> {
+fn ports_taken(system: &System, state: &State, chosen: &BTreeSet<String>) -> Vec<Finding> {
     let idle = system.agents.iter().filter(|agent| {
         let found = state.containers.get(&agent.container);
-        !agent.optional && !found.is_some_and(|found| found.running())
+        chosen.contains(&agent.name) && !found.is_some_and(|found| found.running())
     });
     idle.flat_map(|agent| {
         let published = agent.host_port.into_iter().chain([agent.host_health_port]);

@@ -373,7 +373,7 @@ impl<'a> Planner<'a> {
             }
         }
         for device in &agent.devices {
-            if device.optional || self.state.devices.contains(&device.path) {
+            if device.optional || self.state.devices.contains_key(&device.path) {
                 continue;
             }
             self.note(PlanError::DeviceMissing {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     Plan, State, image_tag, label,
     spec::BuildSpec,
+    state::Image,
     step::{Action, BaseSpec},
 };
 use crate::system::System;
@@ -54,12 +55,15 @@ pub fn plan(
     let mut built: BTreeMap<String, usize> = BTreeMap::new();
     let base_tag = image_tag(&system.base.name);
     match &recipes.base {
-        Some(base) if !state.images.contains_key(&base_tag) => {
-            let action = Action::EnsureBase(base.clone());
-            let step = plan.push(&system.base.name, action, Vec::new(), "does not exist");
-            built.insert(system.base.name.clone(), step);
-        }
-        _ => plan.unchanged.push(system.base.name.clone()),
+        None => plan.unchanged.push(system.base.name.clone()),
+        Some(base) => match stale_base(system, state.images.get(&base_tag), base) {
+            None => plan.unchanged.push(system.base.name.clone()),
+            Some(cause) => {
+                let action = Action::EnsureBase(base.clone());
+                let step = plan.push(&system.base.name, action, Vec::new(), cause);
+                built.insert(system.base.name.clone(), step);
+            }
+        },
     }
     let mut ignorefile = None;
     for name in closure(system, wanted) {
@@ -88,6 +92,16 @@ pub fn plan(
         built.insert(name, step);
     }
     plan
+}
+
+/// A base image that we did not make is taken as it is.
+fn stale_base(system: &System, found: Option<&Image>, base: &BaseSpec) -> Option<&'static str> {
+    let Some(found) = found else {
+        return Some("does not exist");
+    };
+    let ours = found.labels.get(label::SYSTEM) == Some(&system.name);
+    let changed = found.labels.get(label::INPUTS) != Some(&base.inputs_hash);
+    (ours && changed).then_some("its recipe changed")
 }
 
 fn stale(

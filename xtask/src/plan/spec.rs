@@ -26,6 +26,8 @@ pub struct ContainerSpec {
     pub env: BTreeMap<String, String>,
     pub mounts: Vec<MountSpec>,
     pub devices: Vec<String>,
+    /// Groups of the host whose devices it uses.
+    pub groups: Vec<u32>,
     pub memory_mb: u64,
     pub cpus: f64,
     pub pids: u32,
@@ -136,6 +138,7 @@ pub fn container(system: &System, agent: &Agent, state: &State) -> ContainerSpec
         env: agent.env.clone(),
         mounts: mounts(system, agent),
         devices: devices(system, agent, state),
+        groups: groups(agent, state),
         memory_mb: agent.memory_mb,
         cpus: agent.cpus,
         pids: agent.pids,
@@ -174,7 +177,7 @@ fn devices(system: &System, agent: &Agent, state: &State) -> Vec<String> {
     let mut devices: Vec<String> = agent
         .devices
         .iter()
-        .filter(|device| state.devices.contains(&device.path))
+        .filter(|device| state.devices.contains_key(&device.path))
         .map(|device| device.path.display().to_string())
         .collect();
     let wanted = system.group(&agent.group).gpu != GpuPolicy::Off;
@@ -188,6 +191,13 @@ fn devices(system: &System, agent: &Agent, state: &State) -> Vec<String> {
         }
     }
     devices
+}
+
+/// An unprivileged agent may open a device only as a member of its group.
+fn groups(agent: &Agent, state: &State) -> Vec<u32> {
+    let used = agent.devices.iter();
+    let groups = used.filter_map(|device| state.devices.get(&device.path));
+    groups.copied().filter(|group| *group != 0).collect()
 }
 
 fn relaxed(relax: &Relaxations) -> RelaxSpec {

@@ -21,8 +21,9 @@ pub struct State {
     pub healthy: BTreeSet<String>,
     /// The host offers NVIDIA GPUs through CDI.
     pub gpu: bool,
-    /// Devices named in the manifest that exist on the host.
-    pub devices: BTreeSet<PathBuf>,
+    /// Devices named in the manifest that exist on the host, with the id of the
+    /// group that may use them.
+    pub devices: BTreeMap<PathBuf, u32>,
     /// Seconds since 1970, for ages.
     pub now_s: i64,
 }

@@ -99,11 +99,22 @@ pub struct Gate {
 pub struct BaseSpec {
     pub tag: String,
     pub system: String,
-    /// Reference to pull, with its digest once that is locked.
-    pub pull: Option<String>,
-    /// Where the digest is recorded at the first pull.
-    pub lock: PathBuf,
-    pub bootstrap: Option<Bootstrap>,
+    /// Hash of the manifest's `[base]`.
+    pub inputs_hash: String,
+    /// Tried in order until one works.
+    pub sources: Vec<BaseFrom>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BaseFrom {
+    Pull {
+        /// With its digest once that is locked.
+        reference: String,
+        /// Where the digest is recorded at the first pull.
+        lock: PathBuf,
+    },
+    Bootstrap(Bootstrap),
 }
 
 /// A Debian root file system made by `mmdebstrap`.

@@ -7,7 +7,7 @@ use crate::{
     plan::{
         Action, label,
         spec::{self, BuildSpec, ContainerSpec, NetworkSpec, NetworkSpecMode, Secret},
-        step::{BaseSpec, Bootstrap},
+        step::{BaseFrom, BaseSpec, Bootstrap},
     },
     podman::quirks::Quirks,
     process::shell_line,
@@ -80,7 +80,7 @@ pub fn script(
     }
 }
 
-/// The calls that provide the base image, one list per source.
+/// The calls that provide the base image from a registry.
 pub fn pull_base(base: &BaseSpec, reference: &str) -> [Args; 2] {
     [
         words(&["pull", "--quiet", reference]),
@@ -99,27 +99,38 @@ pub fn bootstrap_base(base: &BaseSpec, bootstrap: &Bootstrap) -> (Args, Args) {
         &bootstrap.suite,
         &archive,
     ]);
-    let change = format!("LABEL {}={}", label::SYSTEM, base.system);
-    let import = words(&[
-        "import", "--quiet", "--change", &change, &archive, &base.tag,
-    ]);
+    let mut import = words(&["import", "--quiet"]);
+    for (name, value) in [
+        (label::SYSTEM, &base.system),
+        (label::INPUTS, &base.inputs_hash),
+    ] {
+        option(&mut import, "--change", &format!("LABEL {name}={value}"));
+    }
+    import.extend([archive, base.tag.clone()]);
     (make, import)
 }
 
 fn ensure_base(base: &BaseSpec, podman: &impl Fn(&[String]) -> String) -> Vec<String> {
-    let pull = base.pull.as_ref().map(|reference| {
-        let [pull, tag] = pull_base(base, reference);
-        format!("{} && {}", podman(&pull), podman(&tag))
-    });
-    let bootstrap = base.bootstrap.as_ref().map(|bootstrap| {
-        let (make, import) = bootstrap_base(base, bootstrap);
-        let folder = bootstrap.archive.parent().map(|p| p.display().to_string());
-        let mkdir = shell_line(&words(&["mkdir", "-p", &folder.unwrap_or_default()]));
-        format!("{mkdir} && {} && {}", shell_line(&make), podman(&import))
-    });
-    match (pull, bootstrap) {
-        (Some(pull), Some(bootstrap)) => vec![format!("{{ {pull}; }} || {{ {bootstrap}; }}")],
-        (one, other) => one.or(other).into_iter().collect(),
+    let ways: Vec<String> = base
+        .sources
+        .iter()
+        .map(|source| match source {
+            BaseFrom::Pull { reference, .. } => {
+                let [pull, tag] = pull_base(base, reference);
+                format!("{{ {} && {}; }}", podman(&pull), podman(&tag))
+            }
+            BaseFrom::Bootstrap(bootstrap) => {
+                let (make, import) = bootstrap_base(base, bootstrap);
+                let folder = bootstrap.archive.parent().unwrap_or(&bootstrap.archive);
+                let mkdir = shell_line(&words(&["mkdir", "-p", &folder.display().to_string()]));
+                let make = shell_line(&make);
+                format!("{{ {mkdir} && {make} && {}; }}", podman(&import))
+            }
+        })
+        .collect();
+    match ways.is_empty() {
+        true => vec!["false  # no source for the base image is allowed".to_owned()],
+        false => vec![ways.join(" || ")],
     }
 }
 
@@ -208,6 +219,8 @@ fn create_container(container: &ContainerSpec, quirks: &Quirks) -> Args {
     option(&mut args, "--pids-limit", &container.pids.to_string());
     args.extend(quirks.container.iter().cloned());
     args.push("--init".into());
+    // podman would copy the host's proxy variables into every agent.
+    args.push("--http-proxy=false".into());
     option(&mut args, "--restart", &container.restart);
     option(
         &mut args,
@@ -230,6 +243,9 @@ fn create_container(container: &ContainerSpec, quirks: &Quirks) -> Args {
     }
     for device in &container.devices {
         option(&mut args, "--device", device);
+    }
+    for group in &container.groups {
+        option(&mut args, "--group-add", &group.to_string());
     }
     // Images are built here; a missing one is an error, not a reason to pull.
     option(&mut args, "--pull", "never");

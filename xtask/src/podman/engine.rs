@@ -137,6 +137,11 @@ impl Engine {
                 .extend(proof.quirks.global.iter().cloned());
         }
         self.proof = proof;
+        // A look without a proof must not take away an earlier one.
+        let proven = read_cache(&self.cache_file).is_some_and(|cached| cached.proof.is_some());
+        if self.proof.is_none() && proven {
+            return;
+        }
         let cached = Cached {
             facts: self.facts.clone(),
             proof: self.proof.clone(),

@@ -13,6 +13,9 @@ use serde::de::DeserializeOwned;
 
 use crate::process::{Cancel, Command, OnCancel, Output, ProcessError, shell_line};
 
+/// Environment variable that marks our podman processes, so that the next run
+/// can tell those of a killed one.
+pub const MARKER: &str = "AI_SYSTEM_XTASK";
 /// Deadline of calls that only look.
 pub const READ_DEADLINE_MS: u64 = 30_000;
 /// Deadline of calls that change one object.
@@ -200,7 +203,7 @@ impl Podman {
         let command = Command {
             program: self.program.clone(),
             args: self.global.iter().chain(&call.args).cloned().collect(),
-            env: Vec::new(),
+            env: vec![(MARKER.to_owned(), "1".to_owned())],
             deadline_ms: call.deadline_ms,
             on_cancel: call.on_cancel,
         };

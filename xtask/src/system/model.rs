@@ -217,7 +217,7 @@ pub enum MountSource {
 pub struct Device {
     /// Path on the host and in the container.
     pub path: PathBuf,
-    /// Left out, with a remark, on a host that has no such device.
+    /// Left out on a host that has no such device.
     pub optional: bool,
 }
 

@@ -75,6 +75,12 @@ fn check(found: impl IntoIterator<Item = Finding>, expected: &[&str]) {
     assert_eq!(found, expected);
 }
 
+/// The names of all agents that are not optional.
+fn everyone(system: &System) -> BTreeSet<String> {
+    let agents = system.agents.iter().filter(|agent| !agent.optional);
+    agents.map(|agent| agent.name.clone()).collect()
+}
+
 #[test]
 fn podman_is_described() {
     check(
@@ -175,21 +181,21 @@ fn disk_space_is_judged_by_the_storage_driver() {
 fn memory_limits_of_the_usual_agents_are_added_up() {
     let total = |kb: u64| format!("MemFree: 1 kB\nMemTotal:       {kb} kB\n");
     check(
-        memory(&demo(), &total(1024 * 1024)),
+        memory(&demo(), &everyone(&demo()), &total(1024 * 1024)),
         &[
             "Ok memory-budget: the agents' memory limits fit | limits add up to 1024 MB, the host \
            has 1024 MB | -",
         ],
     );
     check(
-        memory(&demo(), &total(1023 * 1024)),
+        memory(&demo(), &everyone(&demo()), &total(1023 * 1024)),
         &[
             "Warning memory-budget: the agents may together use more memory than there is | limits \
            add up to 1024 MB, the host has 1023 MB | lower memory_mb in the manifest, or deploy \
            fewer agents",
         ],
     );
-    check(memory(&demo(), "garbage"), &[]);
+    check(memory(&demo(), &everyone(&demo()), "garbage"), &[]);
 }
 
 #[test]
@@ -199,7 +205,7 @@ fn ports_of_agents_that_do_not_run_must_be_free() {
     let mut system = demo();
     system.agents[0].host_port = None;
     system.agents[0].host_health_port = port;
-    let found = ports_taken(&system, &State::default());
+    let found = ports_taken(&system, &State::default(), &everyone(&system));
     let own = std::process::id();
     assert_eq!(found.len(), 1);
     assert_eq!(
@@ -217,9 +223,12 @@ fn ports_of_agents_that_do_not_run_must_be_free() {
         ..Container::default()
     };
     state.containers.insert("alpha".into(), running);
-    check(ports_taken(&system, &state), &[]);
+    check(ports_taken(&system, &state, &everyone(&system)), &[]);
     system.agents[0].optional = true;
-    check(ports_taken(&system, &State::default()), &[]);
+    check(
+        ports_taken(&system, &State::default(), &everyone(&system)),
+        &[],
+    );
     drop(listener);
 }
 

@@ -329,7 +329,7 @@ fn optional_devices_are_passed_on_when_they_exist() {
         other => panic!("{other:?}"),
     };
     assert!(devices(&case).is_empty());
-    case.world.state.devices.insert("/dev/snd".into());
+    case.world.state.devices.insert("/dev/snd".into(), 29);
     assert_eq!(devices(&case), ["/dev/snd"]);
 }
 

@@ -46,9 +46,8 @@ fn recipes(case: &Case) -> Recipes {
         base: Some(BaseSpec {
             tag: image_tag("demo-base"),
             system: "demo".into(),
-            pull: None,
-            lock: "/lock".into(),
-            bootstrap: None,
+            inputs_hash: "inputs of demo-base".into(),
+            sources: Vec::new(),
         }),
         builds: names.map(|name| (name.clone(), build(name))).collect(),
         ignorefile: Some(Action::WriteFile {

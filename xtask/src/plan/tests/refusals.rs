@@ -45,7 +45,7 @@ fn a_device_that_is_not_optional_must_be_there() {
             device: "/dev/snd".into()
         }]
     );
-    case.world.state.devices.insert("/dev/snd".into());
+    case.world.state.devices.insert("/dev/snd".into(), 29);
     assert_eq!(case.plan().steps.len(), 3);
 }
 

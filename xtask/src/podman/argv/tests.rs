@@ -46,7 +46,7 @@ fn agent() -> ContainerSpec {
         hostname: "alpha".into(),
         image: "localhost/demo-code:latest".into(),
         network: NetworkSpecMode::Bridge(vec![
-            ("left".into(), Some("10.1.0.10".into())),
+            ("left".into(), Some([10, 1, 0, 10].into())),
             ("spine".into(), None),
         ]),
         publish: vec![(17000, 7000), (7001, 7001)],
@@ -67,6 +67,7 @@ fn agent() -> ContainerSpec {
             },
         ],
         devices: Vec::new(),
+        groups: Vec::new(),
         memory_mb: 512,
         cpus: 1.5,
         pids: 256,
@@ -94,10 +95,10 @@ fn a_container_is_created_with_everything_spelled_out() {
         "podman create --name alpha --hostname alpha
          --label 'ai-system.system=demo' --label 'ai-system.agent=Alpha'
          --label 'ai-system.group=one' --label 'ai-system.spec=SPEC'
-         --network 'left:alias=alpha,ip=10.1.0.10' --network 'spine:alias=alpha'
+         --network 'left:alias=alpha,ip=10.1.0.10,mac=02:42:0a:01:00:0a' --network 'spine:alias=alpha'
          --publish 127.0.0.1:17000:7000 --publish 127.0.0.1:7001:7001
          --cap-drop all --security-opt no-new-privileges --read-only
-         --memory 512m --cpus 1.5 --pids-limit 256 --init
+         --memory 512m --cpus 1.5 --pids-limit 256 --init '--http-proxy=false'
          --restart on-failure:3 --stop-timeout 5
          --log-driver k8s-file --log-opt 'max-size=10mb'
          --env 'AGENT_NAME=Alpha' --env 'PORT=7000'
@@ -161,8 +162,9 @@ fn relaxations_are_the_only_way_to_fewer_restrictions() {
 fn devices_and_gpus_are_passed_on_alike() {
     let mut spec = agent();
     spec.devices = ["/dev/snd", "nvidia.com/gpu=0"].map(str::to_owned).to_vec();
+    spec.groups = vec![29];
     let text = line(&create(spec), &Quirks::default());
-    let part = ":ro --device /dev/snd --device 'nvidia.com/gpu=0' --pull never ";
+    let part = ":ro --device /dev/snd --device 'nvidia.com/gpu=0' --group-add 29 --pull never ";
     assert!(text.contains(part), "{text}");
 }
 
@@ -279,7 +281,7 @@ fn builds_never_pull_and_keep_no_secret() {
         "podman build --tag localhost/core:latest --file /repo/images/core/Containerfile
          --ignorefile /cache/demo.containerignore --build-arg 'PARENT=localhost/base:latest'
          --secret 'id=ca-bundle,src=/etc/ssl/cert.pem' --secret 'id=pip-index-url,env=PIP_INDEX_URL'
-         --label 'ai-system.system=demo' --label 'ai-system.inputs=0123' '--pull=never' /repo",
+         --label 'ai-system.system=demo' --label 'ai-system.inputs=0123' '--layers=false' '--pull=never' /repo",
     );
 }
 
@@ -287,13 +289,23 @@ fn base(pull: bool, bootstrap: bool) -> Action {
     Action::EnsureBase(BaseSpec {
         tag: "localhost/base:latest".into(),
         system: "demo".into(),
-        pull: pull.then(|| "registry.example/python:3.11".into()),
-        lock: "/repo/base.lock".into(),
-        bootstrap: bootstrap.then(|| Bootstrap {
-            suite: "bookworm".into(),
-            packages: vec!["python3".into(), "ca-certificates".into()],
-            archive: "/cache/base.tar".into(),
-        }),
+        inputs_hash: "0123".into(),
+        sources: [
+            pull.then(|| BaseFrom::Pull {
+                reference: "registry.example/python:3.11".into(),
+                lock: "/repo/base.lock".into(),
+            }),
+            bootstrap.then(|| {
+                BaseFrom::Bootstrap(Bootstrap {
+                    suite: "bookworm".into(),
+                    packages: vec!["python3".into(), "ca-certificates".into()],
+                    archive: "/cache/base.tar".into(),
+                })
+            }),
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
     })
 }
 
@@ -303,14 +315,17 @@ fn the_base_image_comes_from_the_first_source_that_works() {
                         podman tag registry.example/python:3.11 localhost/base:latest";
     const BOOTSTRAP: &str = "mkdir -p /cache && \
                              mmdebstrap '--variant=minbase' '--include=python3,ca-certificates' bookworm /cache/base.tar && \
-                             podman import --quiet --change 'LABEL ai-system.system=demo' /cache/base.tar localhost/base:latest";
-    check(&base(true, false), PULL);
-    check(&base(false, true), BOOTSTRAP);
+                             podman import --quiet --change 'LABEL ai-system.system=demo' --change 'LABEL ai-system.inputs=0123' /cache/base.tar localhost/base:latest";
+    check(&base(true, false), &format!("{{ {PULL}; }}"));
+    check(&base(false, true), &format!("{{ {BOOTSTRAP}; }}"));
     check(
         &base(true, true),
         &format!("{{ {PULL}; }} || {{ {BOOTSTRAP}; }}"),
     );
-    check(&base(false, false), "");
+    check(
+        &base(false, false),
+        "false  # no source for the base image is allowed",
+    );
 }
 
 #[test]
