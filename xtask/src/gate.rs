@@ -417,3 +417,6 @@ impl Drop for Watched<'_> {
         watched.remove(&self.container);
     }
 }
+
+#[cfg(test)]
+mod tests;
