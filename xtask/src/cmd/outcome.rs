@@ -9,7 +9,7 @@ use crate::{
     execute::{Reason, Report, StepResult},
     failure::{Exit, Failure},
     gate::{AgentStatus, Sick},
-    plan::{Action, Plan},
+    plan::{Action, Plan, Step},
     podman::{PodmanError, run::How},
     ui::seconds,
 };
@@ -109,14 +109,9 @@ pub fn failure(plan: &Plan, report: &Report, exit: Exit) -> Option<Failure> {
     }
     let mut parts = failed.iter().map(|(position, reason, restored)| {
         let mut failure = describe(&plan.steps[*position].subject, reason, exit);
-        if *restored && matches!(plan.steps[*position].action, Action::Gate(_)) {
-            let replaced = plan.steps[*position].on_failure.len() > 1;
-            failure.detail.push(if replaced {
-                "the container that ran before has been restored".to_owned()
-            } else {
-                "its container has been stopped".to_owned()
-            });
-        }
+        failure
+            .detail
+            .extend(undone(&plan.steps[*position], *restored).map(str::to_owned));
         let blocked = blocked_by(plan, report, *position);
         if !blocked.is_empty() {
             failure
@@ -137,7 +132,37 @@ pub fn failure(plan: &Plan, report: &Report, exit: Exit) -> Option<Failure> {
     Some(first)
 }
 
+/// What became of the state that a failed step found.
+fn undone(step: &Step, restored: bool) -> Option<&'static str> {
+    if step.on_failure.is_empty() {
+        return None;
+    }
+    Some(match (restored, brings_back(step)) {
+        (true, true) => "the container that ran before has been restored",
+        (true, false) => "its container has been stopped",
+        (false, _) => {
+            "what it had changed could not be undone; the next `cargo xtask deploy` repairs it"
+        }
+    })
+}
+
+/// The step's undoing leaves a container in its place, not only a stopped one.
+fn brings_back(step: &Step) -> bool {
+    step.on_failure
+        .iter()
+        .any(|action| !matches!(action, Action::StopContainer { .. }))
+}
+
 fn interrupted(plan: &Plan, report: &Report) -> Failure {
+    let stopped: BTreeSet<&str> = plan
+        .steps
+        .iter()
+        .zip(&report.results)
+        .filter(|(step, result)| {
+            matches!(result, StepResult::Failed(failure) if failure.restored) && !brings_back(step)
+        })
+        .map(|(step, _)| step.subject.as_str())
+        .collect();
     let running: BTreeSet<&str> = plan
         .steps
         .iter()
@@ -145,6 +170,7 @@ fn interrupted(plan: &Plan, report: &Report) -> Failure {
         .filter(|(step, result)| {
             matches!(step.action, Action::StartContainer { .. })
                 && matches!(result, StepResult::Done { .. })
+                && !stopped.contains(step.subject.as_str())
         })
         .map(|(step, _)| step.subject.as_str())
         .collect();
@@ -156,7 +182,7 @@ fn interrupted(plan: &Plan, report: &Report) -> Failure {
     let left = if builds {
         "what was built is kept; run the same command again to go on".to_owned()
     } else if running.is_empty() {
-        "nothing was started; run the same command again to go on".to_owned()
+        "nothing was left running; run the same command again to go on".to_owned()
     } else {
         format!(
             "left running: {}; run the same command again to go on",
@@ -203,6 +229,10 @@ fn describe(subject: &str, reason: &Reason, exit: Exit) -> Failure {
             ))
         }
         Reason::Podman(error) => podman(subject, error, exit),
+        Reason::Base(sources) if sources.is_empty() => {
+            Failure::new(Exit::Build, "the base image does not exist, and the manifest allows no other source")
+                .hint("make it, or allow `pull` or `bootstrap` in `sources` of [base]")
+        }
         Reason::Base(sources) => Failure::new(Exit::Build, "no source for the base image works")
             .detail(sources.iter().map(|(source, why)| format!("{source}: {why}")))
             .hint("`cargo xtask up --install` installs mmdebstrap; or make a registry reachable"),
@@ -272,3 +302,6 @@ fn sick_failure(sick: &Sick) -> Failure {
     };
     Failure::new(Exit::Gate, message).detail(detail).hint(hint)
 }
+
+#[cfg(test)]
+mod tests;
