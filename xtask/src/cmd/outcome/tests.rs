@@ -525,7 +525,7 @@ hint: rename or remove it (`podman rename alpha …`), or set `container` in the
     };
     check(
         &one(differs(true)),
-        "11 error: network `left` (10.9.0.0/16) was created from other settings than the manifest's (10.1.0.0/16)
+        "11 error: network `left` (10.9.0.0/16) was created from other settings than the manifest's (10.1.0.0/16); its range, isolation or access to the outside may differ, too
 hint: run `cargo xtask down`, then `cargo xtask create-networks --recreate`",
     );
     check(

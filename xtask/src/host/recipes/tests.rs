@@ -193,7 +193,7 @@ fn exclude_patterns_and_code_paths_count_for_code_alone() {
     system.code_exclude.push("*.md".into());
     let after = tree.hashes_of(&system);
     assert_eq!(
-        (&before[0] == &after[0], &before[1] == &after[1]),
+        (before[0] == after[0], before[1] == after[1]),
         (true, false)
     );
     system.code.push("other".into());
