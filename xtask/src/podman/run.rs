@@ -16,8 +16,9 @@ use crate::process::{Cancel, Command, OnCancel, Output, ProcessError, shell_line
 /// Environment variable that marks our podman processes, so that the next run
 /// can tell those of a killed one.
 pub const MARKER: &str = "AI_SYSTEM_XTASK";
-/// Deadline of calls that only look.
-pub const READ_DEADLINE_MS: u64 = 30_000;
+/// Deadline of calls that only look. They wait for podman's storage lock, which
+/// another podman holds for half a minute while it commits a large image.
+pub const READ_DEADLINE_MS: u64 = 120_000;
 /// Deadline of calls that change one object.
 pub const CHANGE_DEADLINE_MS: u64 = 120_000;
 /// Deadline of builds, pulls and imports.
