@@ -3,9 +3,12 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 
-use crate::cmd;
+use crate::{
+    cmd,
+    ui::{Color, Format},
+};
 
 /// Builds, deploys and watches the agents of a monorepo in podman containers.
 #[derive(Debug, Parser)]
@@ -61,21 +64,6 @@ pub struct Global {
     /// How long to wait for another run on the same system
     #[arg(long, global = true, value_name = "DURATION", default_value = "60s", value_parser = duration_ms)]
     pub lock_timeout: u64,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    #[default]
-    Human,
-    Json,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum Color {
-    #[default]
-    Auto,
-    Always,
-    Never,
 }
 
 #[derive(Debug, Subcommand)]

@@ -11,7 +11,10 @@ use std::{
 
 use serde::de::DeserializeOwned;
 
-use crate::process::{Cancel, Command, OnCancel, Output, ProcessError, shell_line};
+use crate::{
+    process::{Cancel, Command, OnCancel, Output, ProcessError, shell_line},
+    ui,
+};
 
 /// Environment variable that marks our podman processes, so that the next run
 /// can tell those of a killed one.
@@ -213,7 +216,8 @@ impl Podman {
         if self.verbose {
             let code = result.as_ref().map_or(-1, |output| output.code);
             let elapsed = started.elapsed().as_secs_f64();
-            eprintln!("$ {}  # {code}, {elapsed:.2} s", self.line(&call.args));
+            let line = self.line(&call.args);
+            ui::echo(&format!("$ {line}  # {code}, {elapsed:.2} s"));
         }
         result.map_err(|error| match error {
             ProcessError::Interrupted => PodmanError::Interrupted,

@@ -9,13 +9,27 @@ use std::io::{IsTerminal, Write};
 
 use serde::Serialize;
 
-use crate::{
-    cli::{Color, Format},
-    failure::Failure,
-};
+use crate::failure::Failure;
 
 /// Version of the JSON output's shape.
 pub const SCHEMA: u32 = 1;
+
+/// How results are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    #[default]
+    Human,
+    Json,
+}
+
+/// When to colour.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Color {
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
 
 #[derive(Debug, Clone, Copy)]
 pub struct Ui {
@@ -127,6 +141,11 @@ impl Ui {
             text.to_owned()
         }
     }
+}
+
+/// What is run, on stderr.
+pub fn echo(line: &str) {
+    write_line(std::io::stderr().lock(), line);
 }
 
 /// A reader that has gone (`| head`) is no reason to fail.
