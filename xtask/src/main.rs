@@ -1,10 +1,11 @@
 //! `cargo xtask`: one tool that builds, deploys, checks and tests the system.
 //!
 //! The rooms, from the top floor down; a room may use what stands below it:
-//! `cmd` (one file per command), `execute` and `gate` (carry out a plan),
-//! `host` (findings and files of this machine), `podman` (the only door to the
-//! engine), `plan` (pure decisions), `system` (the manifest), `health`
-//! (ZeroMQ), `ui`, `process`, `failure`.
+//! `cmd` (one file per command), `ui/progress` (shows a plan being carried
+//! out), `execute` and `gate` (carry out a plan), `host` (findings and files of
+//! this machine), `podman` (the only door to the engine), `plan` (pure
+//! decisions), `system` (the manifest), `health` (ZeroMQ), `process`, `ui`,
+//! `failure`. The tidy test holds them to it.
 
 mod cli;
 mod cmd;

@@ -12,6 +12,8 @@ pub mod logs;
 pub mod outcome;
 pub mod status;
 pub mod test;
+#[cfg(test)]
+mod tests;
 pub mod up;
 
 use std::{collections::BTreeSet, path::PathBuf};

@@ -304,4 +304,4 @@ fn sick_failure(sick: &Sick) -> Failure {
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;
