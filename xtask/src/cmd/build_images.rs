@@ -10,7 +10,7 @@ use crate::{
     execute,
     failure::{Exit, Failure, nearest},
     host::recipes,
-    plan::{image_tag, images},
+    plan::{Plan, State, image_tag, images},
     podman::{Engine, observe, observe::Ask},
     system::System,
     ui::{Paint, bytes, progress::Progress, seconds, table},
@@ -64,6 +64,27 @@ pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
     Ok(())
 }
 
+const ASK: Ask = Ask {
+    containers: false,
+    images: true,
+    layers: true,
+    networks: false,
+    volumes: false,
+};
+
+/// What there is, and the steps that would bring `wanted` up to date.
+pub fn planned(
+    system: &System,
+    engine: &Engine,
+    wanted: &BTreeSet<String>,
+    force: bool,
+) -> Result<(State, Plan), Failure> {
+    let state = observe::observe(&engine.podman, ASK).map_err(podman_failure)?;
+    let recipes = recipes::read(system, &scratch()).map_err(|error| unreadable(&error))?;
+    let plan = images::plan(system, &state, wanted, &recipes, force);
+    Ok((state, plan))
+}
+
 /// Builds what is out of date among `wanted`; `None` after a dry run.
 pub fn converge(
     app: &App,
@@ -73,14 +94,7 @@ pub fn converge(
     force: bool,
 ) -> Result<Option<Summary>, Failure> {
     let started = Instant::now();
-    let ask = Ask {
-        images: true,
-        layers: true,
-        ..Ask::default()
-    };
-    let state = observe::observe(&engine.podman, ask).map_err(podman_failure)?;
-    let recipes = recipes::read(system, &scratch()).map_err(|error| unreadable(&error))?;
-    let plan = images::plan(system, &state, wanted, &recipes, force);
+    let (state, plan) = planned(system, engine, wanted, force)?;
     if app.global.dry_run {
         app.print_plan("build-images", engine, &plan);
         return Ok(None);
@@ -99,7 +113,7 @@ pub fn converge(
     let state = if plan.is_empty() {
         state
     } else {
-        observe::observe(&engine.podman, ask).map_err(podman_failure)?
+        observe::observe(&engine.podman, ASK).map_err(podman_failure)?
     };
     let images = outcome::outcomes(&plan, &report)
         .into_iter()

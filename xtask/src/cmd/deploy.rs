@@ -84,15 +84,7 @@ pub fn converge(
     how: &How,
 ) -> Result<Option<Summary>, Failure> {
     let started = Instant::now();
-    let ask = Ask {
-        containers: true,
-        images: true,
-        networks: true,
-        ..Ask::default()
-    };
-    let state = app.state(engine, system, ask)?;
-    let mut plan = make_plan(system, &state, chosen, how)?;
-    plan.warnings.extend(stale_images(system, &state)?);
+    let mut plan = planned(app, system, engine, chosen, how)?;
     if app.global.dry_run {
         app.print_plan("deploy", engine, &plan);
         return Ok(None);
@@ -133,6 +125,26 @@ pub fn converge(
             Err(failure)
         }
     }
+}
+
+/// The steps that would bring `chosen` to the manifest's state.
+pub fn planned(
+    app: &App,
+    system: &System,
+    engine: &Engine,
+    chosen: BTreeSet<String>,
+    how: &How,
+) -> Result<Plan, Failure> {
+    let ask = Ask {
+        containers: true,
+        images: true,
+        networks: true,
+        ..Ask::default()
+    };
+    let state = app.state(engine, system, ask)?;
+    let mut plan = make_plan(system, &state, chosen, how)?;
+    plan.warnings.extend(stale_images(system, &state)?);
+    Ok(plan)
 }
 
 fn make_plan(

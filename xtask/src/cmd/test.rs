@@ -33,7 +33,7 @@ pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
         return Ok(());
     }
     if args.install && !args.quick {
-        install::missing(false, &app.cancel, &|line: &str| app.ui.note(line))?;
+        install::run(&app.cancel, &|line: &str| app.ui.note(line))?;
     }
     let mut times = Vec::new();
     for (name, words) in steps {

@@ -7,7 +7,8 @@ use serde::Serialize;
 use super::{App, build_images, check_toolchain, deploy, health_check, select};
 use crate::{
     failure::{Exit, Failure},
-    host::install,
+    host::install::{self, Missing},
+    plan::Plan,
     podman::Engine,
     system::{Agent, System},
     ui::{Paint, seconds},
@@ -42,15 +43,16 @@ struct Phase {
 pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
     let system = app.system()?;
     let chosen = select(&system, &args.names, args.how.no_deps)?;
+    if app.global.dry_run {
+        return dry_run(app, &system, chosen, args);
+    }
     let mut phases = Phases {
         app,
         done: Vec::new(),
     };
     if args.install {
         let say = |line: &str| app.ui.note(line);
-        phases.run("install", || {
-            install::missing(app.global.dry_run, &app.cancel, &say)
-        })?;
+        phases.run("install", || install::run(&app.cancel, &say))?;
     }
     let _lock = app.lock(&system, "up")?;
     let mut engine = phases.run("check", || check(app, &system, &chosen))?;
@@ -59,7 +61,7 @@ pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
         build_images::converge(app, &system, &mut engine, &wanted, false)
     })?;
     let Some(images) = images else {
-        return dry_deploy(app, &system, &mut engine, args);
+        return Ok(());
     };
     if !app.ui.json_wanted() {
         build_images::print(app, &images);
@@ -100,23 +102,65 @@ pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
 fn check(app: &App, system: &System, chosen: &BTreeSet<String>) -> Result<Engine, Failure> {
     let mut engine = app.engine()?;
     check_toolchain::preflight(app, &engine, system, chosen)?;
-    if !app.global.dry_run {
-        engine.ready()?;
-    }
+    engine.ready()?;
     Ok(engine)
 }
 
-/// The deployment of a dry run, where the images allow to plan one.
-fn dry_deploy(app: &App, system: &System, engine: &mut Engine, args: &Args) -> Result<(), Failure> {
-    let chosen = select(system, &args.names, args.how.no_deps)?;
-    match deploy::converge(app, system, engine, chosen, &args.how) {
-        Err(failure) if failure.exit == Exit::Build => {
-            app.ui
-                .note("the deployment can be planned once the images are built");
-            Ok(())
-        }
-        other => other.map(drop),
+/// Everything that `up` would run, as far as it can be told beforehand.
+#[derive(Serialize)]
+struct Planned {
+    install: Vec<String>,
+    images: Option<Plan>,
+    /// Absent while images are missing that it needs.
+    deployment: Option<Plan>,
+}
+
+fn dry_run(
+    app: &App,
+    system: &System,
+    chosen: BTreeSet<String>,
+    args: &Args,
+) -> Result<(), Failure> {
+    let missing = match args.install {
+        true => install::missing()?,
+        false => None,
+    };
+    let mut planned = Planned {
+        install: missing.as_ref().map_or_else(Vec::new, Missing::lines),
+        images: None,
+        deployment: None,
+    };
+    if !app.ui.json_wanted() {
+        planned.install.iter().for_each(|line| app.ui.out(line));
     }
+    // A bare machine has no podman yet that could be asked for more.
+    let bare = missing.is_some_and(|missing| missing.programs.contains(&"podman"));
+    if !bare {
+        let engine = app.engine()?;
+        check_toolchain::preflight(app, &engine, system, &chosen)?;
+        let wanted = build_images::needed(system, &chosen);
+        let (_, images) = build_images::planned(system, &engine, &wanted, false)?;
+        if !app.ui.json_wanted() {
+            app.print_plan("build-images", &engine, &images);
+        }
+        planned.images = Some(images);
+        match deploy::planned(app, system, &engine, chosen, &args.how) {
+            Ok(plan) => {
+                if !app.ui.json_wanted() {
+                    app.print_plan("deploy", &engine, &plan);
+                }
+                planned.deployment = Some(plan);
+            }
+            Err(failure) if failure.exit == Exit::Build => app
+                .ui
+                .note("the deployment can be planned once the images are built"),
+            Err(failure) => return Err(failure),
+        }
+    }
+    if app.ui.json_wanted() {
+        app.ui.json("up", &planned);
+    }
+    Ok(())
 }
 
 struct Phases<'a> {

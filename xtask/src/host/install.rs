@@ -17,33 +17,57 @@ pub struct Recipe {
     provides: &'static [&'static str],
 }
 
-/// Installs what this host lacks; does nothing where nothing is missing.
-pub fn missing(dry_run: bool, cancel: &Cancel, say: &(dyn Fn(&str) + Sync)) -> Result<(), Failure> {
-    let Some(recipe) = recipe() else {
+/// What is not on PATH, and how to change that.
+#[derive(Debug)]
+pub struct Missing {
+    pub programs: Vec<&'static str>,
+    recipe: Recipe,
+}
+
+impl Missing {
+    /// The commands that install it, as a shell would take them.
+    pub fn lines(&self) -> Vec<String> {
+        self.recipe.lines()
+    }
+}
+
+/// What this host lacks; `None` where nothing is missing.
+///
+/// # Errors
+/// If podman is missing on a distribution that is not known here.
+pub fn missing() -> Result<Option<Missing>, Failure> {
+    let recipe = fs::read_to_string("/etc/os-release")
+        .ok()
+        .and_then(|text| recipe_for(&text));
+    let Some(recipe) = recipe else {
         return match absent(&["podman"]).is_empty() {
-            true => Ok(()),
+            true => Ok(None),
             false => Err(Failure::new(Exit::Engine, "podman is not installed").hint(
                 "this distribution is not known here; install podman with its package manager",
             )),
         };
     };
-    let missing = absent(recipe.provides);
-    if missing.is_empty() {
+    let programs = absent(recipe.provides);
+    Ok((!programs.is_empty()).then_some(Missing { programs, recipe }))
+}
+
+/// Installs what this host lacks; does nothing where nothing is missing.
+pub fn run(cancel: &Cancel, say: &(dyn Fn(&str) + Sync)) -> Result<(), Failure> {
+    let Some(missing) = missing()? else {
         return Ok(());
-    }
-    say(&format!("not installed: {}", missing.join(", ")));
-    let root = rustix::process::geteuid().is_root();
-    if !root && !missing.contains(&"podman") {
-        // podman alone is enough where a registry can be reached.
-        say("only root can install them; going on without");
-        return Ok(());
-    }
-    if !root && !dry_run {
+    };
+    say(&format!("not installed: {}", missing.programs.join(", ")));
+    if !rustix::process::geteuid().is_root() {
+        if !missing.programs.contains(&"podman") {
+            // podman alone is enough where a registry can be reached.
+            say("only root can install that; going on without");
+            return Ok(());
+        }
         return Err(Failure::new(Exit::Engine, "only root can install packages")
-            .detail(recipe.lines())
+            .detail(missing.lines())
             .hint("run these commands as root, then the same command again"));
     }
-    recipe.run(dry_run, cancel, say)
+    missing.recipe.run(cancel, say)
 }
 
 fn absent(programs: &[&'static str]) -> Vec<&'static str> {
@@ -51,11 +75,6 @@ fn absent(programs: &[&'static str]) -> Vec<&'static str> {
         .iter()
         .filter(|program| which::which(program).is_err());
     absent.copied().collect()
-}
-
-/// The recipe for this host's distribution, if it is a known one.
-fn recipe() -> Option<Recipe> {
-    recipe_for(&fs::read_to_string("/etc/os-release").ok()?)
 }
 
 fn recipe_for(os_release: &str) -> Option<Recipe> {
@@ -138,18 +157,10 @@ impl Recipe {
             .collect()
     }
 
-    /// Says each command, then runs it unless `dry_run`; needs root.
-    fn run(
-        &self,
-        dry_run: bool,
-        cancel: &Cancel,
-        say: &(dyn Fn(&str) + Sync),
-    ) -> Result<(), Failure> {
+    /// Says each command, then runs it; needs root.
+    fn run(&self, cancel: &Cancel, say: &(dyn Fn(&str) + Sync)) -> Result<(), Failure> {
         for (words, line) in self.commands.iter().zip(self.lines()) {
             say(&format!("$ {line}"));
-            if dry_run {
-                continue;
-            }
             let mut command = Command::new(words[0], &words[1..])
                 .deadline_ms(BUILD_DEADLINE_MS)
                 .on_cancel(OnCancel::End);
