@@ -233,12 +233,21 @@ fn missing() -> Failure {
 fn unusable(error: PodmanError) -> Failure {
     match error {
         PodmanError::Interrupted => Failure::interrupted("nothing was started"),
-        PodmanError::Failed { ref stderr, .. } => {
-            Failure::new(Exit::Engine, error.to_string()).detail(stderr.clone())
-        }
-        PodmanError::Garbage { ref answer, .. } => {
-            Failure::new(Exit::Engine, error.to_string()).detail([format!("answer: {answer}")])
-        }
+        PodmanError::Failed {
+            ref command,
+            ref stderr,
+            ..
+        } => Failure::new(Exit::Engine, error.to_string())
+            .detail([format!("$ {command}")])
+            .detail(stderr.clone())
+            .hint("run that command by hand; nothing works until it does"),
+        PodmanError::Garbage {
+            ref command,
+            ref answer,
+            ..
+        } => Failure::new(Exit::Engine, error.to_string())
+            .detail([format!("$ {command}"), format!("answer: {answer}")])
+            .hint("is the `podman` on PATH really podman?"),
     }
 }
 
