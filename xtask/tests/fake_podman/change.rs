@@ -1,0 +1,480 @@
+//! Verbs that change something, with podman's refusals where they matter.
+
+use std::{
+    collections::BTreeMap,
+    net::TcpStream,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    Answer,
+    fault::Fault,
+    options::{Options, parse},
+    store::{Container, Image, Network, State, Store, id_of, now_s},
+};
+
+/// Far above every real process id: a test must not look into a stranger.
+const FIRST_PID: u32 = 1 << 23;
+
+pub fn network_create(store: &Store, args: &[String]) -> Answer {
+    let valued = ["--driver", "--subnet", "--ip-range", "--opt", "--label"];
+    let options = parse(args, &valued, &["--internal"]);
+    let [name] = options.exactly();
+    assert_eq!(options.one("--driver"), Some("bridge"));
+    let network = Network {
+        subnet: options.one("--subnet").expect("a subnet").to_owned(),
+        ip_range: options.one("--ip-range").map(str::to_owned),
+        internal: options.has("--internal"),
+        options: options.pairs("--opt").collect(),
+        labels: options.pairs("--label").collect(),
+    };
+    store.change(|state| {
+        if state.networks.contains_key(name) {
+            let why = format!("network name {name} already used: network already exists");
+            return Err((125, why));
+        }
+        if state
+            .networks
+            .values()
+            .any(|other| other.subnet == network.subnet)
+        {
+            let why = format!(
+                "subnet {} is already used on the host or by another config",
+                network.subnet
+            );
+            return Err((125, why));
+        }
+        state.networks.insert(name.to_owned(), network);
+        Ok(format!("{name}\n"))
+    })
+}
+
+pub fn network_rm(store: &Store, args: &[String]) -> Answer {
+    let options = parse(args, &[], &[]);
+    let [name] = options.exactly();
+    store.change(|state| {
+        let used = state.containers.values().any(|found| found.networks.contains_key(name));
+        if used {
+            let why = format!("\"{name}\" has associated containers with it. Use -f to forcefully delete containers and pods: network is being used");
+            return Err((2, why));
+        }
+        match state.networks.remove(name) {
+            Some(_) => Ok(format!("{name}\n")),
+            None => Err((1, format!("unable to find network with name or ID {name}: network not found"))),
+        }
+    })
+}
+
+pub fn volume_rm(store: &Store, args: &[String]) -> Answer {
+    let options = parse(args, &[], &[]);
+    let [name] = options.exactly();
+    store.change(|state| {
+        if state.containers.values().any(|found| found.volumes.contains(name)) {
+            return Err((2, format!("volume {name} is being used by the following container(s): volume is being used")));
+        }
+        match state.volumes.remove(name) {
+            true => Ok(format!("{name}\n")),
+            false => Err((1, format!("no volume with name \"{name}\" found: no such volume"))),
+        }
+    })
+}
+
+pub fn create(store: &Store, args: &[String]) -> Answer {
+    let valued = [
+        "--name",
+        "--hostname",
+        "--label",
+        "--network",
+        "--publish",
+        "--cap-drop",
+        "--cap-add",
+        "--security-opt",
+        "--user",
+        "--memory",
+        "--cpus",
+        "--pids-limit",
+        "--ulimit",
+        "--restart",
+        "--stop-timeout",
+        "--log-driver",
+        "--log-opt",
+        "--env",
+        "--volume",
+        "--device",
+        "--pull",
+    ];
+    let options = parse(args, &valued, &["--read-only", "--init"]);
+    assert_eq!(options.one("--pull"), Some("never"));
+    let name = options.one("--name").expect("a name");
+    let image = options.operands.first().expect("an image");
+    store.change(|state| {
+        let Some((image_id, found)) = state.image(image) else {
+            return Err((125, format!("{image}: image not known")));
+        };
+        if let Some(other) = state.containers.get(name) {
+            let why = format!("creating container storage: the container name \"{name}\" is already in use by {}. You have to remove that container to be able to reuse that name: that name is already in use", other.id);
+            return Err((125, why));
+        }
+        let networks = attachments(&options);
+        if let Some(missing) = networks.keys().find(|name| !state.networks.contains_key(*name)) {
+            return Err((125, format!("unable to find network with name or ID {missing}: network not found")));
+        }
+        let mut labels = found.labels.clone();
+        labels.extend(options.pairs("--label"));
+        let image_id = image_id.clone();
+        let volumes = volumes(&options)?;
+        state.count += 1;
+        let id = id_of(&format!("{name} {}", state.count));
+        state.volumes.extend(volumes.iter().cloned());
+        state.containers.insert(
+            name.to_owned(),
+            Container {
+                id: id.clone(),
+                image: image.clone(),
+                image_id,
+                labels,
+                create: args.to_vec(),
+                networks,
+                volumes: volumes.into_iter().collect(),
+                state: "created".to_owned(),
+                exit_code: 0,
+                started_at: 0,
+                starts: 0,
+                pid: 0,
+            },
+        );
+        Ok(format!("{id}\n"))
+    })
+}
+
+/// `--network NAME:alias=…,ip=…`
+fn attachments(options: &Options) -> BTreeMap<String, Option<String>> {
+    options
+        .all("--network")
+        .map(|network| {
+            let (name, settings) = network.split_once(':').unwrap_or((network, ""));
+            let address = settings
+                .split(',')
+                .find_map(|setting| setting.strip_prefix("ip="));
+            (name.to_owned(), address.map(str::to_owned))
+        })
+        .collect()
+}
+
+/// Named volumes; a folder of the host must exist.
+fn volumes(options: &Options) -> Result<Vec<String>, (i32, String)> {
+    let mut named = Vec::new();
+    for volume in options.all("--volume") {
+        let (source, _) = volume.split_once(':').expect("SOURCE:TARGET:MODE");
+        if !source.starts_with('/') {
+            named.push(source.to_owned());
+        } else if !Path::new(source).exists() {
+            return Err((125, format!("statfs {source}: no such file or directory")));
+        }
+    }
+    Ok(named)
+}
+
+pub fn start(store: &Store, global: &[String], args: &[String], fault: Option<&Fault>) -> Answer {
+    let options = parse(args, &[], &[]);
+    let [name] = options.exactly();
+    needs(global)?;
+    store.change(|state| {
+        let wanted = state.container(name, 125)?.networks.clone();
+        for (other, found) in &state.containers {
+            let clash = wanted.iter().find(|(network, address)| {
+                address.is_some() && found.networks.get(*network) == Some(*address)
+            });
+            if let (true, true, Some((network, Some(address)))) =
+                (other != name, found.state == "running", clash)
+            {
+                let why = format!("IPAM error: requested ip address {address} is already allocated to container ID {} on {network}", found.id);
+                return Err((126, why));
+            }
+        }
+        state.count += 1;
+        let pid = FIRST_PID + state.count as u32;
+        let container = state.container(name, 125)?;
+        container.starts += 1;
+        container.started_at = now_s();
+        (container.state, container.exit_code, container.pid) = match fault {
+            Some(Fault::Exit(code)) => ("exited".to_owned(), *code, 0),
+            _ => ("running".to_owned(), 0, pid),
+        };
+        Ok(format!("{name}\n"))
+    })
+}
+
+pub fn stop(store: &Store, args: &[String]) -> Answer {
+    let options = parse(args, &["--time"], &[]);
+    let [name] = options.exactly();
+    let answer = store.change(|state| {
+        let container = state.container(name, 125)?;
+        if container.state != "running" {
+            return Ok(Vec::new());
+        }
+        container.state = "exited".to_owned();
+        container.exit_code = 0;
+        container.pid = 0;
+        Ok(container.create.clone())
+    });
+    wait_for_silence(store, &answer?);
+    Ok(format!("{name}\n"))
+}
+
+/// A stopped container's ports are closed when podman's `stop` returns. Here
+/// they belong to another process, the test, which sees the new state a moment
+/// later; the file `agents` says that there are such ports.
+fn wait_for_silence(store: &Store, create: &[String]) {
+    if !store.folder().join("agents").exists() {
+        return;
+    }
+    let published = create
+        .iter()
+        .filter(|word| word.starts_with("127.0.0.1:"))
+        .filter_map(|word| word.rsplit_once(':'));
+    for (address, _) in published {
+        let end = Instant::now() + Duration::from_secs(5);
+        while TcpStream::connect(address).is_ok() && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+pub fn rename(store: &Store, args: &[String]) -> Answer {
+    let options = parse(args, &[], &[]);
+    let [from, to] = options.exactly();
+    store.change(|state| {
+        state.container(from, 125)?;
+        if state.containers.contains_key(to) {
+            return Err((
+                125,
+                format!("name \"{to}\" is in use: container already exists"),
+            ));
+        }
+        let container = state.containers.remove(from).expect("seen above");
+        state.containers.insert(to.to_owned(), container);
+        Ok(String::new())
+    })
+}
+
+pub fn rm(store: &Store, args: &[String]) -> Answer {
+    let options = parse(args, &["--time"], &["--force"]);
+    let [name] = options.exactly();
+    assert!(options.has("--force"), "podman would refuse a running one");
+    let removed = store.change(|state| Ok(state.containers.remove(name)))?;
+    // With --force a container that is gone is no failure.
+    let Some(removed) = removed else {
+        return Ok(String::new());
+    };
+    // The ports of one that had stopped before may be its successor's now.
+    if removed.state == "running" {
+        wait_for_silence(store, &removed.create);
+    }
+    Ok(format!("{}\n", removed.id))
+}
+
+pub fn rmi(store: &Store, args: &[String]) -> Answer {
+    let options = parse(args, &[], &[]);
+    let [name] = options.exactly();
+    store.change(|state| {
+        let Some((id, _)) = state.image(name) else {
+            return Err((1, format!("{name}: image not known")));
+        };
+        let id = id.clone();
+        if let Some(user) = state.containers.values().find(|found| found.image_id == id) {
+            return Err((
+                2,
+                format!("image used by {}: image is in use by a container", user.id),
+            ));
+        }
+        untag(state, name);
+        Ok(format!("Untagged: {name}\n"))
+    })
+}
+
+/// The probe: nothing runs, but the options and the image must be right.
+pub fn run(store: &Store, global: &[String], args: &[String]) -> Answer {
+    let valued = [
+        "--cap-drop",
+        "--security-opt",
+        "--memory",
+        "--pids-limit",
+        "--pull",
+        "--ulimit",
+    ];
+    let options = parse(args, &valued, &["--rm", "--init", "--read-only"]);
+    assert!(options.has("--rm"), "the probe leaves nothing behind");
+    needs(global)?;
+    let image = options.operands.first().expect("an image");
+    match store.read().image(image) {
+        Some(_) => Ok(String::new()),
+        None => Err((125, format!("{image}: image not known"))),
+    }
+}
+
+fn needs(global: &[String]) -> Result<(), (i32, String)> {
+    let needed = std::env::var("FAKE_PODMAN_NEEDS").unwrap_or_default();
+    if global.join(" ").contains(&needed) {
+        return Ok(());
+    }
+    Err((
+        126,
+        "OCI runtime error: this host needs other options".to_owned(),
+    ))
+}
+
+pub fn build(store: &Store, args: &[String]) -> Answer {
+    let valued = [
+        "--tag",
+        "--file",
+        "--ignorefile",
+        "--build-arg",
+        "--secret",
+        "--label",
+    ];
+    let options = parse(args, &valued, &["--pull=never"]);
+    assert!(options.has("--pull=never"), "registries must not be asked");
+    let [context] = options.exactly();
+    let tag = options.one("--tag").expect("a tag");
+    let file = options.one("--file").expect("a Containerfile");
+    for path in [Some(file), Some(context), options.one("--ignorefile")]
+        .into_iter()
+        .flatten()
+    {
+        if !Path::new(path).exists() {
+            return Err((125, format!("stat {path}: no such file or directory")));
+        }
+    }
+    let parent = options
+        .pairs("--build-arg")
+        .find_map(|(name, value)| (name == "PARENT").then_some(value))
+        .expect("a parent");
+    println!("STEP 1/2: FROM {parent}");
+    store.change(|state| {
+        let Some((_, below)) = state.image(&parent) else {
+            return Err((
+                125,
+                format!("creating build container: {parent}: image not known"),
+            ));
+        };
+        let mut labels = below.labels.clone();
+        labels.extend(options.pairs("--label"));
+        let layer = format!("sha256:{}", id_of(&format!("{args:?} {:?}", below.layers)));
+        let layers = below.layers.iter().cloned().chain([layer]).collect();
+        println!("STEP 2/2: COPY . /app/\nCOMMIT {tag}");
+        let image = Image {
+            labels,
+            layers,
+            build: args.to_vec(),
+            ..Image::default()
+        };
+        Ok(format!("{}\n", add(state, tag, image)))
+    })
+}
+
+pub fn import(store: &Store, args: &[String]) -> Answer {
+    let options = parse(args, &["--change"], &["--quiet"]);
+    let [archive, tag] = options.exactly();
+    if !Path::new(archive).is_file() {
+        return Err((125, format!("open {archive}: no such file or directory")));
+    }
+    let change = |change: &str| {
+        let label = change.strip_prefix("LABEL ").expect("only labels are set");
+        let (name, value) = label.split_once('=').expect("NAME=VALUE");
+        (name.to_owned(), value.to_owned())
+    };
+    let image = Image {
+        labels: options.all("--change").map(change).collect(),
+        layers: vec![format!("sha256:{}", id_of(tag))],
+        ..Image::default()
+    };
+    store.change(|state| Ok(format!("sha256:{}\n", add(state, tag, image))))
+}
+
+pub fn pull(store: &Store, args: &[String]) -> Answer {
+    let options = parse(args, &[], &["--quiet"]);
+    let [reference] = options.exactly();
+    let (name, tag) = match reference.split_once('@') {
+        Some((name, _)) => (name, None),
+        None => (
+            reference.rsplit_once(':').expect("a tag").0,
+            Some(reference),
+        ),
+    };
+    let digest = id_of(name);
+    if let Some((_, asked)) = reference.split_once("@sha256:") {
+        assert_eq!(asked, digest, "the registry has one image only");
+    }
+    let image = Image {
+        digests: vec![format!("{name}@sha256:{digest}")],
+        layers: vec![format!("sha256:{}", id_of(&digest))],
+        ..Image::default()
+    };
+    store.change(|state| {
+        let id = image_id(&image);
+        let known = state.images.entry(id.clone()).or_insert(image);
+        known.names.extend(tag.map(str::to_owned));
+        Ok(format!("{id}\n"))
+    })
+}
+
+pub fn tag(store: &Store, args: &[String]) -> Answer {
+    let options = parse(args, &[], &[]);
+    let [image, name] = options.exactly();
+    store.change(|state| {
+        let digest = |found: &Image| found.digests.iter().any(|digest| digest == image);
+        let found = state.image(image).map(|(id, _)| id.clone()).or_else(|| {
+            let mut all = state.images.iter();
+            all.find(|(_, found)| digest(found))
+                .map(|(id, _)| id.clone())
+        });
+        let Some(id) = found else {
+            return Err((125, format!("{image}: image not known")));
+        };
+        untag(state, name);
+        let image = state.images.get_mut(&id).expect("found above");
+        image.names.insert(name.to_owned());
+        Ok(String::new())
+    })
+}
+
+pub fn cleanup(store: &Store, args: &[String]) -> Answer {
+    let options = parse(args, &[], &[]);
+    let [name] = options.exactly();
+    let id = store.read().container(name, 125)?.id.clone();
+    Ok(format!("{id}\n"))
+}
+
+fn image_id(image: &Image) -> String {
+    id_of(&format!("{:?} {:?}", image.layers, image.labels))
+}
+
+/// Gives the tag to a new image; its former owner stays as a dangling one.
+fn add(state: &mut State, tag: &str, image: Image) -> String {
+    untag(state, tag);
+    let id = image_id(&image);
+    let known = state.images.entry(id.clone()).or_insert(image);
+    known.names.insert(tag.to_owned());
+    id
+}
+
+/// An image that loses its last name goes, unless others stand on it.
+fn untag(state: &mut State, tag: &str) {
+    let Some((id, _)) = state.image(tag) else {
+        return;
+    };
+    let id = id.clone();
+    let image = state.images.get_mut(&id).expect("found above");
+    image.names.remove(tag);
+    let (nameless, layers) = (image.names.is_empty(), image.layers.clone());
+    let used = state.containers.values().any(|found| found.image_id == id)
+        || state
+            .images
+            .iter()
+            .any(|(other, found)| *other != id && found.layers.starts_with(&layers));
+    if nameless && !used {
+        state.images.remove(&id);
+    }
+}

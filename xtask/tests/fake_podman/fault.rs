@@ -1,0 +1,85 @@
+//! What the fake gets wrong on purpose.
+//!
+//! A rule is `verb word…=effect`: it holds for a call of that verb with all of
+//! these words in it. Effects: `125:message` fails with that exit code,
+//! `once:125:message` only the first time, `hang` before anything is done,
+//! `hang-after` once it is done, `hold` until the file `released` is in the state's folder, `garbage` answers nonsense, `slow:300` takes
+//! so many milliseconds, `exit:3` starts a container that ends at once.
+
+use std::{
+    fs::OpenOptions,
+    time::{Duration, Instant},
+};
+
+use crate::store::Store;
+
+#[derive(Debug)]
+pub enum Fault {
+    Fail(i32, String),
+    Hang,
+    HangAfter,
+    Hold,
+    Garbage,
+    Slow(Duration),
+    Exit(i32),
+}
+
+pub fn find(store: &Store, args: &[String]) -> Option<Fault> {
+    let rules = std::env::var("FAKE_PODMAN_FAIL").unwrap_or_default();
+    rules.lines().enumerate().find_map(|(number, rule)| {
+        let (pattern, effect) = rule.split_once('=').expect("a rule is PATTERN=EFFECT");
+        let mut words = pattern.split_whitespace();
+        let verb = words.next().expect("a pattern starts with a verb");
+        let holds = args[0] == verb && words.all(|word| args[1..].iter().any(|arg| arg == word));
+        if !holds {
+            return None;
+        }
+        match effect.strip_prefix("once:") {
+            Some(effect) => first_time(store, number).then(|| parse(effect)),
+            None => Some(parse(effect)),
+        }
+    })
+}
+
+fn parse(effect: &str) -> Fault {
+    let (word, rest) = effect.split_once(':').unwrap_or((effect, ""));
+    let number = || rest.parse().expect("a number");
+    match word {
+        "hang" => Fault::Hang,
+        "hang-after" => Fault::HangAfter,
+        "hold" => Fault::Hold,
+        "garbage" => Fault::Garbage,
+        "slow" => Fault::Slow(Duration::from_millis(number())),
+        "exit" => Fault::Exit(number() as i32),
+        code => Fault::Fail(
+            code.parse().expect("an effect or an exit code"),
+            rest.to_owned(),
+        ),
+    }
+}
+
+fn first_time(store: &Store, rule: usize) -> bool {
+    let mark = store.folder().join(format!("rule-{rule}-used"));
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(mark)
+        .is_ok()
+}
+
+/// Until the test says so.
+pub fn hold(store: &Store) {
+    let end = Instant::now() + Duration::from_secs(60);
+    while !store.folder().join("released").exists() && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(3));
+    }
+}
+
+/// Until it is killed; not for ever, lest a broken test leave it behind.
+pub fn hang() -> ! {
+    let end = Instant::now() + Duration::from_secs(60);
+    while Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    std::process::exit(1)
+}

@@ -1,0 +1,25 @@
+//! The whole tool against a podman that only pretends (`tests/fake_podman`):
+//! what it prints, how it ends, which calls it makes and what is left of the
+//! fake's state.
+//!
+//! The agents are ZeroMQ reply sockets of this process. Each listens only while
+//! the fake says that its container runs, so that a gate means something. Tests
+//! never change their own environment, only that of the tool.
+//!
+//! Texts are kept in `golden/`; `UPDATE_GOLDEN=1 cargo test -p xtask --test
+//! whole_binary` writes them anew. `cargo test` builds the fake; `--test
+//! whole_binary` alone does not build it anew.
+
+mod agents;
+mod bad_input;
+mod build;
+mod deploy;
+mod dry_run;
+mod fixture;
+mod golden;
+mod health;
+mod interrupt;
+mod json;
+mod repair;
+mod take_down;
+mod tool;

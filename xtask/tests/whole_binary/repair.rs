@@ -1,0 +1,224 @@
+//! Whatever state is found, `deploy` repairs it and loses nothing.
+
+use serde_json::json;
+
+use crate::{
+    agents::Health,
+    fixture::{AGENTS, Fixture},
+    golden,
+};
+
+const SETTLED: [&str; 5] = ["deploy", "--settle", "0s", "--jobs", "1"];
+
+#[test]
+fn a_changed_configuration_replaces_one_container() {
+    let fixture = Fixture::deployed();
+    fixture.edit_manifest("MODE = \"plain\"", "MODE = \"new\"");
+    let outcome = fixture.deploy().expect(0);
+    golden::check("repair_configuration", &fixture, &outcome);
+    fixture.assert_whole();
+    let line = fixture.state()["containers"]["coordinator-agent"]["create"].to_string();
+    assert!(line.contains("MODE=new"), "{line}");
+}
+
+#[test]
+fn a_changed_image_replaces_the_containers_that_run_it() {
+    let fixture = Fixture::deployed();
+    fixture.write("repo/requirements/audio.lock", "numpy==2.0.0\n");
+    fixture.run(&["build-images", "--jobs", "1"]).expect(0);
+    let outcome = fixture.deploy().expect(0);
+    golden::check("repair_image", &fixture, &outcome);
+    fixture.assert_whole();
+}
+
+#[test]
+fn an_exited_container_is_started() {
+    let fixture = Fixture::deployed();
+    exit(&fixture, "coordinator-agent", 137);
+    let outcome = fixture.deploy().expect(0);
+    golden::check("repair_exited", &fixture, &outcome);
+    fixture.assert_whole();
+}
+
+#[test]
+fn a_running_agent_that_does_not_answer_is_restarted() {
+    let fixture = Fixture::deployed();
+    fixture.set_health("EmotionEngine", Health::Deaf);
+    restart(&fixture, "emotion-engine");
+    fixture
+        .agents
+        .book
+        .catch_up(&fixture.path("podman/state.json"));
+    // Younger than its start timeout, it gets a chance to answer first.
+    fixture.change_state(|state| {
+        let container = &mut state["containers"]["emotion-engine"];
+        let started = container["started_at"].as_i64().expect("a time");
+        container["started_at"] = json!(started - 60);
+    });
+    fixture.set_health("EmotionEngine", Health::Good);
+    let outcome = fixture.deploy().expect(0);
+    assert_eq!(
+        outcome.changes(),
+        ["stop --time 1 emotion-engine", "start emotion-engine"]
+    );
+    fixture.assert_whole();
+}
+
+#[test]
+fn leftovers_of_a_run_that_was_cut_short() {
+    let fixture = Fixture::deployed();
+    fixture.change_state(|state| {
+        let twin = state["containers"]["system-digital-twin"].clone();
+        let stopped = |state: &str| {
+            let mut container = twin.clone();
+            container["state"] = state.into();
+            container["create"] = json!([]);
+            container
+        };
+        state["containers"]["system-digital-twin-next"] = stopped("created");
+        state["containers"]["system-digital-twin-previous"] = stopped("exited");
+    });
+    let outcome = fixture.deploy().expect(0);
+    golden::check("repair_leftovers", &fixture, &outcome);
+    fixture.assert_whole();
+}
+
+#[test]
+fn a_kill_at_any_point_of_a_replacement_is_repaired() {
+    for point in [
+        "stop coordinator-agent",
+        "rename coordinator-agent coordinator-agent-previous",
+        "rename coordinator-agent-next coordinator-agent",
+        "start coordinator-agent",
+        "rm coordinator-agent-previous",
+    ] {
+        for moment in ["hang", "hang-after"] {
+            let fixture = Fixture::deployed();
+            fixture.edit_manifest("MODE = \"plain\"", "MODE = \"new\"");
+            let rule = format!("{point}={moment}");
+            let running = fixture.tool(&SETTLED).fail(&[&rule]).start();
+            let words: Vec<&str> = point.split(' ').collect();
+            let options = match words[0] {
+                "stop" => "stop --time 1 coordinator-agent",
+                "rm" => "rm --force --time 5 coordinator-agent-previous",
+                _ => point,
+            };
+            running.wait_for_call(options);
+            if moment == "hang-after" {
+                // The change itself takes a moment.
+                std::thread::sleep(std::time::Duration::from_millis(60));
+            }
+            running.kill();
+            fixture.deploy().expect(0);
+            fixture.assert_whole();
+            let line = fixture.state()["containers"]["coordinator-agent"]["create"].to_string();
+            assert!(line.contains("MODE=new"), "{rule}: {line}");
+            let again = fixture.deploy().expect(0);
+            assert_eq!(again.changes(), [""; 0], "{rule}");
+        }
+    }
+}
+
+#[test]
+fn a_failed_gate_restores_what_ran_before() {
+    let fixture = Fixture::deployed();
+    fixture.shorten_patience("CoordinatorAgent");
+    fixture.edit_manifest("MODE = \"plain\"", "MODE = \"broken\"");
+    fixture.set_health("CoordinatorAgent", Health::GoodUnless("MODE=broken"));
+    let before = id(&fixture, "coordinator-agent");
+    let outcome = fixture.deploy().expect(6);
+    golden::check("repair_restores", &fixture, &outcome);
+    fixture.assert_whole();
+    assert_eq!(id(&fixture, "coordinator-agent"), before);
+    let round = fixture.run(&["health-check", "--wait", "5s"]);
+    round.expect(0);
+}
+
+#[test]
+fn a_failed_gate_leaves_all_as_it_is_with_keep() {
+    let fixture = Fixture::deployed();
+    fixture.shorten_patience("CoordinatorAgent");
+    fixture.edit_manifest("MODE = \"plain\"", "MODE = \"broken\"");
+    fixture.set_health("CoordinatorAgent", Health::GoodUnless("MODE=broken"));
+    fixture.tool(&SETTLED).args(&["--keep"]).run().expect(6);
+    let states = fixture.containers();
+    let state = |name: &str| {
+        states
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, s)| s.as_str())
+    };
+    assert_eq!(state("coordinator-agent"), Some("running"));
+    assert_eq!(state("coordinator-agent-previous"), Some("exited"));
+    // With the cause mended, the next run tidies up.
+    fixture.edit_manifest("MODE = \"broken\"", "MODE = \"mended\"");
+    fixture.deploy().expect(0);
+    fixture.assert_whole();
+}
+
+#[test]
+fn a_step_of_a_replacement_that_fails_is_undone() {
+    for rule in [
+        "rename coordinator-agent-previous=125:cannot rename",
+        "rename coordinator-agent-next=125:cannot rename",
+        "start coordinator-agent=once:126:cannot start",
+        "create coordinator-agent-next=125:cannot create",
+    ] {
+        let fixture = Fixture::deployed();
+        fixture.edit_manifest("MODE = \"plain\"", "MODE = \"new\"");
+        let before = id(&fixture, "coordinator-agent");
+        let outcome = fixture.tool(&SETTLED).fail(&[rule]).run().expect(6);
+        outcome.says("cannot ");
+        let container = &fixture.state()["containers"]["coordinator-agent"];
+        assert_eq!(container["state"], "running", "{rule}");
+        assert_eq!(id(&fixture, "coordinator-agent"), before, "{rule}");
+        fixture.deploy().expect(0);
+        fixture.assert_whole();
+    }
+}
+
+#[test]
+fn containers_of_others_are_never_touched() {
+    for suffix in ["", "-next", "-previous"] {
+        let fixture = Fixture::deployed();
+        fixture.edit_manifest("MODE = \"plain\"", "MODE = \"new\"");
+        let name = format!("coordinator-agent{suffix}");
+        fixture.change_state(|state| {
+            let mut foreign = state["containers"]["coordinator-agent"].clone();
+            foreign["labels"] = json!({});
+            foreign["create"] = json!(["by", "somebody", "else"]);
+            foreign["state"] = "exited".into();
+            state["containers"][&name] = foreign;
+        });
+        let before = fixture.state();
+        let outcome = fixture.deploy();
+        if suffix.is_empty() {
+            golden::check("repair_foreign", &fixture, &outcome);
+        }
+        assert_eq!(outcome.code, 11, "{name}: {}", outcome.stderr);
+        assert_eq!(fixture.state(), before, "{name}");
+        fixture.run(&["down"]).expect(0);
+        assert_eq!(fixture.containers(), [(name, "exited".to_owned())]);
+    }
+}
+
+fn id(fixture: &Fixture, container: &str) -> String {
+    fixture.state()["containers"][container]["id"].to_string()
+}
+
+fn exit(fixture: &Fixture, container: &str, code: i32) {
+    fixture.change_state(|state| {
+        let container = &mut state["containers"][container];
+        container["state"] = "exited".into();
+        container["exit_code"] = code.into();
+        container["pid"] = 0.into();
+    });
+}
+
+/// As a user would, by hand.
+fn restart(fixture: &Fixture, container: &str) {
+    let podman = |args: &[&str]| fixture.program("podman").args(args).run().expect(0);
+    podman(&["stop", "--time", "1", container]);
+    podman(&["start", container]);
+    assert_eq!(fixture.containers().len(), AGENTS.len());
+}
