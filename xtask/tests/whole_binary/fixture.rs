@@ -17,7 +17,7 @@ use crate::{
     tool::{Outcome, Tool},
 };
 
-/// Agent, container and group, in the order in which they start.
+/// Agent and container, in the order in which they start.
 pub const AGENTS: [(&str, &str); 5] = [
     ("SystemDigitalTwin", "system-digital-twin"),
     ("CoordinatorAgent", "coordinator-agent"),

@@ -6,6 +6,7 @@ use crate::{
     agents::Health,
     fixture::{AGENTS, Fixture},
     golden,
+    tool::wait_until,
 };
 
 const SETTLED: [&str; 5] = ["deploy", "--settle", "0s", "--jobs", "1"];
@@ -117,6 +118,59 @@ fn a_kill_at_any_point_of_a_replacement_is_repaired() {
             assert_eq!(again.changes(), [""; 0], "{rule}");
         }
     }
+}
+
+#[test]
+fn a_cut_short_replacement_can_be_followed_by_another_one() {
+    for point in [
+        "rename coordinator-agent coordinator-agent-previous",
+        "rm coordinator-agent-previous",
+    ] {
+        let fixture = Fixture::deployed();
+        fixture.edit_manifest("MODE = \"plain\"", "MODE = \"new\"");
+        let rule = format!("{point}=hang-after");
+        let running = fixture.tool(&SETTLED).fail(&[&rule]).start();
+        let call = point.replace("rm ", "rm --force --time 5 ");
+        running.wait_for_call(&call);
+        wait_until("the change", || {
+            let all = fixture.containers();
+            let aside = all
+                .iter()
+                .any(|(name, _)| name == "coordinator-agent-previous");
+            aside == point.starts_with("rename")
+        });
+        running.kill();
+        if point.starts_with("rm") {
+            // As if the kill had come a moment before.
+            fixture.change_state(|state| {
+                let mut old = state["containers"]["coordinator-agent"].clone();
+                old["state"] = "exited".into();
+                state["containers"]["coordinator-agent-previous"] = old;
+            });
+        }
+        fixture.edit_manifest("MODE = \"new\"", "MODE = \"newer\"");
+        fixture.deploy().expect(0);
+        fixture.assert_whole();
+    }
+}
+
+#[test]
+fn what_ran_before_a_cut_short_replacement_can_still_be_restored() {
+    let fixture = Fixture::deployed();
+    let before = id(&fixture, "coordinator-agent");
+    fixture.shorten_patience("CoordinatorAgent");
+    fixture.edit_manifest("MODE = \"plain\"", "MODE = \"broken\"");
+    fixture.set_health("CoordinatorAgent", Health::GoodUnless("MODE=broken"));
+    let point = "rename coordinator-agent-next";
+    let running = fixture
+        .tool(&SETTLED)
+        .fail(&[&format!("{point}=hang")])
+        .start();
+    running.wait_for_call(point);
+    running.kill();
+    fixture.deploy().expect(6);
+    fixture.assert_whole();
+    assert_eq!(id(&fixture, "coordinator-agent"), before);
 }
 
 #[test]
