@@ -191,11 +191,6 @@ fn carry_out(
             elapsed_ms: elapsed(),
             passed,
         },
-        // What an interruption leaves is whole, and the next run goes on there.
-        Err(Reason::Interrupted) => StepResult::Failed(StepFailure {
-            reason: Reason::Interrupted,
-            restored: false,
-        }),
         Err(reason) => {
             let undone = step
                 .on_failure

@@ -50,7 +50,7 @@ pub struct ImageRow {
 pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
     let system = app.system()?;
     let wanted = choose(&system, &args.images)?;
-    let mut engine = app.engine()?;
+    let mut engine = app.engine(&system)?;
     let _lock = app.lock(&system, "build-images")?;
     let summary = converge(app, &system, &mut engine, &wanted, args.force)?;
     let Some(summary) = summary else {

@@ -34,7 +34,7 @@ struct Summary<'a> {
 pub fn run(app: &App, _args: &Args) -> Result<(), Failure> {
     let system = app.system()?;
     let mut findings = Vec::new();
-    match app.engine_with(true) {
+    match app.engine_with(&system, true) {
         Ok(mut engine) => {
             let state = look(&engine)?;
             let chosen = select(&system, &[], true)?;

@@ -26,7 +26,7 @@ struct Summary {
 
 pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
     let system = app.system()?;
-    let engine = app.engine()?;
+    let engine = app.engine(&system)?;
     let _lock = app.lock(&system, "create-networks")?;
     let ask = Ask {
         networks: true,

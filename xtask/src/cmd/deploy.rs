@@ -62,7 +62,7 @@ pub struct Summary {
 pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
     let system = app.system()?;
     let chosen = select(&system, &args.names, args.how.no_deps)?;
-    let mut engine = app.engine()?;
+    let mut engine = app.engine(&system)?;
     let _lock = app.lock(&system, "deploy")?;
     let Some(summary) = converge(app, &system, &mut engine, chosen, &args.how)? else {
         return Ok(());

@@ -40,7 +40,7 @@ pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
         [] => None,
         names => Some(select(&system, names, true)?),
     };
-    let engine = app.engine()?;
+    let engine = app.engine(&system)?;
     let _lock = app.lock(&system, "down")?;
     let ask = Ask {
         containers: true,

@@ -64,7 +64,7 @@ pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
         .iter()
         .filter(|agent| chosen.contains(&agent.name))
         .collect();
-    let engine = app.engine()?;
+    let engine = app.engine(&system)?;
     if args.watch {
         return watch(app, &engine, &system, &chosen, args.interval);
     }

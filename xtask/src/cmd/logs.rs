@@ -44,7 +44,7 @@ struct Line {
 pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
     let system = app.system()?;
     let chosen = select(&system, &args.names, true)?;
-    let engine = app.engine()?;
+    let engine = app.engine(&system)?;
     let containers = observe::containers(&engine.podman).map_err(podman_failure)?;
     let agents: Vec<&Agent> = system
         .agents

@@ -95,14 +95,15 @@ impl App {
         })
     }
 
-    pub fn engine(&self) -> Result<Engine, Failure> {
-        self.engine_with(false)
+    pub fn engine(&self, system: &System) -> Result<Engine, Failure> {
+        self.engine_with(system, false)
     }
 
     /// With `refresh`, podman is asked anew instead of trusting the cache.
-    pub fn engine_with(&self, refresh: bool) -> Result<Engine, Failure> {
+    pub fn engine_with(&self, system: &System, refresh: bool) -> Result<Engine, Failure> {
         let options = Options {
             connection: self.global.connection.clone(),
+            system: system.name.clone(),
             verbose: self.global.verbose,
             refresh,
         };

@@ -48,7 +48,7 @@ struct Row {
 
 pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
     let system = app.system()?;
-    let engine = app.engine()?;
+    let engine = app.engine(&system)?;
     let ask = Ask {
         containers: true,
         images: true,

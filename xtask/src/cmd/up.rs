@@ -100,7 +100,7 @@ pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
 }
 
 fn check(app: &App, system: &System, chosen: &BTreeSet<String>) -> Result<Engine, Failure> {
-    let mut engine = app.engine()?;
+    let mut engine = app.engine(system)?;
     check_toolchain::preflight(app, &engine, system, chosen)?;
     engine.ready()?;
     Ok(engine)
@@ -136,7 +136,7 @@ fn dry_run(
     // A bare machine has no podman yet that could be asked for more.
     let bare = missing.is_some_and(|missing| missing.programs.contains(&"podman"));
     if !bare {
-        let engine = app.engine()?;
+        let engine = app.engine(system)?;
         check_toolchain::preflight(app, &engine, system, &chosen)?;
         let wanted = build_images::needed(system, &chosen);
         let (_, images) = build_images::planned(system, &engine, &wanted, false)?;

@@ -91,7 +91,10 @@ fn take_file(
     if !left.trim().is_empty() {
         // The last holder was killed. Its podman calls go on without it, and
         // what they do must not come between a look and a change of this run.
-        let all_ended = || orphans().is_empty() || cancel.requested();
+        if !orphans(system).is_empty() {
+            say("waiting for the podman calls of a run that was killed");
+        }
+        let all_ended = || orphans(system).is_empty() || cancel.requested();
         let patience = Instant::now() + ORPHAN_PATIENCE;
         while !all_ended() && Instant::now() < patience {
             std::thread::sleep(Duration::from_millis(50));
@@ -112,9 +115,9 @@ impl Drop for ProjectLock {
     }
 }
 
-/// podman processes that this tool has started and that outlived it.
-fn orphans() -> Vec<u32> {
-    let marker = format!("{MARKER}=");
+/// podman processes that a run on this system has started and that outlived it.
+fn orphans(system: &str) -> Vec<u32> {
+    let marker = format!("{MARKER}={system}");
     let processes = std::fs::read_dir("/proc").into_iter().flatten();
     let podmans = processes.filter_map(|entry| {
         let pid: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
@@ -126,7 +129,7 @@ fn orphans() -> Vec<u32> {
             let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
             environment
                 .split(|byte| *byte == 0)
-                .any(|entry| entry.starts_with(marker.as_bytes()))
+                .any(|entry| entry == marker.as_bytes())
         })
         .collect()
 }

@@ -54,6 +54,8 @@ pub struct Facts {
 pub struct Options {
     /// Name of a podman system connection.
     pub connection: Option<String>,
+    /// Name of the system that calls are made for.
+    pub system: String,
     pub verbose: bool,
     /// Ask anew instead of trusting the cache.
     pub refresh: bool,
@@ -74,7 +76,8 @@ impl Engine {
             .iter()
             .flat_map(|name| ["--connection".to_owned(), name.clone()])
             .collect();
-        let podman = Podman::new(program, global, cancel, options.verbose);
+        let mut podman = Podman::new(program, global, cancel, options.verbose);
+        podman.system.clone_from(&options.system);
         let folder = cache_folder();
         let cache_file = folder.join(format!("engine-{}.json", cache_key(&podman, options)));
         let cached = if options.refresh {
@@ -104,6 +107,15 @@ impl Engine {
             cache_file,
         };
         engine.remember(proof);
+        if engine.facts.rootless && std::env::var_os("TMPDIR").is_none() {
+            // buildah keeps its cache mounts in one folder below /var/tmp for
+            // all users; the first user owns it, and builds of the others fail
+            // (buildah issue 4404).
+            let own = folder.join("tmp");
+            if std::fs::create_dir_all(&own).is_ok() {
+                engine.podman.build_folder = Some(own);
+            }
+        }
         Ok(engine)
     }
 

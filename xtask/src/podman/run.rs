@@ -16,8 +16,8 @@ use crate::{
     ui,
 };
 
-/// Environment variable that marks our podman processes, so that the next run
-/// can tell those of a killed one.
+/// Environment variable that marks our podman processes with the system's name,
+/// so that the next run can tell those of a killed one.
 pub const MARKER: &str = "AI_SYSTEM_XTASK";
 /// Deadline of calls that only look. They wait for podman's storage lock, which
 /// another podman holds for half a minute while it commits a large image.
@@ -39,6 +39,10 @@ pub struct Podman {
     /// Options before the verb: connection, runtime, cgroup manager.
     pub global: Vec<String>,
     pub cancel: Cancel,
+    /// Name of the system that calls are made for; marks their processes.
+    pub system: String,
+    /// Folder for temporary files of builds, where podman's own will not do.
+    pub build_folder: Option<PathBuf>,
     /// Echo every call on stderr.
     pub verbose: bool,
 }
@@ -122,6 +126,8 @@ impl Podman {
             program,
             global,
             cancel,
+            system: String::new(),
+            build_folder: None,
             verbose,
         }
     }
@@ -192,11 +198,24 @@ impl Podman {
             || "podman".to_owned(),
             |name| name.to_string_lossy().into_owned(),
         );
-        [program]
-            .into_iter()
+        let environment = self.build_environment(args);
+        let assigned: Vec<String> = environment
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        let env = (!assigned.is_empty()).then(|| "env".to_owned());
+        env.into_iter()
+            .chain(assigned)
+            .chain([program])
             .chain(self.global.iter().cloned())
             .chain(args.iter().cloned())
             .collect()
+    }
+
+    fn build_environment(&self, args: &[String]) -> Option<(String, String)> {
+        let builds = args.first().is_some_and(|verb| verb == "build");
+        let folder = self.build_folder.as_ref().filter(|_| builds)?;
+        Some(("TMPDIR".to_owned(), folder.display().to_string()))
     }
 
     fn probe_with(
@@ -207,7 +226,10 @@ impl Podman {
         let command = Command {
             program: self.program.clone(),
             args: self.global.iter().chain(&call.args).cloned().collect(),
-            env: vec![(MARKER.to_owned(), "1".to_owned())],
+            env: [(MARKER.to_owned(), self.system.clone())]
+                .into_iter()
+                .chain(self.build_environment(&call.args))
+                .collect(),
             deadline_ms: call.deadline_ms,
             on_cancel: call.on_cancel,
         };

@@ -102,9 +102,14 @@ pub fn create(store: &Store, args: &[String]) -> Answer {
         "--env",
         "--volume",
         "--device",
+        "--group-add",
         "--pull",
     ];
-    let options = parse(args, &valued, &["--read-only", "--init"]);
+    let options = parse(
+        args,
+        &valued,
+        &["--read-only", "--init", "--http-proxy=false"],
+    );
     assert_eq!(options.one("--pull"), Some("never"));
     let name = options.one("--name").expect("a name");
     let image = options.operands.first().expect("an image");
@@ -334,7 +339,7 @@ pub fn build(store: &Store, args: &[String]) -> Answer {
         "--secret",
         "--label",
     ];
-    let options = parse(args, &valued, &["--pull=never"]);
+    let options = parse(args, &valued, &["--layers=false", "--pull=never"]);
     assert!(options.has("--pull=never"), "registries must not be asked");
     let [context] = options.exactly();
     let tag = options.one("--tag").expect("a tag");

@@ -106,7 +106,7 @@ fn waiting_for_health() {
     let deploy = fixture.tool(&["deploy", "--settle", "0s", "SystemDigitalTwin"]);
     let deploy = deploy.start();
     deploy.wait_for_call("start system-digital-twin");
-    let args = ["health-check", "--wait", "10s", "SystemDigitalTwin"];
+    let args = ["health-check", "--wait=10s", "SystemDigitalTwin"];
     fixture.run(&args).expect(0);
     deploy.end().expect(0);
 }

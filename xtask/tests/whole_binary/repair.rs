@@ -184,7 +184,7 @@ fn a_failed_gate_restores_what_ran_before() {
     golden::check("repair_restores", &fixture, &outcome);
     fixture.assert_whole();
     assert_eq!(id(&fixture, "coordinator-agent"), before);
-    let round = fixture.run(&["health-check", "--wait", "5s"]);
+    let round = fixture.run(&["health-check", "--wait=5s"]);
     round.expect(0);
 }
 
