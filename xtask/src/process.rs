@@ -312,7 +312,7 @@ fn collect(reader: io::PipeReader, lines: Option<mpsc::Sender<String>>) -> Colle
                 break;
             }
             if let Some(lines) = &lines {
-                let _ = lines.send(String::from_utf8_lossy(&line).trim_end().to_owned());
+                let _ = lines.send(printable(&String::from_utf8_lossy(&line)));
             }
             let mut text = sink.lock().unwrap_or_else(PoisonError::into_inner);
             text.append(&mut line);
@@ -336,6 +336,17 @@ impl std::fmt::Display for ProcessError {
             ProcessError::Interrupted => out.write_str("was interrupted"),
         }
     }
+}
+
+/// A line without what could move the cursor or change colours of a terminal:
+/// agents and builds write what they like.
+pub fn printable(line: &str) -> String {
+    let shown = line.trim_end().chars().map(|c| match c {
+        '\t' => ' ',
+        c if c.is_control() => '\u{fffd}',
+        c => c,
+    });
+    shown.collect()
 }
 
 /// One line that a POSIX shell runs as this command.
@@ -433,6 +444,11 @@ mod tests {
             .run(&Cancel::default(), None)
             .unwrap_err();
         assert!(matches!(error, ProcessError::NotStarted(_)));
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_is_not_printed() {
+        assert_eq!(printable("a\tb\x1b[2Jc\r\n"), "a b\u{fffd}[2Jc");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::{
         Engine, PodmanError, observe,
         run::{BUILD_DEADLINE_MS, Call, How},
     },
-    process::OnCancel,
+    process::{OnCancel, printable},
     system::Agent,
     ui::Paint,
 };
@@ -150,7 +150,7 @@ fn parse(agent: &Agent, line: &str) -> Option<Line> {
     dated.then(|| Line {
         time: time.to_owned(),
         agent: agent.name.clone(),
-        text: text.to_owned(),
+        text: printable(text),
     })
 }
 

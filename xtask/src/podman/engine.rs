@@ -127,7 +127,7 @@ impl Engine {
         let folder = cache_folder();
         let proof = quirks::ensure_probe_image(&self.podman, &folder)
             .map_err(|error| vec![("the probe image".to_owned(), full_reason(&error))])
-            .and_then(|()| quirks::prove(&self.podman, &self.facts.runtime));
+            .and_then(|()| quirks::prove(&self.podman, &self.facts.runtime, self.facts.remote));
         if self.podman.cancel.requested() {
             return Err(Failure::interrupted("nothing was started"));
         }

@@ -5,7 +5,7 @@
 //! manager without systemd. Rather than parse error texts, the probe runs a
 //! real container with ever more explicit options until one set works.
 
-use std::{path::Path, time::Instant};
+use std::{iter::once, path::Path, time::Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -39,9 +39,9 @@ pub const PROBE_IMAGE: &str = "localhost/ai-system-probe:latest";
 const PROCESS_LIMIT: u64 = 32_768;
 
 /// Runs containers until one works. `Err` holds every reason.
-pub fn prove(podman: &Podman, runtime: &str) -> Result<Proof, Vec<(String, String)>> {
+pub fn prove(podman: &Podman, runtime: &str, remote: bool) -> Result<Proof, Vec<(String, String)>> {
     let mut rejected = Vec::new();
-    for quirks in candidates(runtime) {
+    for quirks in candidates(runtime, remote) {
         let trial = Podman::new(
             podman.program.clone(),
             podman
@@ -131,25 +131,23 @@ fn probe_call(quirks: &Quirks) -> Call {
 }
 
 /// Sets of options, the least intrusive first.
-fn candidates(runtime: &str) -> Vec<Quirks> {
+fn candidates(runtime: &str, remote: bool) -> Vec<Quirks> {
     let other = ["crun", "runc"]
         .into_iter()
         .find(|other| *other != runtime && which::which(other).is_ok());
-    let runtimes = [None, other]
-        .into_iter()
-        .enumerate()
-        .filter(|(n, r)| *n == 0 || r.is_some());
+    // A remote podman knows neither option: its service has its own.
+    let runtimes = if remote { None } else { other };
+    let managers = if remote { None } else { Some("cgroupfs") };
     let mut sets = Vec::new();
-    for manager in [None, Some("cgroupfs")] {
-        for (_, runtime) in runtimes.clone() {
+    for manager in once(None).chain(managers.map(Some)) {
+        for runtime in once(None).chain(runtimes.map(Some)) {
             for limits in [Vec::new(), host_limits()] {
-                let mut global = Vec::new();
-                if let Some(runtime) = runtime {
-                    global.extend(["--runtime".to_owned(), runtime.to_owned()]);
-                }
-                if let Some(manager) = manager {
-                    global.extend(["--cgroup-manager".to_owned(), manager.to_owned()]);
-                }
+                let options = [("--runtime", runtime), ("--cgroup-manager", manager)];
+                let global = options
+                    .into_iter()
+                    .filter_map(|(name, value)| Some([name.to_owned(), value?.to_owned()]))
+                    .flatten()
+                    .collect();
                 sets.push(Quirks {
                     global,
                     container: limits,
@@ -205,5 +203,28 @@ impl std::fmt::Display for Quirks {
             .map(String::as_str)
             .collect();
         out.write_str(&options.join(" "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_least_intrusive_set_comes_first_and_none_twice() {
+        let sets = candidates("no-such-runtime", false);
+        assert_eq!(sets[0], Quirks::default());
+        let intrusion = |set: &Quirks| set.global.len();
+        assert!(intrusion(&sets[0]) <= intrusion(sets.last().unwrap()));
+        for (place, set) in sets.iter().enumerate() {
+            assert!(!sets[..place].contains(set), "{set}");
+        }
+    }
+
+    #[test]
+    fn a_remote_podman_gets_no_option_of_the_local_one() {
+        let sets = candidates("crun", true);
+        assert_eq!(sets.len(), 2);
+        assert!(sets.iter().all(|set| set.global.is_empty()));
     }
 }

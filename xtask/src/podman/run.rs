@@ -12,7 +12,7 @@ use std::{
 use serde::de::DeserializeOwned;
 
 use crate::{
-    process::{Cancel, Command, OnCancel, Output, ProcessError, shell_line},
+    process::{Cancel, Command, OnCancel, Output, ProcessError, printable, shell_line},
     ui,
 };
 
@@ -273,7 +273,7 @@ pub fn tail(text: &str, lines: usize) -> Vec<String> {
     let first = telling.len().saturating_sub(lines);
     telling[first..]
         .iter()
-        .map(|line| (*line).to_owned())
+        .map(|line| printable(line))
         .collect()
 }
 
