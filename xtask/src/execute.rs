@@ -372,13 +372,19 @@ fn pull_base(
     let name = reference
         .rsplit_once(':')
         .map_or(reference, |(name, _)| name);
-    let digest = digests.lines().find(|line| line.starts_with(name));
-    digest
-        .map_or(Ok(()), |digest| lock::record(lock, reference, digest))
-        .map_err(|error| Reason::File {
-            path: lock.display().to_string(),
-            error: error.to_string(),
-        })
+    // podman may know the image under digests that the registry does not have
+    // (that of a local copy, say), so the one to record is one that is pulled.
+    for digest in digests.lines().filter(|line| line.starts_with(name)) {
+        let [pull, _] = argv::pull_base(base, digest);
+        let call = Call::long("pull the base image by its digest", pull);
+        if engine.podman.probe(&call)?.code == 0 {
+            return lock::record(lock, reference, digest).map_err(|error| Reason::File {
+                path: lock.display().to_string(),
+                error: error.to_string(),
+            });
+        }
+    }
+    Ok(())
 }
 
 fn bootstrap_base(
