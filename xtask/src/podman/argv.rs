@@ -19,7 +19,7 @@ type Args = Vec<String>;
 /// not one podman call.
 pub fn render(action: &Action, quirks: &Quirks) -> Option<Args> {
     let args = match action {
-        Action::BuildImage(build) => build_image(build),
+        Action::BuildImage(build) => build_image(build, quirks),
         Action::CreateNetwork(network) => create_network(network),
         Action::CreateContainer(container) => create_container(container, quirks),
         Action::StartContainer { container, .. } => words(&["start", container]),
@@ -134,7 +134,7 @@ fn ensure_base(base: &BaseSpec, podman: &impl Fn(&[String]) -> String) -> Vec<St
     }
 }
 
-fn build_image(build: &BuildSpec) -> Args {
+fn build_image(build: &BuildSpec, quirks: &Quirks) -> Args {
     let mut args = words(&["build", "--tag", &build.tag]);
     option(
         &mut args,
@@ -164,6 +164,7 @@ fn build_image(build: &BuildSpec) -> Args {
         "--label",
         &format!("{}={}", label::INPUTS, build.inputs_hash),
     );
+    args.extend(quirks.build.iter().cloned());
     // One layer per image. Hashes decide what is built, so cached layers would
     // only fill the disk; and where a stage comes whole from the cache, a
     // mount from it is empty (seen with buildah 1.28, podman 4.3.1).

@@ -19,6 +19,10 @@ pub struct Quirks {
     pub global: Vec<String>,
     /// On `create` and `run`: `--ulimit nofile=20000:20000`.
     pub container: Vec<String>,
+    /// On `build`. Where podman's defaults fail, builds get explicit limits even
+    /// if containers do without: podman 5.4.2 lowers the limits of containers to
+    /// what the host allows, but not those of builds.
+    pub build: Vec<String>,
 }
 
 /// What the probe found.
@@ -143,14 +147,16 @@ fn candidates(runtime: &str, remote: bool) -> Vec<Quirks> {
         for runtime in once(None).chain(runtimes.map(Some)) {
             for limits in [Vec::new(), host_limits()] {
                 let options = [("--runtime", runtime), ("--cgroup-manager", manager)];
-                let global = options
+                let global: Vec<String> = options
                     .into_iter()
                     .filter_map(|(name, value)| Some([name.to_owned(), value?.to_owned()]))
                     .flatten()
                     .collect();
+                let defaults = global.is_empty() && limits.is_empty();
                 sets.push(Quirks {
                     global,
                     container: limits,
+                    build: if defaults { Vec::new() } else { host_limits() },
                 });
             }
         }

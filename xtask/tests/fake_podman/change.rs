@@ -338,6 +338,7 @@ pub fn build(store: &Store, args: &[String]) -> Answer {
         "--build-arg",
         "--secret",
         "--label",
+        "--ulimit",
     ];
     let options = parse(args, &valued, &["--layers=false", "--pull=never"]);
     assert!(options.has("--pull=never"), "registries must not be asked");

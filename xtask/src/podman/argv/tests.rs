@@ -116,6 +116,9 @@ fn quirks_stand_before_the_verb_and_on_create_alone() {
     let quirks = Quirks {
         global: text(&["--runtime", "runc", "--cgroup-manager", "cgroupfs"]),
         container: text(&["--ulimit", "nofile=1024:1024"]),
+        build: ["--ulimit", "nofile=20000:20000"]
+            .map(str::to_owned)
+            .to_vec(),
     };
     let created = line(&create(agent()), &quirks);
     assert!(
