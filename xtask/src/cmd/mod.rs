@@ -136,12 +136,18 @@ impl App {
     /// Engine and host as the planners want them, health of running agents
     /// included.
     pub fn state(&self, engine: &Engine, system: &System, ask: Ask) -> Result<State, Failure> {
-        let mut state = observe::observe(&engine.podman, ask).map_err(podman_failure)?;
-        state.gpu = host::gpu_offered();
-        state.devices = host::devices(system);
+        let mut state = self.look(engine, system, ask)?;
         if ask.containers {
             state.healthy = self.healthy(system, &state);
         }
+        Ok(state)
+    }
+
+    /// Engine and host, without asking any agent.
+    pub fn look(&self, engine: &Engine, system: &System, ask: Ask) -> Result<State, Failure> {
+        let mut state = observe::observe(&engine.podman, ask).map_err(podman_failure)?;
+        state.gpu = host::gpu_offered();
+        state.devices = host::devices(system);
         Ok(state)
     }
 

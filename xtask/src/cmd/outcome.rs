@@ -32,21 +32,27 @@ pub struct Outcome {
     pub blocks: Vec<String>,
 }
 
+impl Outcome {
+    fn new(name: &str, result: &'static str) -> Self {
+        Outcome {
+            name: name.to_owned(),
+            result,
+            elapsed_ms: None,
+            attempts: None,
+            failure: None,
+            sick: Vec::new(),
+            blocks: Vec::new(),
+        }
+    }
+}
+
 /// Outcomes in the plan's order of subjects, unchanged ones last.
 pub fn outcomes(plan: &Plan, report: &Report) -> Vec<Outcome> {
     let mut all: Vec<Outcome> = Vec::new();
     for (position, (step, result)) in plan.steps.iter().zip(&report.results).enumerate() {
         let known = all.iter().position(|outcome| outcome.name == step.subject);
         let index = known.unwrap_or_else(|| {
-            all.push(Outcome {
-                name: step.subject.clone(),
-                result: "done",
-                elapsed_ms: None,
-                attempts: None,
-                failure: None,
-                sick: Vec::new(),
-                blocks: Vec::new(),
-            });
+            all.push(Outcome::new(&step.subject, "done"));
             all.len() - 1
         });
         let outcome = &mut all[index];
@@ -73,15 +79,8 @@ pub fn outcomes(plan: &Plan, report: &Report) -> Vec<Outcome> {
             StepResult::Blocked { .. } | StepResult::Cancelled => {}
         }
     }
-    all.extend(plan.unchanged.iter().map(|name| Outcome {
-        name: name.clone(),
-        result: "unchanged",
-        elapsed_ms: None,
-        attempts: None,
-        failure: None,
-        sick: Vec::new(),
-        blocks: Vec::new(),
-    }));
+    let unchanged = plan.unchanged.iter();
+    all.extend(unchanged.map(|name| Outcome::new(name, "unchanged")));
     all
 }
 

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::{App, age, health_check, podman_failure, select};
+use super::{App, age, health_check, select};
 use crate::{
     failure::Failure,
     gate::AgentStatus,
     plan::{agents, spec, state::Status},
-    podman::observe::{self, Ask},
+    podman::observe::Ask,
     system::{Agent, System},
     ui::table,
 };
@@ -54,9 +54,7 @@ pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
         images: true,
         ..Ask::default()
     };
-    let mut state = observe::observe(&engine.podman, ask).map_err(podman_failure)?;
-    state.gpu = crate::host::gpu_offered();
-    state.devices = crate::host::devices(&system);
+    let state = app.look(&engine, &system, ask)?;
     let shown = shown(&system, &state, &args.names)?;
     let round = health_check::ask(app, &engine, &system, &shown)?;
     let rows: Vec<Row> = shown

@@ -16,7 +16,7 @@ use crate::{
     plan::{
         Action, image_tag,
         images::Recipes,
-        spec::{BuildSpec, Secret, hash_of},
+        spec::{BuildSpec, Secret, hash_of, short},
         step::{BaseFrom, BaseSpec, Bootstrap},
     },
     system::{BaseSource, Image, System},
@@ -181,13 +181,6 @@ fn code_hash(system: &System) -> Result<String, Unreadable> {
         )?;
     }
     Ok(short(sha))
-}
-
-fn short(sha: Sha256) -> String {
-    sha.finalize()[..12]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
 }
 
 /// Adds a file, or a folder's files in name order, with their names.

@@ -100,8 +100,12 @@ pub fn hash_of(value: &impl Serialize) -> String {
 }
 
 pub fn hash_bytes(bytes: &[u8]) -> String {
-    let digest = Sha256::digest(bytes);
-    digest[..12]
+    short(Sha256::new_with_prefix(bytes))
+}
+
+/// The short hexadecimal form of what has been hashed so far.
+pub fn short(sha: Sha256) -> String {
+    sha.finalize()[..12]
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect()
