@@ -12,7 +12,7 @@ use super::{
     manifest::{BaseTable, GroupTable, ImageTable, NetworkTable},
     model::{
         Agent, BaseImage, GpuPolicy, GpuRequest, Group, Image, Mount, MountSource, Network,
-        NetworkMode, RestartPolicy, System,
+        NetworkMode, PythonVersion, RestartPolicy, System,
     },
     naming::address_variable,
     placeholder,
@@ -22,6 +22,10 @@ use super::{
 const DEFAULT_COMMAND: [&str; 3] = ["python3", "-u", "{script}"];
 /// What agents really answer to, then the plan's plain text.
 const DEFAULT_HEALTH_REQUESTS: [&str; 2] = [r#"{"action": "health_check"}"#, "health"];
+const DEFAULT_PYTHON: PythonVersion = PythonVersion {
+    major: 3,
+    minor: 11,
+};
 const DEFAULT_MEMORY_MB: u64 = 512;
 const DEFAULT_CPUS: f64 = 1.0;
 const DEFAULT_PIDS: u32 = 256;
@@ -49,6 +53,7 @@ pub fn build(view: &View<'_>) -> Option<System> {
         monorepo: view.places.monorepo.clone()?,
         code: values(&table.code),
         code_exclude: values(&table.code_exclude),
+        search_roots: view.search_roots(),
         base: base(&view.manifest.base)?,
         networks,
         images: images.collect::<Option<_>>()?,
@@ -70,6 +75,10 @@ fn base(table: &BaseTable) -> Option<BaseImage> {
         pull: text(&table.pull).unwrap_or_default(),
         suite: text(&table.suite).unwrap_or_default(),
         packages: values(&table.packages),
+        python: table
+            .python
+            .as_ref()
+            .map_or(DEFAULT_PYTHON, |python| python.value),
     })
 }
 
@@ -281,6 +290,7 @@ fn env(view: &View<'_>, member: &Member<'_>) -> Option<BTreeMap<String, String>>
             "HEALTH_CHECK_PORT".to_owned(),
             member.health_port()?.value.to_string(),
         ),
+        ("PYTHONPATH".to_owned(), python_path(&view.search_roots())),
     ]);
     for peer in member.peers() {
         // A dependency may be out of reach: it orders starts, no more.
@@ -292,6 +302,16 @@ fn env(view: &View<'_>, member: &Member<'_>) -> Option<BTreeMap<String, String>>
         env.insert(name.to_owned(), fill(member, value)?);
     }
     Some(env)
+}
+
+/// The search roots as they are inside a container.
+fn python_path(roots: &[String]) -> String {
+    let inside = |root: &String| match root.as_str() {
+        "." => "/app".to_owned(),
+        root => format!("/app/{}", root.trim_end_matches('/')),
+    };
+    let folders: Vec<String> = roots.iter().map(inside).collect();
+    folders.join(":")
 }
 
 fn mounts(view: &View<'_>, member: &Member<'_>) -> Option<Vec<Mount>> {

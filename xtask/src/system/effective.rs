@@ -75,6 +75,15 @@ impl<'m> View<'m> {
         view
     }
 
+    /// Where agents import from, below the monorepo.
+    pub fn search_roots(&self) -> Vec<String> {
+        const DEFAULT: [&str; 3] = [".", "main_pc_code", "main_pc_code/src"];
+        match &self.manifest.system.search_roots {
+            Some(roots) => roots.iter().map(|root| root.value.clone()).collect(),
+            None => DEFAULT.map(str::to_owned).to_vec(),
+        }
+    }
+
     /// The group's network mode, else the system's, else `bridge`.
     pub fn mode(&self, group: &GroupTable) -> Option<NetworkMode> {
         let system = &self.manifest.system;

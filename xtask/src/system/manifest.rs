@@ -10,9 +10,10 @@ use toml::de::DeTable;
 
 use super::{
     model::{
-        BaseSource, Device, GpuPolicy, GpuRequest, NetworkMode, Relaxations, RestartPolicy, Subnet,
+        BaseSource, Device, GpuPolicy, GpuRequest, NetworkMode, PythonVersion, Relaxations,
+        RestartPolicy, Subnet,
     },
-    notation::{address, capabilities, gpu_device, restart, subnet},
+    notation::{address, capabilities, gpu_device, python, restart, subnet},
     problem::Problems,
     reader::{At, Broken, Fields, record},
     value::{boolean, choice, cpus, integer, list, parsed, string, text},
@@ -46,6 +47,7 @@ pub struct SystemTable {
     pub monorepo: Option<At<String>>,
     pub code: Vec<At<String>>,
     pub code_exclude: Vec<At<String>>,
+    pub search_roots: Option<At<Vec<At<String>>>>,
     pub network_mode: Option<At<NetworkMode>>,
     pub broken: Broken,
 }
@@ -58,6 +60,7 @@ pub struct BaseTable {
     pub pull: Option<At<String>>,
     pub suite: Option<At<String>>,
     pub packages: Vec<At<String>>,
+    pub python: Option<At<PythonVersion>>,
     pub broken: Broken,
 }
 
@@ -186,6 +189,7 @@ fn system(mut fields: Fields<'_, '_>) -> SystemTable {
             .map(|code| code.value)
             .unwrap_or_default(),
         code_exclude: fields.list("code_exclude", text),
+        search_roots: fields.optional("search_roots", list(text)),
         network_mode: fields.optional("network_mode", choice(NETWORK_MODES)),
         broken: fields.finish(),
     }
@@ -203,6 +207,7 @@ fn base(mut fields: Fields<'_, '_>) -> BaseTable {
         pull: fields.optional("pull", text),
         suite: fields.optional("suite", text),
         packages: fields.list("packages", text),
+        python: fields.optional("python", parsed(python)),
         broken: fields.finish(),
     }
 }

@@ -28,6 +28,9 @@ pub struct System {
     pub code: Vec<String>,
     /// Names (`__pycache__`) and endings (`*.pyc`) kept out of service images.
     pub code_exclude: Vec<String>,
+    /// Folders below `monorepo` that agents import from, in this order: their
+    /// `PYTHONPATH`. `.` is the monorepo itself.
+    pub search_roots: Vec<String>,
     pub base: BaseImage,
     pub networks: BTreeMap<String, Network>,
     pub images: BTreeMap<String, Image>,
@@ -49,6 +52,15 @@ pub struct BaseImage {
     /// Debian suite for `mmdebstrap`, and its extra packages.
     pub suite: String,
     pub packages: Vec<String>,
+    /// The interpreter that it holds: code is read and locks are made for it.
+    pub python: PythonVersion,
+}
+
+/// Two numbers of a Python release, `3.11`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PythonVersion {
+    pub major: u8,
+    pub minor: u8,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -286,6 +298,18 @@ impl Subnet {
 impl std::fmt::Display for Subnet {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(out, "{}/{}", self.base, self.prefix)
+    }
+}
+
+impl std::fmt::Display for PythonVersion {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{}.{}", self.major, self.minor)
+    }
+}
+
+impl Serialize for PythonVersion {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -5,7 +5,7 @@
 use std::net::Ipv4Addr;
 
 use super::{
-    model::{GpuRequest, RestartPolicy, Subnet},
+    model::{GpuRequest, PythonVersion, RestartPolicy, Subnet},
     problem::Problems,
     subnet::SubnetError,
     value::{Node, integer, text},
@@ -57,6 +57,19 @@ pub fn address(text: &str) -> Result<Ipv4Addr, Refusal> {
         let help = "write four numbers from 0 to 255, like `172.21.0.10`".to_owned();
         (format!("is no IPv4 address: `{text}`"), help)
     })
+}
+
+/// The interpreter's release. Others than these were never tried, and the
+/// scanner knows no other's grammar and standard library.
+pub fn python(text: &str) -> Result<PythonVersion, Refusal> {
+    let minor = text.strip_prefix("3.").and_then(|minor| minor.parse().ok());
+    match minor {
+        Some(minor @ 10..=14) => Ok(PythonVersion { major: 3, minor }),
+        _ => Err((
+            format!("cannot be `{text}`"),
+            "possible values: `3.10` to `3.14`".to_owned(),
+        )),
+    }
 }
 
 /// podman's `--restart`, as far as we take it.

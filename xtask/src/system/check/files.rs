@@ -50,6 +50,9 @@ fn code_paths(view: &View<'_>, problems: &mut Problems) {
     for path in &system.code {
         report_escape(problems, "code path", path);
     }
+    for path in system.search_roots.iter().flat_map(|roots| roots.iter()) {
+        report_escape(problems, "search root", path);
+    }
     let unread = view.manifest.broken.contains("system") || system.broken.contains("code");
     if let (true, false, Some(name)) = (system.code.is_empty(), unread, &system.name) {
         problems.report(

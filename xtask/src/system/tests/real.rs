@@ -83,6 +83,7 @@ fn the_real_agents_get_defaults_addresses_and_environment() {
             ("CUDA_VISIBLE_DEVICES", "0"),
             ("HEALTH_CHECK_PORT", "7001"),
             ("PORT", "7000"),
+            ("PYTHONPATH", "/app:/app/main_pc_code:/app/main_pc_code/src"),
             ("SYSTEM_DIGITAL_TWIN_ADDRESS", "tcp://172.20.1.10:7120"),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned())),
