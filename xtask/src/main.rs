@@ -17,6 +17,8 @@ mod host;
 mod plan;
 mod podman;
 mod process;
+#[expect(dead_code, reason = "no command uses it yet")]
+mod python;
 mod system;
 mod ui;
 

@@ -1,0 +1,167 @@
+//! What is known about one file: plain data, made by `parse`, never changed.
+//!
+//! The JSON of `scan` is this data as it is, so a change of a name here is a
+//! change for those who read that JSON.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer, ser::SerializeStruct};
+
+/// All that was found in one file. A file that does not parse has an error and
+/// empty lists.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FileFacts {
+    /// Relative to the root of the tree, with `/` between the parts.
+    pub path: String,
+    /// The number of lines; 0 if the encoding is wrong. Not part of the JSON.
+    pub lines: u32,
+    /// Why the file does not parse; `None` if it does.
+    pub error: Option<SyntaxError>,
+    /// Absolute imports in the order of the file.
+    pub imports: Vec<Import>,
+    pub relative: Vec<RelativeImport>,
+    /// `importlib.import_module("literal")` and `__import__("literal")`.
+    pub dynamic: Vec<Import>,
+    /// Addresses that the file listens on, as far as they are written down.
+    pub binds: Vec<Endpoint>,
+    /// Addresses that the file connects to.
+    pub peers: Vec<Endpoint>,
+}
+
+impl FileFacts {
+    pub fn parses(&self) -> bool {
+        self.error.is_none()
+    }
+}
+
+impl Serialize for FileFacts {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut object = to.serialize_struct("FileFacts", 8)?;
+        object.serialize_field("path", &self.path)?;
+        object.serialize_field("parses", &self.parses())?;
+        object.serialize_field("error", &self.error)?;
+        object.serialize_field("imports", &self.imports)?;
+        object.serialize_field("relative_imports", &self.relative)?;
+        object.serialize_field("dynamic_imports", &self.dynamic)?;
+        object.serialize_field("binds", &self.binds)?;
+        object.serialize_field("peers", &self.peers)?;
+        object.end()
+    }
+}
+
+/// Why a file does not parse, and where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SyntaxError {
+    /// From 1.
+    pub line: u32,
+    /// From 1, in characters.
+    pub column: u32,
+    /// A fragment without a final period.
+    pub message: String,
+}
+
+impl fmt::Display for SyntaxError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}:{}: {}", self.line, self.column, self.message)
+    }
+}
+
+/// `import a.b`, `from a.b import c, d`, or a dynamic import.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Import {
+    /// The top-level name, `a` of `a.b`.
+    pub name: String,
+    /// The module as it is written, `a.b`.
+    pub module: String,
+    /// What `from … import` takes out of the module, without `*`. Each may be
+    /// a submodule or a name inside the module.
+    pub names: Vec<String>,
+    /// Line of the statement, from 1.
+    pub line: u32,
+    #[serde(flatten)]
+    pub need: Need,
+}
+
+/// `from . import a`, `from ..a.b import c`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RelativeImport {
+    /// The number of leading dots, at least 1.
+    pub level: u32,
+    /// What follows the dots; empty in `from . import a`.
+    pub module: String,
+    pub names: Vec<String>,
+    pub line: u32,
+    #[serde(flatten)]
+    pub need: Need,
+}
+
+/// What happens if an imported module is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Need {
+    /// Whoever imports the file fails.
+    Hard,
+    /// The file fails if it is run as a script: the import stands under
+    /// `if __name__ == "__main__":` at module level.
+    Main,
+    /// The file goes on, or may never get there.
+    Soft(Why),
+}
+
+/// Why an import is soft. Where several reasons hold, the outermost counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Why {
+    /// An error of the import is caught, or the import answers such an error.
+    Guarded,
+    /// In a function: only when it is called.
+    Function,
+    /// For type checkers, or under a condition that is never true.
+    TypeChecking,
+    /// For another operating system than Linux.
+    Platform,
+    /// For another version of Python.
+    Version,
+}
+
+impl Need {
+    /// `hard`, `main` or `soft`, as in JSON.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Need::Hard => "hard",
+            Need::Main => "main",
+            Need::Soft(_) => "soft",
+        }
+    }
+
+    pub fn why(self) -> Option<Why> {
+        match self {
+            Need::Soft(why) => Some(why),
+            Need::Hard | Need::Main => None,
+        }
+    }
+}
+
+impl Serialize for Need {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut object = to.serialize_struct("Need", 2)?;
+        object.serialize_field("kind", self.kind())?;
+        object.serialize_field("why", &self.why())?;
+        object.end()
+    }
+}
+
+/// A `tcp://` address that stands in the file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Endpoint {
+    /// As written, with `{}` where an expression stands.
+    pub address: String,
+    /// `None` if it is an expression; `*` binds on all addresses.
+    pub host: Option<String>,
+    /// `None` if it is an expression or not given.
+    pub port: Option<u16>,
+    /// Line of the literal, from 1.
+    pub line: u32,
+    /// The host is this machine's own loopback, which in a container is the
+    /// container itself.
+    pub localhost: bool,
+}

@@ -1,0 +1,186 @@
+//! How deeply a text is nested, from its tokens alone.
+//!
+//! CPython refuses what is nested too deeply, and so does this tool: both the
+//! parser and whatever walks a syntax tree call themselves once a level. The
+//! bound is found without a tree, so that a file made to harm is refused
+//! before there is one.
+
+use ruff_python_ast::token::{TokenKind, Tokens};
+use ruff_python_parser::{Mode, lexer};
+use ruff_text_size::{Ranged, TextSize};
+
+use TokenKind as T;
+
+/// Open brackets, the limit of CPython's tokenizer.
+const BRACKETS_MAX: usize = 200;
+/// Levels of indentation, the limit of CPython's tokenizer.
+const INDENTS_MAX: usize = 100;
+/// Operators, dots, calls and the like within each other. CPython 3.11 gives up
+/// on trees of about this depth.
+const DEPTH_MAX: usize = 3000;
+
+/// A place that is nested too deeply, and in what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooDeep {
+    pub place: TextSize,
+    pub message: &'static str,
+}
+
+/// Looks at the tokens of a parsed text.
+pub fn of_tokens(tokens: &Tokens) -> Result<(), TooDeep> {
+    let mut depth = Depth::new();
+    for token in tokens.iter() {
+        depth.add(token.kind()).map_err(|message| TooDeep {
+            place: token.start(),
+            message,
+        })?;
+    }
+    Ok(())
+}
+
+/// Reads a text that has not been parsed yet.
+pub fn of_text(text: &str) -> Result<(), TooDeep> {
+    let Err(message) = of_part(text) else {
+        return Ok(());
+    };
+    // The lexer does not tell where it is, so the place is searched for: the
+    // end of the shortest text that is too deep.
+    let (mut fits, mut deep) = (0, text.len());
+    while deep - fits > 1 {
+        let middle = fits + (deep - fits) / 2;
+        match of_part(&text[..text.floor_char_boundary(middle)]) {
+            Ok(()) => fits = middle,
+            Err(_) => deep = middle,
+        }
+    }
+    let place = TextSize::try_from(fits).unwrap_or_default();
+    Err(TooDeep { place, message })
+}
+
+fn of_part(text: &str) -> Result<(), &'static str> {
+    let mut lexer = lexer::lex(text, Mode::Module);
+    let mut depth = Depth::new();
+    loop {
+        match lexer.next_token() {
+            T::EndOfFile => return Ok(()),
+            kind => depth.add(kind)?,
+        }
+    }
+}
+
+/// An upper bound on the depth of the syntax tree, token by token.
+struct Depth {
+    last: TokenKind,
+    /// One for each open bracket or f-string.
+    levels: Vec<Level>,
+    /// The level outside of all brackets.
+    ground: Level,
+    indents: usize,
+    /// Of all levels together.
+    depth: usize,
+    /// F-strings among the levels.
+    strings: usize,
+}
+
+#[derive(Default, Clone, Copy)]
+struct Level {
+    /// What may be nested within each other on this level.
+    depth: usize,
+    /// A comma in the parameters of a lambda does not end the nesting.
+    lambda: bool,
+}
+
+impl Depth {
+    fn new() -> Self {
+        Depth {
+            last: T::Newline,
+            levels: Vec::new(),
+            ground: Level::default(),
+            indents: 0,
+            depth: 0,
+            strings: 0,
+        }
+    }
+
+    fn add(&mut self, kind: TokenKind) -> Result<(), &'static str> {
+        if std::mem::replace(&mut self.last, kind) == T::Colon && is_compound(kind) {
+            // Never valid, but the parser would go down a level for each.
+            return Err("a compound statement must stand on a line of its own");
+        }
+        match kind {
+            // Operands, and what is skipped.
+            T::Name | T::Int | T::Float | T::Complex | T::Comment | T::NonLogicalNewline => {}
+            T::String | T::FStringMiddle | T::TStringMiddle => {}
+            // A chain of these is one flat node.
+            T::And | T::Or | T::Less | T::Greater | T::EqEqual | T::NotEqual => {}
+            T::LessEqual | T::GreaterEqual | T::In | T::Is => {}
+            T::Comma => {
+                if let Some(level) = self.levels.last_mut().filter(|level| !level.lambda) {
+                    self.depth -= std::mem::take(&mut level.depth);
+                }
+            }
+            T::Lpar | T::Lsqb | T::Lbrace => {
+                // What is called again and again nests outside of the brackets.
+                self.deeper()?;
+                self.levels.push(Level::default());
+                if self.levels.len().saturating_sub(self.strings) > BRACKETS_MAX {
+                    return Err("too many nested parentheses");
+                }
+            }
+            T::FStringStart | T::TStringStart => {
+                self.deeper()?;
+                self.levels.push(Level::default());
+                self.strings += 1;
+            }
+            T::Rpar | T::Rsqb | T::Rbrace => self.close(),
+            T::FStringEnd | T::TStringEnd => {
+                self.strings = self.strings.saturating_sub(1);
+                self.close();
+            }
+            T::Newline => {
+                self.levels.clear();
+                self.ground = Level::default();
+                (self.depth, self.strings) = (0, 0);
+            }
+            T::Indent => {
+                self.indents += 1;
+                if self.indents >= INDENTS_MAX {
+                    return Err("too many levels of indentation");
+                }
+            }
+            T::Dedent => self.indents = self.indents.saturating_sub(1),
+            T::Lambda => {
+                self.level().lambda = true;
+                self.deeper()?;
+            }
+            _ => self.deeper()?,
+        }
+        Ok(())
+    }
+
+    fn level(&mut self) -> &mut Level {
+        self.levels.last_mut().unwrap_or(&mut self.ground)
+    }
+
+    fn deeper(&mut self) -> Result<(), &'static str> {
+        self.level().depth += 1;
+        self.depth += 1;
+        match self.depth > DEPTH_MAX {
+            true => Err("too many nested expressions"),
+            false => Ok(()),
+        }
+    }
+
+    fn close(&mut self) {
+        if let Some(level) = self.levels.pop() {
+            self.depth -= level.depth;
+        }
+    }
+}
+
+fn is_compound(kind: TokenKind) -> bool {
+    matches!(
+        kind,
+        T::If | T::For | T::While | T::With | T::Try | T::Def | T::Class | T::Async
+    )
+}

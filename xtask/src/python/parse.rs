@@ -1,0 +1,126 @@
+//! From the bytes of a file to its facts.
+//!
+//! Never panics, and never uses more stack than a thread of [`STACK`] bytes
+//! has, whatever the bytes are.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use ruff_python_ast::{self as ast};
+use ruff_python_parser::{Mode, ParseOptions, parse_unchecked};
+use ruff_text_size::{Ranged, TextSize};
+
+use super::{
+    PythonVersion,
+    facts::{FileFacts, SyntaxError},
+    imports,
+    nesting::{self, TooDeep},
+    position::{line_and_column, line_count},
+    source,
+};
+
+/// Stack that a thread needs for [`file`], in bytes; it is used by files that
+/// were made to harm alone.
+pub const STACK: usize = 256 << 20;
+
+/// A text that is not longer cannot be nested deeper than the stack allows, so
+/// its nesting is judged from the tokens that the parser has found anyway.
+/// Longer ones are read twice.
+const SHORT: usize = 64 << 10;
+
+/// The facts of the file at `path`, whose content is `bytes`. Call it on a
+/// thread with a stack of [`STACK`] bytes; [`one`] does.
+pub fn file(path: String, bytes: Vec<u8>, version: PythonVersion) -> FileFacts {
+    let mut facts = FileFacts {
+        path,
+        ..FileFacts::default()
+    };
+    // A defect of the parser is an error of that file alone.
+    let found = catch_unwind(AssertUnwindSafe(|| {
+        let text = source::decode(bytes)?;
+        facts.lines = line_count(&text);
+        collect(&text, version, &mut facts)
+    }));
+    if let Err(error) = found.unwrap_or_else(|_| Err(defect())) {
+        facts = FileFacts {
+            path: facts.path,
+            lines: facts.lines,
+            error: Some(error),
+            ..FileFacts::default()
+        };
+    }
+    facts
+}
+
+/// As [`file`], on a thread of its own.
+pub fn one(path: String, bytes: Vec<u8>, version: PythonVersion) -> FileFacts {
+    let name = path.clone();
+    let reader = std::thread::Builder::new().stack_size(STACK);
+    let facts = reader
+        .spawn(move || file(path, bytes, version))
+        .map(std::thread::JoinHandle::join);
+    match facts {
+        Ok(Ok(facts)) => facts,
+        _ => FileFacts {
+            path: name,
+            error: Some(defect()),
+            ..FileFacts::default()
+        },
+    }
+}
+
+fn collect(text: &str, version: PythonVersion, facts: &mut FileFacts) -> Result<(), SyntaxError> {
+    let deep = |deep: TooDeep| error(text, deep.place, deep.message.to_owned());
+    if text.len() > SHORT {
+        nesting::of_text(text).map_err(deep)?;
+    }
+    let target = ast::PythonVersion {
+        major: version.major,
+        minor: version.minor,
+    };
+    let options = ParseOptions::from(Mode::Module).with_target_version(target);
+    let Some(parsed) = parse_unchecked(text, options).try_into_module() else {
+        return Err(defect());
+    };
+    let first = parsed.errors().iter().min_by_key(|error| error.location.start());
+    if let Some(first) = first {
+        let found = error(text, first.location.start(), fragment(&first.error.to_string()));
+        if text.len() > SHORT {
+            // In a broken text the parser may see what the lexer alone does
+            // not, and a tree that is too deep cannot even be taken apart.
+            std::mem::forget(parsed);
+        }
+        return Err(found);
+    }
+    if let Some(first) = parsed.unsupported_syntax_errors().first() {
+        return Err(error(text, first.start(), fragment(&first.to_string())));
+    }
+    if text.len() <= SHORT {
+        nesting::of_tokens(parsed.tokens()).map_err(deep)?;
+    }
+    imports::collect(text, parsed.suite(), version, facts);
+    Ok(())
+}
+
+fn error(text: &str, place: TextSize, message: String) -> SyntaxError {
+    let (line, column) = line_and_column(text, place);
+    SyntaxError {
+        line,
+        column,
+        message,
+    }
+}
+
+fn defect() -> SyntaxError {
+    SyntaxError {
+        line: 1,
+        column: 1,
+        message: "the parser of this tool failed".to_owned(),
+    }
+}
+
+/// The parser's sentence as a fragment.
+fn fragment(message: &str) -> String {
+    let mut letters = message.trim_end_matches('.').chars();
+    let first = letters.next().map(|first| first.to_ascii_lowercase());
+    first.into_iter().chain(letters).collect()
+}
