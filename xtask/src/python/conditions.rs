@@ -4,9 +4,7 @@
 //! Only tests whose outcome is certain are judged; any other test leaves both
 //! branches as they are.
 
-use ruff_python_ast::{
-    BoolOp, CmpOp, Expr, ExprBoolOp, ExprCall, ExprCompare, Number, UnaryOp,
-};
+use ruff_python_ast::{BoolOp, CmpOp, Expr, ExprBoolOp, ExprCall, ExprCompare, Number, UnaryOp};
 
 use super::{PythonVersion, facts::Why};
 
@@ -92,7 +90,10 @@ fn several(parts: &ExprBoolOp, version: PythonVersion) -> Split {
         .collect();
     let never = |effect: &Effect| matches!(effect, Effect::Never(_));
     let any = splits.iter().map(|split| split.then);
-    let then = any.clone().find(never).or_else(|| any.clone().find(|e| *e == Effect::Script));
+    let then = any
+        .clone()
+        .find(never)
+        .or_else(|| any.clone().find(|e| *e == Effect::Script));
     let mut all = splits.iter().map(|split| split.otherwise);
     let otherwise = match all.clone().all(|effect| never(&effect)) {
         true => all.next(),
@@ -116,7 +117,9 @@ fn compared(compare: &ExprCompare, version: PythonVersion) -> Split {
         .and_then(|value| of_platform(value, *op, right))
         .map(|outcome| (outcome, Why::Platform));
     let outcome = outcome.or_else(|| Some((of_version(left, *op, right, version)?, Why::Version)));
-    outcome.map_or(Split::UNKNOWN, |(outcome, why)| Split::certain(outcome, why))
+    outcome.map_or(Split::UNKNOWN, |(outcome, why)| {
+        Split::certain(outcome, why)
+    })
 }
 
 /// `__name__ == "__main__"`.
@@ -140,7 +143,8 @@ fn script(name: &Expr, op: CmpOp, value: &Expr) -> Option<Split> {
 fn platform(expr: &Expr) -> Option<&'static str> {
     match expr {
         Expr::Name(name) => (name.id.as_str() == "platform").then_some("linux"),
-        Expr::Attribute(attribute) => match (last_name(&attribute.value)?, attribute.attr.as_str()) {
+        Expr::Attribute(attribute) => match (last_name(&attribute.value)?, attribute.attr.as_str())
+        {
             ("sys" | "_sys", "platform") => Some("linux"),
             ("os" | "_os", "name") => Some("posix"),
             _ => None,

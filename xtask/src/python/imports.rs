@@ -6,7 +6,7 @@
 //! anything in them.
 
 use ruff_python_ast::{
-    Expr, ExprCall, ExceptHandler, Stmt, StmtIf, StmtImport, StmtImportFrom, StmtTry,
+    ExceptHandler, Expr, ExprCall, Stmt, StmtIf, StmtImport, StmtImportFrom, StmtTry,
     visitor::{self, Visitor},
 };
 use ruff_text_size::{Ranged, TextSize};
@@ -23,12 +23,7 @@ use super::{
 const WORDS: [&str; 3] = [endpoints::SCHEME, "import_module", "__import__"];
 
 /// Adds to `facts` what stands in `body`, the statements of `text`.
-pub fn collect<'a>(
-    text: &'a str,
-    body: &'a [Stmt],
-    version: PythonVersion,
-    facts: &mut FileFacts,
-) {
+pub fn collect<'a>(text: &'a str, body: &'a [Stmt], version: PythonVersion, facts: &mut FileFacts) {
     let mut walk = Walk {
         version,
         lines: Lines::new(text),
@@ -101,7 +96,9 @@ impl<'a> Walk<'a, '_> {
     fn import(&mut self, import: &StmtImport) {
         let line = self.lines.line(import.start());
         for alias in &import.names {
-            self.facts.imports.push(absolute(alias.name.as_str(), Vec::new(), line, self.need));
+            self.facts
+                .imports
+                .push(absolute(alias.name.as_str(), Vec::new(), line, self.need));
         }
     }
 
@@ -109,9 +106,14 @@ impl<'a> Walk<'a, '_> {
         let line = self.lines.line(import.start());
         let module = import.module.as_ref().map_or("", |module| module.as_str());
         let names = import.names.iter().map(|alias| alias.name.as_str());
-        let names = names.filter(|name| *name != "*").map(str::to_owned).collect();
+        let names = names
+            .filter(|name| *name != "*")
+            .map(str::to_owned)
+            .collect();
         if import.level == 0 {
-            self.facts.imports.push(absolute(module, names, line, self.need));
+            self.facts
+                .imports
+                .push(absolute(module, names, line, self.need));
         } else {
             self.facts.relative.push(RelativeImport {
                 level: import.level,
@@ -128,7 +130,9 @@ impl<'a> Walk<'a, '_> {
         let outside = self.need;
         let first = (Some(&*branches.test), &branches.body);
         let rest = &branches.elif_else_clauses;
-        let rest = rest.iter().map(|clause| (clause.test.as_ref(), &clause.body));
+        let rest = rest
+            .iter()
+            .map(|clause| (clause.test.as_ref(), &clause.body));
         for (test, body) in std::iter::once(first).chain(rest) {
             let Some(test) = test else {
                 self.visit_body(body);
@@ -184,7 +188,12 @@ impl<'a> Walk<'a, '_> {
 
     fn call(&mut self, expr: &'a Expr, call: &'a ExprCall) {
         let first = call.arguments.args.first();
-        let first = first.or_else(|| call.arguments.keywords.first().map(|keyword| &keyword.value));
+        let first = first.or_else(|| {
+            call.arguments
+                .keywords
+                .first()
+                .map(|keyword| &keyword.value)
+        });
         match (last_name(&call.func), first) {
             (Some(function @ ("import_module" | "__import__")), Some(module)) => {
                 self.dynamic(expr.start(), function, module, call);
@@ -299,7 +308,11 @@ fn from_list(call: &ExprCall) -> Vec<String> {
         Expr::StringLiteral(literal) => Some(literal.value.to_str().to_owned()),
         _ => None,
     };
-    items.iter().filter_map(text).filter(|name| is_module(name)).collect()
+    items
+        .iter()
+        .filter_map(text)
+        .filter(|name| is_module(name))
+        .collect()
 }
 
 /// Whether `except EXPR` gets the error of a failed import.
@@ -352,7 +365,10 @@ fn is_exit(function: &Expr) -> bool {
         Expr::Attribute(attribute) => {
             let module = last_name(&attribute.value);
             let name = attribute.attr.as_str();
-            matches!((module, name), (Some("sys"), "exit") | (Some("os"), "_exit" | "abort"))
+            matches!(
+                (module, name),
+                (Some("sys"), "exit") | (Some("os"), "_exit" | "abort")
+            )
         }
         _ => false,
     }

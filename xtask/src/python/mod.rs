@@ -10,10 +10,12 @@
 //! This room knows nothing about agents, images or packages. What belongs to
 //! whom, and what a name means, is decided by those who use it.
 
+pub mod closure;
 mod conditions;
 mod endpoints;
 pub mod facts;
 mod imports;
+pub mod modules;
 mod nesting;
 pub mod parse;
 mod position;

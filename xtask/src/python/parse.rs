@@ -81,9 +81,16 @@ fn collect(text: &str, version: PythonVersion, facts: &mut FileFacts) -> Result<
     let Some(parsed) = parse_unchecked(text, options).try_into_module() else {
         return Err(defect());
     };
-    let first = parsed.errors().iter().min_by_key(|error| error.location.start());
+    let first = parsed
+        .errors()
+        .iter()
+        .min_by_key(|error| error.location.start());
     if let Some(first) = first {
-        let found = error(text, first.location.start(), fragment(&first.error.to_string()));
+        let found = error(
+            text,
+            first.location.start(),
+            fragment(&first.error.to_string()),
+        );
         if text.len() > SHORT {
             // In a broken text the parser may see what the lexer alone does
             // not, and a tree that is too deep cannot even be taken apart.

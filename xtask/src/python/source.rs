@@ -35,7 +35,8 @@ pub fn decode(mut bytes: Vec<u8>) -> Result<String, SyntaxError> {
             };
             let plain = codec::plain(&name);
             if mark && plain != "utf-8" {
-                let message = format!("the file is UTF-8 by its byte order mark, but declares {plain}");
+                let message =
+                    format!("the file is UTF-8 by its byte order mark, but declares {plain}");
                 return Err(wrong(message));
             }
             Codec::named(&plain).map_err(|error| wrong(error.to_string()))?
@@ -43,7 +44,9 @@ pub fn decode(mut bytes: Vec<u8>) -> Result<String, SyntaxError> {
     };
     let text = match codec {
         Codec::Utf8 => utf8(bytes)?,
-        other => other.decode(&bytes).map_err(|bad| at(&bytes[..bad.at], bad.message))?,
+        other => other
+            .decode(&bytes)
+            .map_err(|bad| at(&bytes[..bad.at], bad.message))?,
     };
     match text.find('\0') {
         Some(place) => Err(at(&text.as_bytes()[..place], "null byte".to_owned())),
@@ -53,7 +56,10 @@ pub fn decode(mut bytes: Vec<u8>) -> Result<String, SyntaxError> {
 
 /// What is said about a file above [`BYTES_MAX`].
 pub fn too_large() -> String {
-    format!("larger than {} MiB, too large for a source file", BYTES_MAX >> 20)
+    format!(
+        "larger than {} MiB, too large for a source file",
+        BYTES_MAX >> 20
+    )
 }
 
 fn utf8(bytes: Vec<u8>) -> Result<String, SyntaxError> {
@@ -73,7 +79,9 @@ fn declared(bytes: &[u8]) -> Option<(u32, String)> {
         return Some((1, name));
     }
     // Only a comment or nothing may stand above a declaration.
-    let blank = first.iter().find(|byte| !matches!(**byte, b' ' | b'\t' | b'\x0c'));
+    let blank = first
+        .iter()
+        .find(|byte| !matches!(**byte, b' ' | b'\t' | b'\x0c'));
     if !matches!(blank, None | Some(b'#')) {
         return None;
     }
@@ -91,35 +99,48 @@ fn cut_line(bytes: &[u8]) -> (&[u8], &[u8]) {
 
 /// `coding: NAME` or `coding=NAME` in a comment that is alone on its line.
 fn cookie(line: &[u8]) -> Option<String> {
-    let start = line.iter().position(|byte| !matches!(byte, b' ' | b'\t' | b'\x0c'))?;
+    let start = line
+        .iter()
+        .position(|byte| !matches!(byte, b' ' | b'\t' | b'\x0c'))?;
     let comment = &line[start..];
     if !comment.starts_with(b"#") {
         return None;
     }
     let word = b"coding";
-    let after = comment.windows(word.len()).enumerate().filter(|(_, part)| part == word);
-    after.map(|(at, _)| &comment[at + word.len()..]).find_map(|rest| {
-        let rest = rest.strip_prefix(b":").or_else(|| rest.strip_prefix(b"="))?;
-        let blank = |byte: &&u8| matches!(**byte, b' ' | b'\t');
-        let letter = |byte: &&u8| {
-            byte.is_ascii_alphanumeric() || matches!(**byte, b'-' | b'_' | b'.')
-        };
-        let rest = &rest[rest.iter().take_while(blank).count()..];
-        let name: Vec<u8> = rest.iter().take_while(letter).copied().collect();
-        String::from_utf8(name).ok().filter(|name| !name.is_empty())
-    })
+    let after = comment
+        .windows(word.len())
+        .enumerate()
+        .filter(|(_, part)| part == word);
+    after
+        .map(|(at, _)| &comment[at + word.len()..])
+        .find_map(|rest| {
+            let rest = rest
+                .strip_prefix(b":")
+                .or_else(|| rest.strip_prefix(b"="))?;
+            let blank = |byte: &&u8| matches!(**byte, b' ' | b'\t');
+            let letter =
+                |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(**byte, b'-' | b'_' | b'.');
+            let rest = &rest[rest.iter().take_while(blank).count()..];
+            let name: Vec<u8> = rest.iter().take_while(letter).copied().collect();
+            String::from_utf8(name).ok().filter(|name| !name.is_empty())
+        })
 }
 
 /// An error behind `before`, where each byte that is not UTF-8 counts as one
 /// character.
 fn at(before: &[u8], message: String) -> SyntaxError {
-    let line = before.iter().rposition(|byte| matches!(byte, b'\n' | b'\r'));
+    let line = before
+        .iter()
+        .rposition(|byte| matches!(byte, b'\n' | b'\r'));
     let start = line.map_or(0, |end| end + 1);
-    let ends = before[..start].iter().enumerate().filter(|(at, byte)| match byte {
-        b'\n' => true,
-        b'\r' => before.get(at + 1) != Some(&b'\n'),
-        _ => false,
-    });
+    let ends = before[..start]
+        .iter()
+        .enumerate()
+        .filter(|(at, byte)| match byte {
+            b'\n' => true,
+            b'\r' => before.get(at + 1) != Some(&b'\n'),
+            _ => false,
+        });
     let column = String::from_utf8_lossy(&before[start..]).chars().count() + 1;
     SyntaxError {
         line: u32::try_from(ends.count() + 1).unwrap_or(u32::MAX),

@@ -102,7 +102,14 @@ mod tests {
     #[test]
     fn names_are_exact() {
         let standard = of(11);
-        for name in ["asyncio", "sqlite3", "__future__", "__main__", "_thread", "test"] {
+        for name in [
+            "asyncio",
+            "sqlite3",
+            "__future__",
+            "__main__",
+            "_thread",
+            "test",
+        ] {
             assert!(standard(name), "{name}");
         }
         for name in ["", "#", "Os", "os.path", "zmq", "sqlit", "threa", "yaml"] {
@@ -113,7 +120,14 @@ mod tests {
 
     #[test]
     fn other_systems_have_modules_of_their_own() {
-        for name in ["winreg", "msvcrt", "winsound", "_winapi", "nt", "_overlapped"] {
+        for name in [
+            "winreg",
+            "msvcrt",
+            "winsound",
+            "_winapi",
+            "nt",
+            "_overlapped",
+        ] {
             assert_eq!(only_on(name), Some(System::Windows), "{name}");
         }
         assert_eq!(only_on("_scproxy"), Some(System::Macos));
@@ -122,7 +136,10 @@ mod tests {
 
     #[test]
     fn the_list_is_sorted_and_whole() {
-        let names: Vec<&str> = NAMES.lines().filter(|line| !line.starts_with('#')).collect();
+        let names: Vec<&str> = NAMES
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .collect();
         let words = |line: &'static str| module(line).map(|(name, _)| name);
         let names: Option<Vec<&str>> = names.into_iter().map(words).collect();
         let names = names.expect("each line is a module");

@@ -59,9 +59,9 @@ pub struct Skipped {
 pub fn scan(root: &Path, options: &Options) -> io::Result<Tree> {
     let root = fs::canonicalize(root)?;
     fs::read_dir(&root)?;
-    let threads = options.threads.unwrap_or_else(|| {
-        thread::available_parallelism().map_or(1, std::num::NonZero::get)
-    });
+    let threads = options
+        .threads
+        .unwrap_or_else(|| thread::available_parallelism().map_or(1, std::num::NonZero::get));
     let (give, take) = mpsc::channel::<PathBuf>();
     let take = Mutex::new(take);
     let mut tree = Tree::default();
@@ -132,7 +132,9 @@ impl Tree {
 }
 
 fn next(take: &Mutex<mpsc::Receiver<PathBuf>>) -> Result<PathBuf, mpsc::RecvError> {
-    let take = take.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let take = take
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     take.recv()
 }
 
@@ -189,7 +191,9 @@ fn judge(entry: &DirEntry, give: &mpsc::Sender<PathBuf>) -> Option<String> {
         return Some("is no regular file".to_owned());
     }
     // Without a reader there is nobody to take it.
-    give.send(path.to_owned()).err().map(|_| "no thread to read it with".to_owned())
+    give.send(path.to_owned())
+        .err()
+        .map(|_| "no thread to read it with".to_owned())
 }
 
 fn unreadable(root: &Path, error: &ignore::Error) -> Skipped {

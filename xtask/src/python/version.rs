@@ -77,7 +77,9 @@ mod tests {
         let read = |text: &str| text.parse::<PythonVersion>().map(|v| v.to_string());
         assert_eq!(read("3.11").as_deref(), Ok("3.11"));
         assert_eq!(read("3.12.1").as_deref(), Ok("3.12"));
-        for wrong in ["", "3", "2.7", "3.", "3.x", "3.11.", "3.11.7.1", "+3.11", "3.999"] {
+        for wrong in [
+            "", "3", "2.7", "3.", "3.x", "3.11.", "3.11.7.1", "+3.11", "3.999",
+        ] {
             assert_eq!(read(wrong), Err(NoVersion(wrong.to_owned())), "{wrong}");
         }
         let old: PythonVersion = "3.9".parse().expect("a version");

@@ -12,20 +12,17 @@ use super::{
     manifest::{BaseTable, GroupTable, ImageTable, NetworkTable},
     model::{
         Agent, BaseImage, GpuPolicy, GpuRequest, Group, Image, Mount, MountSource, Network,
-        NetworkMode, PythonVersion, RestartPolicy, System,
+        NetworkMode, RestartPolicy, System,
     },
     naming::address_variable,
     placeholder,
     reader::At,
 };
+use crate::python::PythonVersion;
 
 const DEFAULT_COMMAND: [&str; 3] = ["python3", "-u", "{script}"];
 /// What agents really answer to, then the plan's plain text.
 const DEFAULT_HEALTH_REQUESTS: [&str; 2] = [r#"{"action": "health_check"}"#, "health"];
-const DEFAULT_PYTHON: PythonVersion = PythonVersion {
-    major: 3,
-    minor: 11,
-};
 const DEFAULT_MEMORY_MB: u64 = 512;
 const DEFAULT_CPUS: f64 = 1.0;
 const DEFAULT_PIDS: u32 = 256;
@@ -78,7 +75,7 @@ fn base(table: &BaseTable) -> Option<BaseImage> {
         python: table
             .python
             .as_ref()
-            .map_or(DEFAULT_PYTHON, |python| python.value),
+            .map_or(PythonVersion::DEFAULT, |python| python.value),
     })
 }
 

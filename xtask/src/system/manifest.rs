@@ -10,14 +10,14 @@ use toml::de::DeTable;
 
 use super::{
     model::{
-        BaseSource, Device, GpuPolicy, GpuRequest, NetworkMode, PythonVersion, Relaxations,
-        RestartPolicy, Subnet,
+        BaseSource, Device, GpuPolicy, GpuRequest, NetworkMode, Relaxations, RestartPolicy, Subnet,
     },
     notation::{address, capabilities, gpu_device, python, restart, subnet},
     problem::Problems,
     reader::{At, Broken, Fields, record},
     value::{boolean, choice, cpus, integer, list, parsed, string, text},
 };
+use crate::python::PythonVersion;
 
 /// The version of the manifest's shape that this tool reads.
 pub const SCHEMA: u64 = 1;

@@ -13,6 +13,8 @@ use std::{
 
 use serde::Serialize;
 
+use crate::python::PythonVersion;
+
 /// Everything that the manifest says, checked.
 #[derive(Debug, Clone, Serialize)]
 pub struct System {
@@ -54,13 +56,6 @@ pub struct BaseImage {
     pub packages: Vec<String>,
     /// The interpreter that it holds: code is read and locks are made for it.
     pub python: PythonVersion,
-}
-
-/// Two numbers of a Python release, `3.11`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct PythonVersion {
-    pub major: u8,
-    pub minor: u8,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -298,18 +293,6 @@ impl Subnet {
 impl std::fmt::Display for Subnet {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(out, "{}/{}", self.base, self.prefix)
-    }
-}
-
-impl std::fmt::Display for PythonVersion {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "{}.{}", self.major, self.minor)
-    }
-}
-
-impl Serialize for PythonVersion {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
     }
 }
 

@@ -5,11 +5,12 @@
 use std::net::Ipv4Addr;
 
 use super::{
-    model::{GpuRequest, PythonVersion, RestartPolicy, Subnet},
+    model::{GpuRequest, RestartPolicy, Subnet},
     problem::Problems,
     subnet::SubnetError,
     value::{Node, integer, text},
 };
+use crate::python::PythonVersion;
 
 /// An index, a UUID or `all`; indices may be written as numbers.
 pub fn gpu_device(problems: &mut Problems, node: Node<'_>) -> Option<GpuRequest> {
@@ -62,9 +63,8 @@ pub fn address(text: &str) -> Result<Ipv4Addr, Refusal> {
 /// The interpreter's release. Others than these were never tried, and the
 /// scanner knows no other's grammar and standard library.
 pub fn python(text: &str) -> Result<PythonVersion, Refusal> {
-    let minor = text.strip_prefix("3.").and_then(|minor| minor.parse().ok());
-    match minor {
-        Some(minor @ 10..=14) => Ok(PythonVersion { major: 3, minor }),
+    match text.parse() {
+        Ok(version @ PythonVersion { minor: 10..=14, .. }) => Ok(version),
         _ => Err((
             format!("cannot be `{text}`"),
             "possible values: `3.10` to `3.14`".to_owned(),

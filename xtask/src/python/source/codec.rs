@@ -120,8 +120,8 @@ impl Codec {
             "latin7" | "l7" => label("iso-8859-13"),
             "charmap" | "koi8t" | "kz1048" | "ptcp154" | "hproman8" | "roman8" | "r8"
             | "palmos" | "maccentraleurope" | "macgreek" | "maciceland" | "maclatin2"
-            | "macturkish" | "maccroatian" | "macfarsi" | "macarabic" | "macromanian"
-            | "johab" | "rawunicodeescape" | "unicodeescape" | "idna" => Some(Codec::Opaque),
+            | "macturkish" | "maccroatian" | "macfarsi" | "macarabic" | "macromanian" | "johab"
+            | "rawunicodeescape" | "unicodeescape" | "idna" => Some(Codec::Opaque),
             "utf7" | "u7" | "unicode11utf7" | "hz" | "hzgb" | "hzgb2312" | "utf16" | "u16"
             | "utf16le" | "utf16be" | "utf32" | "u32" | "utf32le" | "utf32be" | "punycode"
             | "undefined" | "rot13" | "hex" | "base64" | "bz2" | "zlib" | "zip" | "uu"
@@ -165,7 +165,9 @@ fn numbered(dense: &str) -> Option<Codec> {
             _ => None,
         };
     }
-    let page = number("cp").or_else(|| number("windows")).or_else(|| number("ibm"));
+    let page = number("cp")
+        .or_else(|| number("windows"))
+        .or_else(|| number("ibm"));
     match page.or_else(|| number(""))? {
         page @ 1250..=1258 => table(format!("windows-{page}")),
         866 => table("ibm866".to_owned()),
@@ -206,7 +208,9 @@ fn bad(bytes: &[u8], at: usize, encoding: &str) -> BadBytes {
     let byte = bytes.get(at).copied().unwrap_or_default();
     BadBytes {
         at,
-        message: format!("byte 0x{byte:02x} and what follows is not {encoding}, the declared encoding"),
+        message: format!(
+            "byte 0x{byte:02x} and what follows is not {encoding}, the declared encoding"
+        ),
     }
 }
 

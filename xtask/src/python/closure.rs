@@ -1,0 +1,305 @@
+//! What an agent imports, through all of the monorepo's own modules.
+//!
+//! Decides nothing about packages: names that are neither first-party nor of
+//! the standard library are handed on as they were written.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::{
+    facts::{FileFacts, Need, SyntaxError},
+    modules::{Found, Path, Sources},
+    stdlib,
+};
+
+/// All that one script needs to start, and what it may use later.
+#[derive(Debug, Default)]
+pub struct Closure {
+    /// First-party files, the script among them.
+    pub files: BTreeMap<String, Reached>,
+    /// Top-level names of packages.
+    pub packages: BTreeMap<String, Use>,
+    /// Modules that a first-party package does not have, and relative imports
+    /// that lead nowhere.
+    pub lost: BTreeMap<String, Use>,
+    /// For each lost name, those that may have been meant.
+    pub near: BTreeMap<String, Vec<String>>,
+    /// Files that do not parse: what they import is unknown.
+    pub unparsable: BTreeMap<String, SyntaxError>,
+    /// First-party names that hide a module of the standard library.
+    pub shadows: BTreeMap<String, Use>,
+    /// Modules of the standard library that Linux has not.
+    pub not_on_linux: BTreeMap<String, Use>,
+    /// First-party names that stand in several places, the one used first.
+    pub ambiguous: BTreeMap<String, Vec<String>>,
+}
+
+/// How a file is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reached {
+    /// Needed for the script to start.
+    pub hard: bool,
+    /// The file and line that import it; `None` for the script.
+    pub from: Option<(String, u32)>,
+}
+
+/// Where a name is imported, the hard place that is nearest to the script
+/// first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Use {
+    pub hard: bool,
+    pub file: String,
+    pub line: u32,
+    /// Full dotted names under it.
+    pub modules: BTreeSet<String>,
+}
+
+/// Follows every import of `script`, hard ones first.
+pub fn closure(sources: &Sources, path: &Path<'_>, script: &str) -> Closure {
+    let mut walk = Walk {
+        sources,
+        path,
+        script,
+        found: Closure::default(),
+    };
+    // Whatever is reached hard is settled before anything soft, so that each
+    // file is read under its final need, once.
+    walk.run(true);
+    walk.run(false);
+    walk.found
+}
+
+/// The chain of imports from the script to `file`, `a.py:3` each.
+pub fn chain(closure: &Closure, file: &str) -> Vec<String> {
+    let mut steps = Vec::new();
+    let mut at = file;
+    while let Some((from, line)) = closure.files.get(at).and_then(|file| file.from.as_ref()) {
+        steps.push(format!("{from}:{line}"));
+        at = from;
+    }
+    steps.reverse();
+    steps
+}
+
+struct Walk<'w> {
+    sources: &'w Sources,
+    path: &'w Path<'w>,
+    script: &'w str,
+    found: Closure,
+}
+
+impl Walk<'_> {
+    fn run(&mut self, hard: bool) {
+        let mut queue: VecDeque<String> = VecDeque::new();
+        if hard {
+            let reached = Reached { hard, from: None };
+            self.found.files.insert(self.script.to_owned(), reached);
+            queue.push_back(self.script.to_owned());
+        } else {
+            // What hard files import softly starts the second round.
+            queue.extend(self.found.files.keys().cloned());
+        }
+        while let Some(file) = queue.pop_front() {
+            let Some(facts) = self.sources.facts(&file) else {
+                continue;
+            };
+            if let Some(error) = &facts.error {
+                self.found
+                    .unparsable
+                    .entry(file)
+                    .or_insert_with(|| error.clone());
+                continue;
+            }
+            let file_is_hard = self.found.files[&file].hard;
+            for (place, targets) in self.targets(&facts) {
+                let is_hard = file_is_hard && place.hard;
+                if is_hard != hard {
+                    continue;
+                }
+                self.visit(&file, place.line, is_hard, targets, &mut queue);
+            }
+        }
+    }
+
+    fn visit(
+        &mut self,
+        file: &str,
+        line: u32,
+        hard: bool,
+        targets: Vec<Target>,
+        queue: &mut VecDeque<String>,
+    ) {
+        for target in targets {
+            match target {
+                Target::File(path) => {
+                    if !self.found.files.contains_key(&path) {
+                        let from = Some((file.to_owned(), line));
+                        self.found
+                            .files
+                            .insert(path.clone(), Reached { hard, from });
+                        queue.push_back(path);
+                    }
+                }
+                Target::Package(name, module) => {
+                    note(&mut self.found.packages, name, hard, file, line, module);
+                }
+                Target::Lost(name) => {
+                    if !name.starts_with('.') && !self.found.near.contains_key(&name) {
+                        self.found.near.insert(name.clone(), self.path.near(&name));
+                    }
+                    note(&mut self.found.lost, name.clone(), hard, file, line, name);
+                }
+                Target::Shadow(name) => {
+                    note(
+                        &mut self.found.shadows,
+                        name.clone(),
+                        hard,
+                        file,
+                        line,
+                        name,
+                    );
+                }
+                Target::Elsewhere(name) => {
+                    note(
+                        &mut self.found.not_on_linux,
+                        name.clone(),
+                        hard,
+                        file,
+                        line,
+                        name,
+                    );
+                }
+                Target::Ambiguous(name, places) => {
+                    self.found.ambiguous.entry(name).or_insert(places);
+                }
+            }
+        }
+    }
+
+    /// What each import statement of a file leads to.
+    fn targets(&self, facts: &FileFacts) -> Vec<(Place, Vec<Target>)> {
+        let mut all = Vec::new();
+        for import in &facts.imports {
+            if let Some(place) = self.place(facts, import.line, &import.need) {
+                all.push((place, self.absolute(&import.module, &import.names)));
+            }
+        }
+        for import in &facts.dynamic {
+            if let Some(place) = self.place(facts, import.line, &import.need) {
+                all.push((place, self.absolute(&import.module, &[])));
+            }
+        }
+        for import in &facts.relative {
+            let Some(place) = self.place(facts, import.line, &import.need) else {
+                continue;
+            };
+            let written = format!("{}{}", ".".repeat(import.level as usize), import.module);
+            // A script is no part of a package, whatever folder it is in.
+            let targets = if facts.path == self.script {
+                vec![Target::Lost(written)]
+            } else {
+                let found = self
+                    .path
+                    .relative(&facts.path, import.level, &import.module);
+                let inside = |name: &str| {
+                    let dot = if import.module.is_empty() { "" } else { "." };
+                    let module = format!("{}{dot}{name}", import.module);
+                    self.path.relative(&facts.path, import.level, &module)
+                };
+                first_party(found, &written, &import.names, &inside)
+            };
+            all.push((place, targets));
+        }
+        all
+    }
+
+    /// `None` for what runs only when the file is the script, and it is not.
+    fn place(&self, facts: &FileFacts, line: u32, need: &Need) -> Option<Place> {
+        let hard = match need {
+            Need::Hard => true,
+            Need::Main if facts.path == self.script => true,
+            Need::Main => return None,
+            Need::Soft(_) => false,
+        };
+        Some(Place { line, hard })
+    }
+
+    fn absolute(&self, module: &str, names: &[String]) -> Vec<Target> {
+        let top = module.split('.').next().unwrap_or_default();
+        match self.path.find(module) {
+            Found::Standard if stdlib::only_on(top).is_some() => {
+                vec![Target::Elsewhere(top.to_owned())]
+            }
+            Found::Standard => Vec::new(),
+            Found::External => vec![Target::Package(top.to_owned(), module.to_owned())],
+            found => {
+                let inside = |name: &str| self.path.find(&format!("{module}.{name}"));
+                let mut targets = first_party(found, module, names, &inside);
+                if stdlib::is_standard(top, self.sources.python()) {
+                    targets.push(Target::Shadow(top.to_owned()));
+                }
+                let places = self.path.places(top);
+                if places.len() > 1 {
+                    targets.push(Target::Ambiguous(top.to_owned(), places));
+                }
+                targets
+            }
+        }
+    }
+}
+
+struct Place {
+    line: u32,
+    hard: bool,
+}
+
+enum Target {
+    File(String),
+    Package(String, String),
+    Lost(String),
+    Shadow(String),
+    Elsewhere(String),
+    Ambiguous(String, Vec<String>),
+}
+
+/// Files of a first-party import and of the submodules among its names.
+fn first_party(
+    found: Found,
+    written: &str,
+    names: &[String],
+    inside: &dyn Fn(&str) -> Found,
+) -> Vec<Target> {
+    let Found::Module { files, code } = found else {
+        return vec![Target::Lost(written.to_owned())];
+    };
+    let mut targets: Vec<Target> = files.into_iter().map(Target::File).collect();
+    for name in names.iter().filter(|name| *name != "*") {
+        match inside(name) {
+            Found::Module { files, .. } => targets.extend(files.into_iter().map(Target::File)),
+            // With code the name may be anything that the code defines.
+            _ if code => {}
+            _ => targets.push(Target::Lost(format!("{written}.{name}"))),
+        }
+    }
+    targets
+}
+
+/// Keeps the first place; hard places come before soft ones.
+fn note(
+    uses: &mut BTreeMap<String, Use>,
+    name: String,
+    hard: bool,
+    file: &str,
+    line: u32,
+    module: String,
+) {
+    let entry = uses.entry(name).or_insert_with(|| Use {
+        hard,
+        file: file.to_owned(),
+        line,
+        modules: BTreeSet::new(),
+    });
+    entry.modules.insert(module);
+}
+
+#[cfg(test)]
+mod tests;
