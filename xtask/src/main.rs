@@ -3,9 +3,10 @@
 //! The rooms, from the top floor down; a room may use what stands below it:
 //! `cmd` (one file per command), `ui/progress` (shows a plan being carried
 //! out), `execute` and `gate` (carry out a plan), `host` (findings and files of
-//! this machine), `podman` (the only door to the engine), `plan` (pure
-//! decisions), `system` (the manifest), `health` (ZeroMQ), `process`, `ui`,
-//! `failure`. The tidy test holds them to it.
+//! this machine), `podman` (the only door to the engine), `requirements` (which
+//! package goes into which image), `plan` (pure decisions), `system` (the
+//! manifest), `health` (ZeroMQ), `process`, `ui`, `failure`. The tidy test holds
+//! them to it.
 
 mod cli;
 mod cmd;
@@ -19,6 +20,8 @@ mod podman;
 mod process;
 #[expect(dead_code, reason = "no command uses it yet")]
 mod python;
+#[expect(dead_code, reason = "the commands that use it come with the scan")]
+mod requirements;
 mod system;
 mod ui;
 

@@ -17,13 +17,13 @@ mod model;
 pub mod naming;
 mod notation;
 mod placeholder;
-mod problem;
-mod reader;
+pub mod problem;
+pub mod reader;
 mod subnet;
-mod syntax;
+pub mod syntax;
 #[cfg(test)]
 mod tests;
-mod value;
+pub mod value;
 
 use std::{
     fs,

@@ -110,15 +110,20 @@ impl Problems {
         self.list.retain(keep);
     }
 
-    /// All problems in the order of the file.
-    pub fn into_error(mut self, path: &Path, source: String) -> ManifestError {
+    /// All problems of a manifest.
+    pub fn into_error(self, path: &Path, source: String) -> ManifestError {
+        ManifestError::Invalid(self.into_invalid(path, source))
+    }
+
+    /// All problems of a file, in its order.
+    pub fn into_invalid(mut self, path: &Path, source: String) -> Invalid {
         self.list
             .sort_by_key(|problem| problem.at.as_ref().map(|at| (at.start, at.end)));
-        ManifestError::Invalid(Invalid {
+        Invalid {
             path: path.to_owned(),
             source,
             problems: self.list,
-        })
+        }
     }
 }
 
@@ -126,20 +131,15 @@ impl ManifestError {
     /// For people: every problem with its source line, the place as
     /// `file:line:col`, and the remedy; ends with a newline.
     pub fn render(&self, color: bool) -> String {
-        let renderer = if color {
-            Renderer::styled()
-        } else {
-            Renderer::plain()
-        };
         let mut out = match self {
-            ManifestError::Invalid(invalid) => invalid.render(&renderer),
+            ManifestError::Invalid(invalid) => return invalid.render(color),
             ManifestError::Read { error, .. } => {
                 let report = [
                     Group::with_title(Level::ERROR.primary_title(self.to_string()))
                         .element(Level::NOTE.message(error.to_string()))
                         .element(Level::HELP.message(READ_HELP)),
                 ];
-                renderer.render(&report)
+                renderer(color).render(&report)
             }
         };
         out.push('\n');
@@ -170,10 +170,9 @@ impl fmt::Display for ManifestError {
             ManifestError::Read { path, .. } => {
                 write!(out, "cannot read the manifest `{}`", path.display())
             }
-            ManifestError::Invalid(Invalid { path, problems, .. }) => {
-                let count = problems.len();
-                let noun = if count == 1 { "problem" } else { "problems" };
-                write!(out, "manifest `{}` has {count} {noun}", path.display())
+            ManifestError::Invalid(invalid) => {
+                let (path, count) = (invalid.path.display(), invalid.count());
+                write!(out, "manifest `{path}` has {count}")
             }
         }
     }
@@ -188,15 +187,37 @@ impl std::error::Error for ManifestError {
     }
 }
 
+fn renderer(color: bool) -> Renderer {
+    if color {
+        Renderer::styled()
+    } else {
+        Renderer::plain()
+    }
+}
+
 impl Invalid {
-    fn render(&self, renderer: &Renderer) -> String {
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// `1 problem`, `2 problems`
+    pub fn count(&self) -> String {
+        let count = self.problems.len();
+        let noun = if count == 1 { "problem" } else { "problems" };
+        format!("{count} {noun}")
+    }
+
+    /// For people: every problem with its source line; ends with a newline.
+    pub fn render(&self, color: bool) -> String {
         let path = self.path.to_string_lossy();
+        let renderer = renderer(color);
         let texts: Vec<String> = self
             .problems
             .iter()
             .map(|problem| renderer.render(&[self.report(problem, &path)]))
             .collect();
-        texts.join("\n\n")
+        texts.join("\n\n") + "\n"
     }
 
     fn report<'s>(&'s self, problem: &'s Problem, path: &'s str) -> Group<'s> {
@@ -218,24 +239,19 @@ impl Invalid {
     /// `span` made safe to slice with, and cut at the end of its first line: a
     /// table of many lines is not helped by many carets.
     fn drawable(&self, span: &Span) -> Span {
-        let start = self.boundary(span.start);
-        let end = self.boundary(span.end).max(start);
+        let start = boundary(&self.source, span.start);
+        let end = boundary(&self.source, span.end).max(start);
         let line = self.source[start..end].lines().next().unwrap_or("");
         start..start + line.len()
     }
 
-    /// The last place up to `offset` where a character starts.
-    fn boundary(&self, offset: usize) -> usize {
-        let mut at = offset.min(self.source.len());
-        while !self.source.is_char_boundary(at) {
-            at -= 1;
-        }
-        at
-    }
-
-    fn values(&self) -> Vec<Value> {
+    /// For machines: one object per problem.
+    pub fn values(&self) -> Vec<Value> {
         let value = |problem: &Problem| {
-            let place = problem.at.as_ref().map(|at| self.line_and_column(at.start));
+            let place = problem
+                .at
+                .as_ref()
+                .map(|at| line_and_column(&self.source, at.start));
             json!({
                 "file": self.path.to_string_lossy(),
                 "line": place.map(|(line, _)| line),
@@ -246,16 +262,26 @@ impl Invalid {
         };
         self.problems.iter().map(value).collect()
     }
+}
 
-    /// Both from 1; columns count characters, as editors do.
-    fn line_and_column(&self, offset: usize) -> (usize, usize) {
-        let before = &self.source[..self.boundary(offset)];
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        (
-            before.matches('\n').count() + 1,
-            before[line_start..].chars().count() + 1,
-        )
+/// The last place of `source` up to `offset` where a character starts.
+fn boundary(source: &str, offset: usize) -> usize {
+    let mut at = offset.min(source.len());
+    while !source.is_char_boundary(at) {
+        at -= 1;
     }
+    at
+}
+
+/// Where in `source` the byte at `offset` stands. Both are from 1; columns
+/// count characters, as editors do.
+pub fn line_and_column(source: &str, offset: usize) -> (usize, usize) {
+    let before = &source[..boundary(source, offset)];
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    (
+        before.matches('\n').count() + 1,
+        before[line_start..].chars().count() + 1,
+    )
 }
 
 /// Remedy that lists what is possible.

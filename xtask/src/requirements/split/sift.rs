@@ -1,0 +1,185 @@
+//! What must not reach an image: back-ports that hide the standard library,
+//! empty packages, packages for other systems, what the index does not have.
+//!
+//! A placement in the rules goes before all of it, except where nothing could
+//! be installed at all.
+
+use super::{
+    super::{
+        file::{Entry, Files, is_portable, shown_url},
+        finding::excerpt,
+        known,
+        requirement::{Requirement, Wanted},
+        rules::Rules,
+    },
+    Asked, Finding, Report, Request, Severity,
+};
+use pep440_rs::VersionSpecifiers;
+
+/// What is left, in the order of the files, then what the rules add.
+pub fn sift(request: &Request<'_>, report: &mut Report) -> Vec<Asked> {
+    let mut kept = Vec::new();
+    for entry in &request.files.entries {
+        let decided = request.rules.places.get(&entry.requirement.name);
+        let asked = Asked {
+            requirement: Requirement {
+                marker: None,
+                ..entry.requirement.clone()
+            },
+            at: entry.at.clone(),
+            decided: decided.map(|decision| (decision.lists.clone(), decision.reason.clone())),
+        };
+        if !can_be_installed(request, entry, &asked, report) {
+            continue;
+        }
+        if decided.is_some() {
+            kept.push(asked);
+        } else {
+            kept.extend(without_traps(request.files, request.rules, asked, report));
+        }
+    }
+    let added = request.rules.additions.iter().map(|addition| Asked {
+        requirement: addition.requirement.clone(),
+        at: addition.at.clone(),
+        decided: Some((addition.lists.clone(), addition.reason.clone())),
+    });
+    for asked in added {
+        let entry = Entry {
+            requirement: asked.requirement.clone(),
+            at: asked.at.clone(),
+        };
+        if can_be_installed(request, &entry, &asked, report) {
+            kept.push(asked);
+        }
+    }
+    for asked in &kept {
+        if request.source_only.contains(&asked.requirement.name) {
+            let message = format!(
+                "`{}` is published as source only and is compiled in a build stage",
+                asked.requirement.name
+            );
+            report.find(Finding::new(
+                "source-only",
+                Severity::Remark,
+                &asked.at,
+                message,
+            ));
+        }
+    }
+    kept
+}
+
+fn can_be_installed(
+    request: &Request<'_>,
+    entry: &Entry,
+    asked: &Asked,
+    report: &mut Report,
+) -> bool {
+    let (requirement, at) = (&entry.requirement, &entry.at);
+    if let Some(marker) = &requirement.marker
+        && !marker.holds(request.environment)
+    {
+        let marker = excerpt(&marker.to_string());
+        let message = format!("`{}` is not for these images: {marker}", requirement.name);
+        report.find(Finding::new("marker-false", Severity::Remark, at, message));
+        report.leave_out(asked, format!("not for these images: {marker}"));
+        return false;
+    }
+    if !is_portable(requirement)
+        && let Wanted::Url(url) = &requirement.wanted
+    {
+        let message = format!("`{}` comes from `{}`", requirement.name, shown_url(url));
+        report.find(
+            Finding::new("not-portable", Severity::Warning, at, message)
+                .hint("no hash can hold it; give the URL of an archive, or publish it"),
+        );
+        report.leave_out(asked, "its URL cannot be locked by hash");
+        return false;
+    }
+    if let Some(reason) = request.refused.get(&requirement.name) {
+        let message = format!("`{}` cannot be had: {reason}", requirement.spec());
+        report.find(
+            Finding::new("no-such-version", Severity::Error, at, message)
+                .hint("correct the version; it is left out until then"),
+        );
+        report.leave_out(asked, "the package index does not have it");
+        return false;
+    }
+    true
+}
+
+fn without_traps(files: &Files, rules: &Rules, asked: Asked, report: &mut Report) -> Option<Asked> {
+    let name = asked.requirement.name.as_str();
+    if let Some(meant) = known::meant(name) {
+        return shim(files, rules, asked, meant, report);
+    }
+    if let Some(module) = known::shadowed_module(name) {
+        let message = format!("`{name}` shadows the standard library's `{module}` and is left out");
+        report.find(
+            Finding::new("stdlib-shadow", Severity::Warning, &asked.at, message)
+                .hint("remove the line; Python brings this module along"),
+        );
+        report.leave_out(&asked, format!("shadows the standard library's `{module}`"));
+        return None;
+    }
+    if known::is_platform_only(name) {
+        let message = format!("`{name}` is for another system than Linux and is left out");
+        report.find(
+            Finding::new("platform-only", Severity::Warning, &asked.at, message)
+                .hint("add a marker such as ` ; sys_platform == \"win32\"`"),
+        );
+        report.leave_out(&asked, "for another system than Linux");
+        return None;
+    }
+    Some(asked)
+}
+
+/// The package that is meant takes the place of an empty one, unless it is
+/// asked for anyway.
+fn shim(
+    files: &Files,
+    rules: &Rules,
+    asked: Asked,
+    meant: &str,
+    report: &mut Report,
+) -> Option<Asked> {
+    let name = &asked.requirement.name;
+    let entry = files
+        .entries
+        .iter()
+        .find(|entry| entry.requirement.name == meant);
+    let added = rules
+        .additions
+        .iter()
+        .find(|added| added.requirement.name == meant);
+    let listed = entry
+        .map(|e| &e.at)
+        .or_else(|| added.map(|added| &added.at));
+    let message = match listed {
+        Some(at) => {
+            format!("`{name}` is not what it seems; `{meant}` is meant, which is listed at {at}")
+        }
+        None => format!("`{name}` is not what it seems; `{meant}` takes its place"),
+    };
+    let hint = match listed {
+        Some(_) => "remove the line".to_owned(),
+        None => format!("write `{meant}` instead"),
+    };
+    report.find(Finding::new("empty-shim", Severity::Warning, &asked.at, message).hint(hint));
+    report.leave_out(&asked, format!("`{meant}` is meant"));
+    if listed.is_some() {
+        return None;
+    }
+    let decided = rules.places.get(meant);
+    Some(Asked {
+        requirement: Requirement {
+            name: meant.to_owned(),
+            extras: asked.requirement.extras,
+            // The versions of an empty package say nothing about the other.
+            wanted: Wanted::Versions(VersionSpecifiers::empty()),
+            marker: None,
+        },
+        at: asked.at,
+        decided: decided.map(|decision| (decision.lists.clone(), decision.reason.clone())),
+    })
+}
