@@ -202,7 +202,7 @@ mod tests {
         }
         for (group, rows) in &TABLES.groups {
             for name in rows.iter().flatten() {
-                let name = name.trim_end_matches(['*', '-']);
+                let name = name.trim_matches(['*', '-']);
                 assert!(
                     is_name(name) && normalized(name) == name,
                     "[{group}]: {name}"

@@ -173,16 +173,11 @@ fn join(text: &str) -> Vec<Line> {
 
 /// A comment starts at the line's start or behind a blank.
 fn stripped(joined: &str, pieces: &[Piece]) -> Option<Line> {
-    let mut blank_before = true;
-    let mut end = joined.len();
-    for (at, letter) in joined.char_indices() {
-        if letter == '#' && blank_before {
-            end = at;
-            break;
-        }
-        blank_before = letter.is_whitespace();
-    }
-    let text = joined[..end].trim_end();
+    let comment = joined.match_indices('#').map(|(at, _)| at).find(|at| {
+        let before = joined[..*at].chars().next_back();
+        before.is_none_or(char::is_whitespace)
+    });
+    let text = joined[..comment.unwrap_or(joined.len())].trim_end();
     let start = text.len() - text.trim_start().len();
     if text.len() == start {
         return None;
@@ -210,17 +205,10 @@ fn is_comment(line: &str) -> bool {
 /// Line, column and text of everything between line ends. Python also ends
 /// lines where editors do not; such a part keeps the line's number.
 fn physical_lines(text: &str) -> impl Iterator<Item = (usize, usize, &str)> {
-    let ends = |c: char| {
-        matches!(
-            c,
-            '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1c}'
-                ..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}'
-        )
-    };
     let (mut rest, mut line, mut column) = (Some(text), 1, 1);
     std::iter::from_fn(move || {
         let whole = rest?;
-        let found = whole.char_indices().find(|(_, c)| ends(*c));
+        let found = line_end(whole);
         let item = (
             line,
             column,
@@ -241,6 +229,21 @@ fn physical_lines(text: &str) -> impl Iterator<Item = (usize, usize, &str)> {
         });
         Some(item)
     })
+}
+
+/// The first character that ends a line, and where it is.
+fn line_end(text: &str) -> Option<(usize, char)> {
+    // Bytes first: nearly all of a file is nothing of the kind.
+    let first = |byte: u8| matches!(byte, b'\n'..=b'\r' | 0x1c..=0x1e | 0xc2 | 0xe2);
+    let mut from = 0;
+    loop {
+        let at = from + text.as_bytes()[from..].iter().position(|b| first(*b))?;
+        let letter = text[at..].chars().next()?;
+        if !matches!(letter, '\u{80}'..) || matches!(letter, '\u{85}' | '\u{2028}' | '\u{2029}') {
+            return Some((at, letter));
+        }
+        from = at + letter.len_utf8();
+    }
 }
 
 #[cfg(test)]

@@ -1,1 +1,3 @@
-//! Properties that must hold whatever stands in a file.
+//! Tests that need the whole room.
+
+mod reference;
