@@ -1,13 +1,14 @@
-//! Requirements: what files ask for, what the code imports, and what goes into
-//! which image.
+//! Requirements: what files ask for, what the code imports, what goes into
+//! which image, and the locks that say exactly what is installed.
 //!
 //! files -> `lines` (text, places) -> `statement`, `requirement`, `marker`
 //! (grammar) -> `file::Files`; `rules` (what the user decided), `known` and
 //! `distributions` (which import comes from which package) -> `split` (which
-//! requirement goes into which list).
+//! requirement goes into which list) -> `lock` (lists to locks with `uv`, and
+//! whether locks are current), `lock_file` (text of locks).
 //!
-//! Invariant: nothing here runs a program. Files are read in
-//! `file::from_disk` and `rules::read` alone; the rest is pure, and the same
+//! Invariant: programs are run by `uv` and `lock` alone, files are read there,
+//! in `file::from_disk` and in `rules::read`; the rest is pure, and the same
 //! input gives the same bytes.
 
 pub mod distributions;
@@ -16,11 +17,15 @@ pub mod finding;
 pub mod known;
 mod lines;
 pub mod list;
+pub mod lock;
+pub mod lock_file;
 pub mod marker;
 pub mod name;
+mod pip_settings;
 pub mod requirement;
 pub mod rules;
 pub mod split;
 mod statement;
 #[cfg(test)]
 mod tests;
+pub mod uv;

@@ -41,7 +41,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         &["podman", "plan", "system", "process", "ui", "failure"],
     ),
     ("podman", &["plan", "process", "ui", "failure"]),
-    ("requirements", &["system"]),
+    ("requirements", &["process", "system", "ui", "failure"]),
     ("plan", &["system"]),
     ("system", &["python"]),
     ("python", &[]),

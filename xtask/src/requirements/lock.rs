@@ -1,0 +1,385 @@
+//! From lists to locks: what is installed in which image, to the last hash.
+//!
+//! All lists are resolved together once; each is then locked under that, so
+//! that an image which stands on another only adds to it. Versions move only
+//! when an upgrade is asked for: what the locks have is what uv is told to
+//! prefer. Everything is made in a folder of its own; `publish` moves it into
+//! place when all of it is there, the joint lock last, since that one vouches
+//! for the others.
+//!
+//! Asking the index is for the joint resolution alone. What follows is answered
+//! from uv's cache, which is quicker and cannot differ.
+
+mod check;
+mod culprits;
+mod error;
+mod explain;
+mod problem;
+mod request;
+#[cfg(test)]
+mod tests;
+mod workshop;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    path::Path,
+    thread,
+    time::Duration,
+};
+
+pub use check::check;
+pub use culprits::Unmet;
+pub use error::LockError;
+pub use explain::Kind;
+pub use problem::{LockProblem, Wrong};
+pub use request::{Constraint, Limit, Request, Upgrade};
+
+use request::{Sources, inputs_digest};
+use workshop::{Call, LIMITS, LIMITS_OF_BUILD, Workshop};
+
+use super::{
+    list::List,
+    lock_file::{Header, LockFile, Pin, digest},
+    name::normalized,
+    uv::{BUILD_LOCK, Uv},
+};
+use crate::process::Cancel;
+
+/// The joint lock: versions of everything, hashes of nothing.
+pub const JOINT: &str = "requirements.all.lock";
+/// What gpu and audio share beyond core.
+pub const SHARED: &str = "requirements.shared.lock";
+/// What is published as source only.
+pub const SOURCE: &str = "requirements.source.lock";
+/// List of the build tools.
+pub const BUILD_LIST: &str = "requirements.build.txt";
+
+/// Metadata of hundreds of packages over a slow line, some built from source.
+const JOINT_DEADLINE: Duration = Duration::from_secs(600);
+/// Mostly answered from the cache.
+const LIST_DEADLINE: Duration = Duration::from_secs(300);
+
+/// `requirements.core.lock`
+pub fn lock_name(list: List) -> String {
+    format!("requirements.{}.lock", list.name())
+}
+
+/// Names of all locks, in the order in which they are made.
+pub fn lock_names() -> Vec<String> {
+    let lists = List::ALL.into_iter().map(lock_name);
+    let rest = [SHARED, SOURCE, BUILD_LOCK, JOINT].map(str::to_owned);
+    lists.chain(rest).collect()
+}
+
+/// New locks, not yet in place.
+#[derive(Debug, Clone)]
+pub struct Locked {
+    /// Text by file name.
+    pub files: BTreeMap<String, String>,
+    /// Number of packages by file name.
+    pub pins: BTreeMap<String, usize>,
+    /// Packages that are published as source only, and the lists with them.
+    pub source_only: BTreeMap<String, Vec<List>>,
+    /// Packages whose version is another now: name, before, after.
+    pub moved: Vec<(String, String, String)>,
+    /// What uv remarks, such as a release that was withdrawn.
+    pub remarks: Vec<String>,
+}
+
+/// Makes all locks. `scratch` is a folder for what is needed in between; uv's
+/// own cache is kept below it.
+///
+/// # Errors
+/// `LockError::Unmet` names what cannot be met, all of it if possible. Nothing
+/// outside `scratch` is changed, whatever happens.
+pub fn lock(
+    request: &Request,
+    upgrade: &Upgrade,
+    uv: &Uv,
+    scratch: &Path,
+    cancel: &Cancel,
+) -> Result<Locked, LockError> {
+    let sources = Sources::new(request);
+    let workshop = Workshop::open(request, uv, scratch, cancel)?;
+    let before = existing(request, upgrade)?;
+    workshop.write(JOINT, &preferences(before.get(JOINT), upgrade))?;
+    workshop.write(BUILD_LOCK, &preferences(before.get(BUILD_LOCK), upgrade))?;
+    workshop.write_sources(&sources)?;
+
+    let joint = match workshop.run(&Call::joint(), JOINT_DEADLINE) {
+        Ok(made) => made,
+        Err(said) => return Err(culprits::explain(&workshop, &sources, said)),
+    };
+    let all = workshop.parse(&joint.text, JOINT)?;
+    let (lists, source_names, build) = thread::scope(|scope| {
+        let lists = List::ALL.map(|list| {
+            let (workshop, sources) = (&workshop, &sources);
+            let one = move || list_pins(workshop, sources, list);
+            (list, scope.spawn(one))
+        });
+        let source = scope.spawn(|| source_names(&workshop));
+        let build = scope.spawn(|| build_pins(&workshop, &sources, upgrade));
+        let mut found = BTreeMap::new();
+        for (list, handle) in lists {
+            found.insert(list, joined(handle)?);
+        }
+        Ok::<_, LockError>((found, joined(source)?, joined(build)?))
+    })?;
+    Ok(assemble(
+        request,
+        &before,
+        &all,
+        lists,
+        &source_names,
+        build,
+        joint.remarks,
+    ))
+}
+
+/// Puts new locks into `folder`, and says which of them are other than before.
+///
+/// # Errors
+/// If a file cannot be written; then the joint lock is still the old one, and
+/// `check` says which locks do not belong to it.
+pub fn publish(folder: &Path, locked: &Locked) -> io::Result<Vec<String>> {
+    let mut changed = Vec::new();
+    for name in lock_names() {
+        let Some(text) = locked.files.get(&name) else {
+            continue;
+        };
+        let path = folder.join(&name);
+        if fs::read(&path).is_ok_and(|found| found == text.as_bytes()) {
+            continue;
+        }
+        let part = folder.join(format!(".{name}.part-{}", std::process::id()));
+        let moved = fs::write(&part, text).and_then(|()| fs::rename(&part, &path));
+        if moved.is_err() {
+            let _ = fs::remove_file(&part);
+        }
+        moved?;
+        changed.push(name);
+    }
+    Ok(changed)
+}
+
+/// The locks that are in `folder`, by file name.
+///
+/// # Errors
+/// If one is there but cannot be read as text.
+pub fn read(folder: &Path) -> io::Result<BTreeMap<String, String>> {
+    let mut found = BTreeMap::new();
+    for name in lock_names() {
+        match fs::read_to_string(folder.join(&name)) {
+            Ok(text) => {
+                found.insert(name, text);
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => {
+                let message = format!("{name}: {error}");
+                return Err(io::Error::new(error.kind(), message));
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn joined<T>(handle: thread::ScopedJoinHandle<Result<T, LockError>>) -> Result<T, LockError> {
+    match handle.join() {
+        Ok(result) => result,
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
+
+/// The locks there are, as far as they matter for the new ones.
+fn existing(
+    request: &Request,
+    upgrade: &Upgrade,
+) -> Result<BTreeMap<&'static str, LockFile>, LockError> {
+    let mut found = BTreeMap::new();
+    for name in [JOINT, BUILD_LOCK] {
+        let Some(text) = request.existing.get(name) else {
+            continue;
+        };
+        match LockFile::parse(text) {
+            Ok(lock) => {
+                found.insert(name, lock);
+            }
+            Err(_) if *upgrade == Upgrade::All => {}
+            Err(wrong) => {
+                return Err(LockError::Malformed {
+                    file: name.into(),
+                    wrong,
+                });
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// What uv is told to prefer.
+fn preferences(lock: Option<&LockFile>, upgrade: &Upgrade) -> String {
+    let kept = |pin: &&Pin| match upgrade {
+        Upgrade::None => true,
+        Upgrade::All => false,
+        Upgrade::Packages(names) => !names.iter().any(|name| normalized(name) == pin.name),
+    };
+    let pins = lock.iter().flat_map(|lock| &lock.pins).filter(kept);
+    pins.map(|pin| format!("{}{}\n", pin.name, pin.release))
+        .collect()
+}
+
+fn list_pins(workshop: &Workshop, sources: &Sources, list: List) -> Result<Vec<Pin>, LockError> {
+    let name = lock_name(list);
+    let made = workshop
+        .run_from_cache(&Call::list(list), LIST_DEADLINE)
+        .map_err(|said| said.into_error(&format!("make {name}")))?;
+    let lock = workshop.parse(&made.text, &name)?;
+    Ok(annotated(lock.pins, sources))
+}
+
+/// The joint lock limits everything, which says nothing; a limit of the user's
+/// is told by the file that it stands in.
+fn annotated(mut pins: Vec<Pin>, sources: &Sources) -> Vec<Pin> {
+    let own = [LIMITS, LIMITS_OF_BUILD].map(|file| format!("-c {file}"));
+    for pin in &mut pins {
+        let limited = own.iter().any(|own| pin.via.contains(own));
+        pin.via.retain(|who| !who.starts_with("-c "));
+        if limited {
+            let limits = sources.limits.iter().chain(&sources.build_limits);
+            let files = limits.filter(|limit| normalized(&limit.name) == pin.name);
+            pin.via
+                .extend(files.map(|limit| format!("-c {}", limit.shown_file())));
+        }
+    }
+    pins
+}
+
+/// Names of the packages that have no file which can be installed as it is.
+fn source_names(workshop: &Workshop) -> Result<BTreeSet<String>, LockError> {
+    let what = "list the files of all packages";
+    let made = workshop
+        .run_from_cache(&Call::files(), LIST_DEADLINE)
+        .map_err(|said| said.into_error(what))?;
+    explain::source_only(&made.text).map_err(|message| LockError::Uv {
+        what: what.into(),
+        said: vec![message],
+    })
+}
+
+fn build_pins(
+    workshop: &Workshop,
+    sources: &Sources,
+    upgrade: &Upgrade,
+) -> Result<Vec<Pin>, LockError> {
+    let call = Call::build();
+    // The cache does not know what is new.
+    let made = match upgrade {
+        Upgrade::None => workshop.run_from_cache(&call, LIST_DEADLINE),
+        Upgrade::All | Upgrade::Packages(_) => workshop.run(&call, LIST_DEADLINE),
+    };
+    let made = made.map_err(|said| said.into_error(&format!("make {BUILD_LOCK}")))?;
+    let lock = workshop.parse(&made.text, BUILD_LOCK)?;
+    Ok(annotated(lock.pins, sources))
+}
+
+fn assemble(
+    request: &Request,
+    before: &BTreeMap<&'static str, LockFile>,
+    all: &LockFile,
+    lists: BTreeMap<List, Vec<Pin>>,
+    source_names: &BTreeSet<String>,
+    build: Vec<Pin>,
+    remarks: Vec<String>,
+) -> Locked {
+    let shared = shared_pins(&lists);
+    let source = source_pins(&lists, source_names);
+    let source_only = source
+        .iter()
+        .map(|pin| {
+            let with = |list: &&List| lists[*list].iter().any(|other| other.name == pin.name);
+            (
+                pin.name.clone(),
+                List::ALL.iter().filter(with).copied().collect(),
+            )
+        })
+        .collect();
+    let header = Header {
+        python: Some(request.python.clone()),
+        platform: Some(request.platform.clone()),
+        ..Header::default()
+    };
+    let mut parts: Vec<(String, Vec<Pin>)> = Vec::new();
+    parts.extend(
+        lists
+            .into_iter()
+            .map(|(list, pins)| (lock_name(list), pins)),
+    );
+    parts.push((SHARED.into(), shared));
+    parts.push((SOURCE.into(), source));
+    parts.push((BUILD_LOCK.into(), build));
+    let mut pins: BTreeMap<String, usize> = BTreeMap::from([(JOINT.to_owned(), all.pins.len())]);
+    let mut files = BTreeMap::new();
+    let mut others = BTreeMap::new();
+    for (name, own) in parts {
+        pins.insert(name.clone(), own.len());
+        let text = LockFile::new(header.clone(), own).render();
+        others.insert(name.clone(), digest(&text));
+        files.insert(name, text);
+    }
+    let header = Header {
+        inputs: Some(inputs_digest(request)),
+        others,
+        ..header
+    };
+    let joint = LockFile::new(header, all.pins.clone());
+    files.insert(JOINT.into(), joint.render());
+    Locked {
+        files,
+        pins,
+        source_only,
+        moved: moved(before.get(JOINT), all),
+        remarks,
+    }
+}
+
+/// What both gpu and audio have and core does not.
+pub(super) fn shared_pins(lists: &BTreeMap<List, Vec<Pin>>) -> Vec<Pin> {
+    let find = |list: List, name: &str| lists[&list].iter().find(|pin| pin.name == name);
+    let gpu = lists[&List::Gpu].iter();
+    let both = gpu.filter(|pin| find(List::Core, &pin.name).is_none());
+    both.filter_map(|pin| {
+        let other = find(List::Audio, &pin.name)?;
+        let mut pin = pin.clone();
+        pin.via.extend(other.via.iter().cloned());
+        Some(pin)
+    })
+    .collect()
+}
+
+fn source_pins(lists: &BTreeMap<List, Vec<Pin>>, names: &BTreeSet<String>) -> Vec<Pin> {
+    let mut found: BTreeMap<&str, Pin> = BTreeMap::new();
+    for pin in lists.values().flatten() {
+        if names.contains(&pin.name) {
+            let known = found.entry(&pin.name).or_insert_with(|| pin.clone());
+            known.via.extend(pin.via.iter().cloned());
+            known.hashes.extend(pin.hashes.iter().cloned());
+        }
+    }
+    found.into_values().collect()
+}
+
+fn moved(before: Option<&LockFile>, after: &LockFile) -> Vec<(String, String, String)> {
+    let pairs = after.pins.iter().filter_map(|pin| {
+        let old = before?.pin(&pin.name)?;
+        let text = |pin: &Pin| {
+            pin.release
+                .to_string()
+                .trim_start_matches("==")
+                .trim()
+                .to_owned()
+        };
+        (old.release != pin.release).then(|| (pin.name.clone(), text(old), text(pin)))
+    });
+    pairs.collect()
+}

@@ -1,0 +1,285 @@
+//! Finds out which requirements make a resolution fail, by trying without.
+//!
+//! uv explains its failure package by package, but not where a requirement
+//! comes from, and it stops at the first reason. Here what cannot be met is
+//! left out, and the rest tried again, so that all reasons are found at once.
+//! Trials are answered from uv's cache where they can be, and are bounded in
+//! number and time.
+
+use std::{
+    collections::BTreeSet,
+    fmt,
+    time::{Duration, Instant},
+};
+
+use super::{
+    JOINT, LockError,
+    explain::{Kind, Verdict, mentioned, plain_error, trimmed, verdict},
+    request::{Constraint, Sources},
+    workshop::{Call, Said, Workshop},
+};
+
+/// Reasons that are looked for.
+const REASONS_MAX: usize = 25;
+/// Trials for one conflict.
+const TRIALS_MAX: usize = 16;
+/// One trial; most take under a second.
+const TRIAL_DEADLINE: Duration = Duration::from_secs(60);
+/// All trials together.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+/// Something that cannot be met.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unmet {
+    pub kind: Kind,
+    /// The package that uv names; for a conflict, that of the first culprit.
+    pub name: String,
+    /// Leaving out any one of them helps. Empty if nobody could be blamed.
+    pub culprits: Vec<Constraint>,
+    /// uv's explanation, trimmed.
+    pub said: Vec<String>,
+}
+
+/// Explains why the joint resolution of `sources` failed with `said`.
+pub fn explain(workshop: &Workshop, sources: &Sources, said: Said) -> LockError {
+    let mut text = match said {
+        Said::No(text) => text,
+        Said::Error(error) => return error,
+    };
+    let search = Search {
+        workshop,
+        until: Instant::now() + PATIENCE,
+    };
+    let mut rest = sources.clone();
+    let mut unmet: Vec<Unmet> = Vec::new();
+    let ended = |unmet: Vec<Unmet>, rest_resolves| LockError::Unmet {
+        unmet,
+        rest_resolves,
+    };
+    while unmet.len() < REASONS_MAX {
+        let found = match search.reason(&rest, &text) {
+            Ok(Some(found)) => found,
+            Ok(None) if unmet.is_empty() => return plain_error("resolve the lists", &text),
+            Ok(None) => return ended(unmet, false),
+            Err(LockError::Interrupted) => return LockError::Interrupted,
+            Err(error) if unmet.is_empty() => return error,
+            Err(_) => return ended(unmet, false),
+        };
+        // One of a conflict's is enough; of a package that cannot be had, all.
+        let count = match found.kind {
+            Kind::Conflict => 1,
+            _ => found.culprits.len(),
+        };
+        let dropped: Vec<&Constraint> = found.culprits.iter().take(count).collect();
+        let nobody = dropped.is_empty();
+        rest = rest.without(&dropped);
+        unmet.push(found);
+        if nobody {
+            return ended(unmet, false);
+        }
+        match search.attempt(&rest) {
+            Ok(Outcome::Resolves) => return ended(unmet, true),
+            Ok(Outcome::Fails(next)) => text = next,
+            Err(LockError::Interrupted) => return LockError::Interrupted,
+            Err(_) => return ended(unmet, false),
+        }
+    }
+    ended(unmet, false)
+}
+
+struct Search<'w> {
+    workshop: &'w Workshop<'w>,
+    until: Instant,
+}
+
+enum Outcome {
+    Resolves,
+    /// With uv's explanation.
+    Fails(String),
+}
+
+impl Search<'_> {
+    /// The reason that `text` gives; `None` if it is none that is known.
+    fn reason(&self, sources: &Sources, text: &str) -> Result<Option<Unmet>, LockError> {
+        let all = sources.constraints();
+        let unmet = |kind, name: &str, culprits| Unmet {
+            kind,
+            name: name.to_owned(),
+            culprits,
+            said: trimmed(text),
+        };
+        match verdict(text) {
+            Verdict::One { name, kind } => {
+                let own: Vec<Constraint> =
+                    all.iter().filter(|one| one.name == name).cloned().collect();
+                if own.is_empty() {
+                    // Something else asks for it.
+                    let culprits = self.culprits(sources, &all, text)?;
+                    return Ok(Some(unmet(kind, &name, culprits)));
+                }
+                // Several lines may ask for a package, not all of them wrongly.
+                let exact: Vec<Constraint> = own
+                    .iter()
+                    .filter(|one| says(text, &one.text))
+                    .cloned()
+                    .collect();
+                let narrowed = kind == Kind::NoSuchVersion && !exact.is_empty();
+                Ok(Some(unmet(kind, &name, if narrowed { exact } else { own })))
+            }
+            Verdict::Conflict => {
+                let culprits = self.culprits(sources, &all, text)?;
+                let name = culprits
+                    .first()
+                    .map(|one| one.name.clone())
+                    .unwrap_or_default();
+                Ok(Some(unmet(Kind::Conflict, &name, culprits)))
+            }
+            Verdict::NoIndex | Verdict::NoPython | Verdict::NotCached | Verdict::Unknown => {
+                Ok(None)
+            }
+        }
+    }
+
+    /// Those of `all` without which the reason is gone.
+    fn culprits(
+        &self,
+        sources: &Sources,
+        all: &[Constraint],
+        text: &str,
+    ) -> Result<Vec<Constraint>, LockError> {
+        let known: BTreeSet<String> = all.iter().map(|one| one.name.clone()).collect();
+        let names = mentioned(text, &known);
+        let candidates: Vec<&Constraint> =
+            all.iter().filter(|one| names.contains(&one.name)).collect();
+        let mut found = Vec::new();
+        let mut trials = 0;
+        let mut helps = |dropped: &[&Constraint]| -> Result<bool, LockError> {
+            trials += 1;
+            if trials > TRIALS_MAX || Instant::now() >= self.until {
+                return Ok(false);
+            }
+            match self.attempt(&sources.without(dropped))? {
+                Outcome::Resolves => Ok(true),
+                // Another reason, about other packages, stands behind this one.
+                Outcome::Fails(next) => Ok(mentioned(&next, &known).is_disjoint(&names)),
+            }
+        };
+        for candidate in &candidates {
+            if helps(&[candidate])? {
+                found.push((*candidate).clone());
+            }
+        }
+        // A package that several lines ask for: no single one helps.
+        for name in &names {
+            let same: Vec<&Constraint> = candidates
+                .iter()
+                .copied()
+                .filter(|one| one.name == *name)
+                .collect();
+            let tried = found.iter().any(|one| one.name == *name);
+            if same.len() > 1 && !tried && helps(&same)? {
+                found.extend(same.into_iter().cloned());
+            }
+        }
+        Ok(found)
+    }
+
+    /// Resolves all lists, preferring what the locks have.
+    fn attempt(&self, sources: &Sources) -> Result<Outcome, LockError> {
+        let room = self.workshop.room("trial")?;
+        room.write_sources(sources)?;
+        room.write(JOINT, &self.workshop.text(JOINT))?;
+        let call = Call::joint();
+        let cached = room.run(&call.clone().offline(), TRIAL_DEADLINE);
+        let ended = match cached {
+            // What is not in the cache may still be in the index.
+            Err(Said::No(text)) if verdict(&text) == Verdict::NotCached => {
+                room.run(&call, TRIAL_DEADLINE)
+            }
+            other => other,
+        };
+        match ended {
+            Ok(_) => Ok(Outcome::Resolves),
+            Err(Said::No(text)) => Ok(Outcome::Fails(text)),
+            Err(Said::Error(error)) => Err(error),
+        }
+    }
+}
+
+/// The text holds the requirement as a word of its own.
+fn says(text: &str, requirement: &str) -> bool {
+    text.match_indices(requirement).any(|(at, _)| {
+        let next = text[at + requirement.len()..].chars().next();
+        !next.is_some_and(|c| c.is_alphanumeric())
+    })
+}
+
+impl Unmet {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match &self.kind {
+            Kind::BuildFailed { misses: Some(module) } if module == "pkg_resources" => Some(
+                "its build script is older than setuptools 81: limit setuptools to `<81` for builds"
+                    .into(),
+            ),
+            Kind::BuildFailed { misses: Some(module) } => {
+                Some(format!("its build script does not say that it needs `{module}`"))
+            }
+            Kind::BuildFailed { misses: None } => {
+                Some("choose a version that has a wheel, or install what its build script asks for".into())
+            }
+            Kind::NoSuchVersion => Some("choose a version that the index has".into()),
+            Kind::NoSuchPackage => Some("correct the name, or leave it out".into()),
+            Kind::NotForPlatform => Some("give it a marker such as `; sys_platform == \"win32\"`, or leave it out".into()),
+            Kind::Conflict => None,
+        }
+    }
+
+    /// The build limit that would help, as a requirement.
+    pub fn build_limit(&self) -> Option<&'static str> {
+        match &self.kind {
+            Kind::BuildFailed {
+                misses: Some(module),
+            } if module == "pkg_resources" => Some("setuptools<81"),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Unmet {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all: Vec<String> = self.culprits.iter().map(Constraint::to_string).collect();
+        let what = match all.is_empty() {
+            true => format!("`{}`, which something else needs,", self.name),
+            false => all.join(" and "),
+        };
+        let verb = if all.len() > 1 { "ask" } else { "asks" };
+        // Something of the lists stands behind a package that they do not name.
+        let indirect = self.culprits.iter().all(|one| one.name != self.name);
+        let own = |text: &str| match (indirect, all.is_empty()) {
+            (true, false) => format!("{what} {verb} for `{}`, {text}", self.name),
+            _ => format!("{what} {text}"),
+        };
+        match &self.kind {
+            Kind::NoSuchVersion => out.write_str(&own("is a version that the index does not have")),
+            Kind::NoSuchPackage => out.write_str(&own("is a package that the index does not have")),
+            Kind::NotForPlatform => {
+                out.write_str(&own("has no file for the images' Python and platform"))
+            }
+            Kind::BuildFailed { .. } => {
+                out.write_str(&own("is published as source, which cannot be built here"))
+            }
+            Kind::Conflict => match all.as_slice() {
+                [] => out.write_str("the lists cannot be met together"),
+                [one] => write!(out, "{one} cannot be met together with the rest"),
+                [first, rest @ ..] => {
+                    write!(
+                        out,
+                        "{first} cannot be met together with {}",
+                        rest.join(" and ")
+                    )
+                }
+            },
+        }
+    }
+}

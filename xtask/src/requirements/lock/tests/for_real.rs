@@ -1,0 +1,48 @@
+//! uv and the index for real; run by `cargo xtask test`.
+
+use super::{super::super::uv, *};
+use crate::process::Cancel;
+
+/// The repository's own lists and limits.
+fn repository() -> Request {
+    let read = |name: &str| std::fs::read_to_string(folder().join(name)).unwrap();
+    let list = |list: List| read(&list.file());
+    let mut request = request(
+        &list(List::Core),
+        &format!("{}torchvision\n", list(List::Gpu)),
+        &format!("{}torchvision\nsetuptools<81\n", list(List::Audio)),
+    );
+    request.limits = vec![
+        limit("torch", "<2.8", "", 1),
+        limit("torchvision", "<0.23", "", 2),
+        limit("torchaudio", "<2.8", "", 3),
+    ];
+    request.build = read(BUILD_LIST);
+    request.existing = super::read(&folder()).unwrap();
+    request
+}
+
+#[test]
+#[ignore = "needs the package index"]
+fn locking_the_repositorys_lists_again_changes_nothing() {
+    let request = repository();
+    let scratch = tempfile::tempdir().unwrap();
+    let cancel = Cancel::default();
+    let uv = uv::find(
+        &request.existing[BUILD_LOCK],
+        scratch.path(),
+        &cancel,
+        &|_| {},
+    )
+    .unwrap();
+    let locked = lock(&request, &Upgrade::None, &uv, scratch.path(), &cancel).unwrap();
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        publish(&folder(), &locked).unwrap();
+        return;
+    }
+    assert_eq!(locked.moved, []);
+    for (name, text) in &locked.files {
+        assert_eq!(request.existing.get(name), Some(text), "{name}");
+    }
+    assert_eq!(check(&request), []);
+}
