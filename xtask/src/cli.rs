@@ -72,6 +72,10 @@ pub enum Command {
     Up(cmd::up::Args),
     /// Check podman and this host, and run a real container as proof
     CheckToolchain(cmd::check_toolchain::Args),
+    /// Show what the agents' code imports, and which image fits each
+    Scan(cmd::scan::Args),
+    /// Split requirements files into a list and a lock per image
+    SplitRequirements(cmd::split_requirements::Args),
     /// Build the images whose inputs have changed
     BuildImages(cmd::build_images::Args),
     /// Create the networks that do not exist

@@ -19,12 +19,8 @@ mod plan;
 mod podman;
 mod process;
 mod python;
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "the command on top of it is not there yet"
-)]
 mod requirements;
+mod scan;
 mod system;
 mod ui;
 

@@ -3,6 +3,7 @@
 
 pub mod build_images;
 pub mod check_toolchain;
+pub mod code;
 pub mod completions;
 pub mod create_networks;
 pub mod deploy;
@@ -10,6 +11,8 @@ pub mod down;
 pub mod health_check;
 pub mod logs;
 pub mod outcome;
+pub mod scan;
+pub mod split_requirements;
 pub mod status;
 pub mod test;
 #[cfg(test)]
@@ -56,6 +59,8 @@ pub fn run(cli: Cli, cancel: Cancel) -> Result<(), Failure> {
     match &cli.command {
         Command::Up(args) => up::run(&app, args),
         Command::CheckToolchain(args) => check_toolchain::run(&app, args),
+        Command::Scan(args) => scan::run(&app, args),
+        Command::SplitRequirements(args) => split_requirements::run(&app, args),
         Command::BuildImages(args) => build_images::run(&app, args),
         Command::CreateNetworks(args) => create_networks::run(&app, args),
         Command::Deploy(args) => deploy::run(&app, args),

@@ -4,14 +4,20 @@
 //! the curated map, then a distribution of the same name. A name that nobody
 //! knows is a typing error or a lost module, and never becomes a requirement.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+};
+
+use serde::Serialize;
 
 use crate::system::naming::nearest;
 
 use super::{known, name::normalized, rules::Rules};
 
 /// How a distribution was found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Source {
     /// `[imports]` of the rules.
     Rules,
@@ -37,8 +43,8 @@ pub enum Resolution {
     Standard,
     /// It exists on Windows alone.
     WindowsOnly,
-    /// Nobody knows it; the names that may have been meant.
-    Unknown { nearest: Vec<String> },
+    /// Nobody knows it; `Resolver::nearest` says what may have been meant.
+    Unknown,
 }
 
 /// Finds distributions.
@@ -51,6 +57,8 @@ pub struct Resolver<'a> {
     listed: BTreeSet<String>,
     /// Normalised names in the locks.
     locked: &'a BTreeSet<String>,
+    /// What `nearest` has answered.
+    near: RefCell<BTreeMap<String, Vec<String>>>,
 }
 
 impl<'a> Resolver<'a> {
@@ -67,6 +75,7 @@ impl<'a> Resolver<'a> {
             installed,
             listed,
             locked,
+            near: RefCell::default(),
         }
     }
 
@@ -108,10 +117,16 @@ impl<'a> Resolver<'a> {
         if known::is_known(&name) || self.listed.contains(&name) || self.locked.contains(&name) {
             return found(vec![name], Source::SameName);
         }
-        self.unknown(top)
+        Resolution::Unknown
     }
 
-    fn unknown(&self, top: &str) -> Resolution {
+    /// The names that may have been meant by an unknown one. Costs more than
+    /// all of `resolve`, so ask only for what is shown.
+    pub fn nearest(&self, module: &str) -> Vec<String> {
+        let top = module.split('.').next().unwrap_or(module);
+        if let Some(names) = self.near.borrow().get(top) {
+            return names.clone();
+        }
         let listed = self.listed.iter().map(String::as_str);
         let mut candidates: Vec<&str> = known::modules().collect();
         candidates.extend(listed);
@@ -124,7 +139,8 @@ impl<'a> Resolver<'a> {
             names.push(name.to_owned());
             candidates.retain(|candidate| *candidate != name);
         }
-        Resolution::Unknown { nearest: names }
+        self.near.borrow_mut().insert(top.to_owned(), names.clone());
+        names
     }
 }
 
@@ -146,6 +162,10 @@ mod tests {
     use super::*;
 
     fn resolve(module: &str) -> Resolution {
+        with_resolver(|resolver| resolver.resolve(module))
+    }
+
+    fn with_resolver<T>(ask: impl FnOnce(&Resolver<'_>) -> T) -> T {
         let rules = Rules {
             imports: [("cv2", "opencv-python"), ("ours.deep", "our-deep")]
                 .map(|(module, name)| (module.to_owned(), name.to_owned()))
@@ -162,7 +182,7 @@ mod tests {
         .into();
         let locked = ["annotated-types".to_owned()].into();
         let listed = ["my-tool".to_owned()].into();
-        Resolver::new(&rules, &installed, listed, &locked).resolve(module)
+        ask(&Resolver::new(&rules, &installed, listed, &locked))
     }
 
     #[test]
@@ -205,11 +225,11 @@ mod tests {
     #[test]
     fn typing_errors_are_no_distributions() {
         for (module, meant) in [("sqlit", "sqlite3"), ("threa", "threading")] {
-            let Resolution::Unknown { nearest } = resolve(module) else {
-                panic!("{module}: {:?}", resolve(module));
-            };
+            assert_eq!(resolve(module), Resolution::Unknown);
+            let nearest = with_resolver(|resolver| resolver.nearest(module));
             assert_eq!(nearest[0], meant, "{module}: {nearest:?}");
         }
-        assert_eq!(resolve("zzqxy"), Resolution::Unknown { nearest: vec![] });
+        assert_eq!(resolve("zzqxy"), Resolution::Unknown);
+        assert!(with_resolver(|resolver| resolver.nearest("zzqxy")).is_empty());
     }
 }

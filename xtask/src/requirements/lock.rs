@@ -33,14 +33,15 @@ pub use culprits::Unmet;
 pub use error::LockError;
 pub use explain::Kind;
 pub use problem::{LockProblem, Wrong};
-pub use request::{Constraint, Limit, Request, Upgrade};
+pub use request::{Request, Upgrade};
 
 use request::{Sources, inputs_digest};
 use workshop::{Call, LIMITS, LIMITS_OF_BUILD, Workshop};
 
+pub use super::lock_file::LockFile;
 use super::{
     list::List,
-    lock_file::{Header, LockFile, Pin, digest},
+    lock_file::{Header, Pin, digest},
     name::normalized,
     uv::{BUILD_LOCK, Uv},
 };

@@ -12,11 +12,12 @@ use super::super::{
     marker::Environment,
     name::normalized,
     requirement::{Requirement, Wanted},
+    rules::Limit,
     uv::BUILD_LOCK,
 };
 use super::{
     JOINT, LockProblem, Request, Wrong, lock_name, lock_names,
-    request::{Limit, Sources, inputs_digest},
+    request::{Sources, inputs_digest},
 };
 
 /// All that is wrong with the locks of `request.existing`, by place. Nothing if

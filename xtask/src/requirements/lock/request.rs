@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use pep440_rs::VersionSpecifiers;
-
 use super::super::{
     finding::Place,
     lines,
@@ -11,6 +9,7 @@ use super::super::{
     lock_file::digest,
     name::normalized,
     requirement::{Requirement, render},
+    rules::Limit,
     statement::{self, Statement},
 };
 use super::BUILD_LIST;
@@ -34,15 +33,6 @@ pub struct Request {
     pub platform: String,
     /// The locks there are, text by file name.
     pub existing: BTreeMap<String, String>,
-}
-
-/// A constraint on the versions of one package, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limit {
-    pub name: String,
-    pub versions: VersionSpecifiers,
-    pub reason: String,
-    pub at: Place,
 }
 
 /// Which versions may move.

@@ -12,12 +12,13 @@ use std::{
 use super::super::{
     list::List,
     lock_file::LockFile,
+    rules::Limit,
     uv::{BUILD_LOCK, Uv},
 };
 use super::{
     BUILD_LIST, JOINT, LockError, Request,
     explain::plain_error,
-    request::{Limit, Line, Sources},
+    request::{Line, Sources},
 };
 use crate::process::{Cancel, ProcessError, printable};
 

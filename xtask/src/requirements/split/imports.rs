@@ -60,12 +60,10 @@ pub fn uses<'u>(usage: &'u Usage, resolver: &Resolver<'_>, asked: &[Asked]) -> U
                 }
             }
             Resolution::WindowsOnly => uses.windows.entry(top).or_default().push(import),
-            Resolution::Unknown { nearest } => {
+            Resolution::Unknown => {
+                let nearest = || (Vec::new(), resolver.nearest(&import.module));
                 let entry = uses.unknown.entry(top);
-                entry
-                    .or_insert((Vec::new(), nearest.clone()))
-                    .0
-                    .push(import);
+                entry.or_insert_with(nearest).0.push(import);
             }
             Resolution::Ignored | Resolution::Standard => {}
         }

@@ -1,0 +1,136 @@
+//! What several commands need to know about the agents' code: the rules, the
+//! locks, and which image provides what.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use super::App;
+use crate::{
+    failure::{Exit, Failure},
+    python::modules::Sources,
+    requirements::{
+        distributions::Resolver,
+        finding::{Finding, Severity},
+        lock_file::LockFile,
+        rules::{self, Rules, RulesError},
+    },
+    scan::{self, AgentScan, Provided},
+    system::{Agent, System},
+};
+
+/// Rules, locks and what follows from them.
+pub struct Code {
+    /// `requirements/` of the repository.
+    pub folder: PathBuf,
+    pub rules: Rules,
+    /// Of every list that an image installs; a lock that is not there provides
+    /// nothing.
+    pub locks: BTreeMap<String, LockFile>,
+    pub provided: Provided,
+    /// Top-level modules of the built images, and what they come from.
+    pub installed: BTreeMap<String, Vec<String>>,
+}
+
+impl Code {
+    /// Reads `requirements/`. Asks podman nothing.
+    pub fn load(app: &App, system: &System) -> Result<Self, Failure> {
+        let folder = system.root.join("requirements");
+        let rules = read_rules(app, &folder.join("rules.toml"))?;
+        let lists: BTreeSet<String> = system.images.values().flat_map(scan::lists).collect();
+        let mut locks = BTreeMap::new();
+        for list in lists {
+            if let Some(lock) = read_lock(&folder.join(format!("requirements.{list}.lock")))? {
+                locks.insert(list, lock);
+            }
+        }
+        Ok(Code {
+            provided: Provided::new(system, &locks),
+            installed: BTreeMap::new(),
+            folder,
+            rules,
+            locks,
+        })
+    }
+
+    pub fn resolver(&self) -> Resolver<'_> {
+        let locked = self.provided.all();
+        Resolver::new(&self.rules, &self.installed, BTreeSet::new(), locked)
+    }
+
+    /// The agents' needs, read from `sources`.
+    pub fn agents(
+        &self,
+        system: &System,
+        sources: &Sources,
+        wanted: &dyn Fn(&Agent) -> bool,
+    ) -> Vec<AgentScan> {
+        scan::scan_agents(system, sources, &self.resolver(), &self.provided, wanted)
+    }
+}
+
+/// Agents that their image, or their code, would keep from starting are not
+/// deployed: a container that ends at its first import helps nobody.
+pub fn preflight(app: &App, system: &System, names: &BTreeSet<String>) -> Result<(), Failure> {
+    let code = Code::load(app, system)?;
+    let sources = Sources::new(system.monorepo.clone(), system.base.python, Vec::new());
+    let agents = code.agents(system, &sources, &|agent| names.contains(&agent.name));
+    let findings = scan::check::check(system, &agents, &sources, &code.provided);
+    let errors: Vec<&Finding> = scan::check::stopping(&findings).collect();
+    let Some(first) = errors.first() else {
+        return Ok(());
+    };
+    let line = |finding: &&Finding| {
+        format!(
+            "{}:{}: {} [{}]",
+            finding.file, finding.line, finding.message, finding.id
+        )
+    };
+    let hint = first.hint.clone().unwrap_or_default();
+    Err(Failure::new(
+        Exit::Findings,
+        "agents would end at an import, so nothing was changed",
+    )
+    .detail(errors.iter().map(line))
+    .hint(format!(
+        "{hint}; `cargo xtask scan` shows all, `--no-import-check` deploys all the same"
+    )))
+}
+
+fn read_rules(app: &App, path: &Path) -> Result<Rules, Failure> {
+    rules::read(path).map_err(|error| {
+        let failure = Failure::new(Exit::Manifest, error.to_string());
+        match error {
+            RulesError::Read { error, .. } => failure.detail([error.to_string()]),
+            RulesError::Invalid(invalid) => {
+                app.ui.rendered(&invalid.render(app.ui.color));
+                failure
+            }
+        }
+    })
+}
+
+fn read_lock(path: &Path) -> Result<Option<LockFile>, Failure> {
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => {
+            let message = format!("`{}` cannot be read: {error}", path.display());
+            return Err(Failure::new(Exit::Findings, message));
+        }
+    };
+    LockFile::parse(&text).map(Some).map_err(|error| {
+        let place = format!("{}:{}", path.display(), error.line);
+        Failure::new(Exit::Findings, format!("{place}: {}", error.message))
+            .hint("`cargo xtask split-requirements` writes the locks anew")
+    })
+}
+
+/// Whether any finding is an error.
+pub fn has_errors(findings: &[Finding]) -> bool {
+    findings
+        .iter()
+        .any(|finding| finding.severity == Severity::Error)
+}

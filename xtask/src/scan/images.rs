@@ -1,0 +1,105 @@
+//! Which packages each image provides, by the locks it is made from.
+//!
+//! The locks are what is installed, hash for hash, so they answer without
+//! asking podman; an image that is out of date is `build-images`'s concern.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    requirements::lock_file::LockFile,
+    system::{Image, System},
+};
+
+/// Normalised names of packages, per image with dependencies.
+#[derive(Debug, Default)]
+pub struct Provided {
+    images: BTreeMap<String, BTreeSet<String>>,
+    /// Images that an agent can be given, the one with fewest packages first.
+    candidates: Vec<String>,
+    /// Every package of any lock.
+    all: BTreeSet<String>,
+}
+
+impl Provided {
+    /// `locks` are the locks by the name of their list.
+    pub fn new(system: &System, locks: &BTreeMap<String, LockFile>) -> Self {
+        let mut provided = Provided::default();
+        for image in system.images.values() {
+            let packages = packages(system, image, locks);
+            provided.all.extend(packages.iter().cloned());
+            provided.images.insert(image.name.clone(), packages);
+        }
+        // An image that only holds what others share is nobody's choice.
+        let usable = |image: &&Image| {
+            !image.code
+                && !lists(image).is_empty()
+                && lists(image).iter().all(|list| list != "shared")
+        };
+        let mut candidates: Vec<&Image> = system.images.values().filter(usable).collect();
+        candidates.sort_by_key(|image| (provided.images[&image.name].len(), &image.name));
+        provided.candidates = candidates.iter().map(|image| image.name.clone()).collect();
+        provided
+    }
+
+    /// Whether the image has the package, parents included.
+    pub fn has(&self, image: &str, package: &str) -> bool {
+        self.images
+            .get(image)
+            .is_some_and(|packages| packages.contains(package))
+    }
+
+    /// Whether any image has it.
+    pub fn anywhere(&self, package: &str) -> bool {
+        self.all.contains(package)
+    }
+
+    /// Every package of any image.
+    pub fn all(&self) -> &BTreeSet<String> {
+        &self.all
+    }
+
+    /// The image with fewest packages that has all of them.
+    pub fn fits<'a>(&self, packages: impl Iterator<Item = &'a str> + Clone) -> Option<&str> {
+        let has_all = |image: &&String| packages.clone().all(|package| self.has(image, package));
+        self.candidates.iter().find(has_all).map(String::as_str)
+    }
+
+    /// The image with dependencies that a service image stands on.
+    pub fn dependencies_of<'s>(&self, system: &'s System, image: &'s str) -> &'s str {
+        let mut name = image;
+        while let Some(image) = system.images.get(name) {
+            if !image.code {
+                break;
+            }
+            name = &image.parent;
+        }
+        name
+    }
+}
+
+fn packages(
+    system: &System,
+    image: &Image,
+    locks: &BTreeMap<String, LockFile>,
+) -> BTreeSet<String> {
+    let mut packages = BTreeSet::new();
+    let mut at = Some(image);
+    while let Some(image) = at {
+        for list in &lists(image) {
+            let pins = locks.get(list.as_str()).map(|lock| lock.pins.as_slice());
+            packages.extend(pins.unwrap_or_default().iter().map(|pin| pin.name.clone()));
+        }
+        at = system.images.get(&image.parent);
+    }
+    packages
+}
+
+/// Names of the lists that an image installs by itself.
+pub fn lists(image: &Image) -> Vec<String> {
+    let name = |input: &std::path::PathBuf| {
+        let name = input.file_name()?.to_str()?;
+        let list = name.strip_prefix("requirements.")?.strip_suffix(".lock")?;
+        (!["build", "source"].contains(&list)).then(|| list.replace("torch", "shared"))
+    };
+    image.inputs.iter().filter_map(name).collect()
+}
