@@ -128,12 +128,23 @@ pub fn shadowed_module(distribution: &str) -> Option<String> {
     (listed || TABLES.standard_modules.contains(module.as_str())).then_some(module)
 }
 
+/// A distribution that nobody wants for itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shim {
+    /// The one that is meant.
+    pub meant: &'static str,
+    /// All versions there are; empty if that is not known.
+    pub versions: &'static [&'static str],
+}
+
 /// What is meant by a distribution that is empty, abandoned or not there.
-pub fn meant(distribution: &str) -> Option<&'static str> {
-    let row = TABLES.groups["shims"]
-        .iter()
-        .find(|row| row[0] == distribution);
-    row.map(|row| row[1])
+pub fn shim(distribution: &str) -> Option<Shim> {
+    let mut rows = TABLES.groups["shims"].iter();
+    let row = rows.find(|row| row[0] == distribution)?;
+    Some(Shim {
+        meant: row[1],
+        versions: &row[2..],
+    })
 }
 
 /// Groups of distributions that write the same files, the preferred one first.
@@ -201,7 +212,11 @@ mod tests {
             }
         }
         for (group, rows) in &TABLES.groups {
-            for name in rows.iter().flatten() {
+            let names = |row: &Vec<&'static str>| match *group {
+                "shims" => row[..2].to_vec(),
+                _ => row.clone(),
+            };
+            for name in rows.iter().flat_map(names) {
                 let name = name.trim_matches(['*', '-']);
                 assert!(
                     is_name(name) && normalized(name) == name,
@@ -209,7 +224,7 @@ mod tests {
                 );
             }
         }
-        assert!(TABLES.groups["shims"].iter().all(|row| row.len() == 2));
+        assert!(TABLES.groups["shims"].iter().all(|row| row.len() > 1));
         assert!(TABLES.groups["same-module"].iter().all(|row| row.len() > 1));
     }
 
@@ -283,7 +298,7 @@ mod tests {
         assert_eq!(shadowed_module("asyncio").as_deref(), Some("asyncio"));
         assert_eq!(shadowed_module("enum34").as_deref(), Some("enum"));
         assert_eq!(shadowed_module("pathlib2"), None);
-        assert_eq!(meant("zmq"), Some("pyzmq"));
+        assert_eq!(shim("zmq").map(|shim| shim.meant), Some("pyzmq"));
         assert!(is_development("pytest-asyncio") && is_platform_only("pyobjc-core"));
         assert!(is_windows_only("win32api") && is_standard("asyncio"));
     }

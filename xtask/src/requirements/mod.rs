@@ -1,8 +1,8 @@
 //! Requirements: what files ask for, what the code imports, what goes into
 //! which image, and the locks that say exactly what is installed.
 //!
-//! files -> `lines` (text, places) -> `statement`, `requirement`, `marker`
-//! (grammar) -> `file::Files`; `rules` (what the user decided), `known` and
+//! files -> `lines` (text, places) -> `statement`, `requirement`,
+//! `marker_reader` (grammar) -> `file::Files`; `rules` (what the user decided), `known` and
 //! `distributions` (which import comes from which package) -> `split` (which
 //! requirement goes into which list) -> `lock` (lists to locks with `uv`, and
 //! whether locks are current), `lock_file` (text of locks).
@@ -20,6 +20,7 @@ pub mod list;
 pub mod lock;
 pub mod lock_file;
 pub mod marker;
+mod marker_reader;
 pub mod name;
 mod pip_settings;
 pub mod requirement;

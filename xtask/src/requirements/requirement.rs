@@ -9,7 +9,8 @@ use std::{collections::BTreeSet, fmt, str::FromStr};
 use pep440_rs::{VersionSpecifier, VersionSpecifiers};
 
 use super::{
-    marker::{self, Marker},
+    marker::Marker,
+    marker_reader,
     name::{is_name, normalized},
 };
 
@@ -72,7 +73,7 @@ pub fn parse(text: &str) -> Result<Requirement, Wrong> {
     reader.skip_blanks();
     let marker = if reader.eat(';') {
         let offset = reader.at;
-        let marker = marker::parse(&text[offset..]).map_err(|wrong| Wrong {
+        let marker = marker_reader::parse(&text[offset..]).map_err(|wrong| Wrong {
             offset: offset + wrong.offset,
             ..wrong
         });

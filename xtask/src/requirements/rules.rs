@@ -18,13 +18,13 @@ use crate::system::{
     problem::{Invalid, Problems, Span, line_and_column},
     reader::{At, Fields, record},
     syntax,
-    value::{choice, integer, list, parsed, text},
+    value::{Node, choice, integer, list, parsed, text},
 };
 
 use super::{
     finding::Place,
     list::List,
-    name::normalized,
+    name::{is_name, normalized},
     requirement::{self, Requirement},
 };
 
@@ -194,15 +194,9 @@ impl Places<'_> {
 }
 
 fn decode<'v>(problems: &mut Problems, document: &'v DeTable<'v>, places: &Places<'_>) -> Rules {
-    let mut doubled: Vec<(Span, String)> = Vec::new();
-    let mut fields = Fields::new(problems, "the rules", 0..0, document);
+    let mut fields = Fields::new(problems, "the file", 0..0, document);
     fields.required("schema", integer::<u64>(SCHEMA..=SCHEMA));
-    let mut rules = Rules::default();
-    for (import, distribution) in fields.strings("imports") {
-        rules
-            .imports
-            .insert(import.value, normalized(&distribution.value));
-    }
+    let imports = fields.strings("imports");
     let decisions = fields.tables("place", "`place`", |name, mut fields| {
         let lists = fields.required("lists", lists());
         let reason = reason(&mut fields);
@@ -214,62 +208,74 @@ fn decode<'v>(problems: &mut Problems, document: &'v DeTable<'v>, places: &Place
         };
         (name, decision)
     });
-    for (name, decision) in decisions {
-        if rules.places.insert(normalized(&name), decision).is_some() {
-            doubled.push((name.at, name.value));
-        }
-    }
-    let added = fields.list(
+    let additions = fields.list(
         "add",
         record("`[[add]]`", |fields| addition(fields, places)),
     );
-    rules.additions = added.into_iter().map(|added| added.value).collect();
-    for (key, kind) in [("limit", "`limit`"), ("build", "`build`")] {
-        let limits = fields.tables(key, kind, |name, fields| limit(name, fields, places));
-        let mut names = BTreeSet::new();
-        for (at, limit) in limits {
-            if !names.insert(limit.name.clone()) {
-                doubled.push((at, limit.name.clone()));
-            }
-            match key {
-                "limit" => rules.limits.push(limit),
-                _ => rules.build.push(limit),
-            }
+    let mut limits = |key: &'static str, kind| {
+        fields.tables(key, kind, |name, fields| limit(name, fields, places))
+    };
+    let (limits, build) = (limits("limit", "`limit`"), limits("build", "`build`"));
+    let archived = fields.optional("folders", words("`[folders]`", "archived"));
+    let ignored = fields.optional("ignore", words("`[ignore]`", "imports"));
+    fields.finish();
+
+    let distributions = imports.iter().map(|(_, distribution)| distribution);
+    let decided = decisions.iter().map(|(name, _)| name);
+    check_names(problems, distributions.chain(decided.clone()));
+    check_names(problems, limits.iter().chain(&build).map(|(name, _)| name));
+    check_once(problems, decided);
+    check_once(problems, limits.iter().map(|(name, _)| name));
+    check_once(problems, build.iter().map(|(name, _)| name));
+    let named = |(name, decision): (At<String>, Decision)| (normalized(&name), decision);
+    Rules {
+        imports: imports
+            .into_iter()
+            .map(|(import, distribution)| (import.value, normalized(&distribution)))
+            .collect(),
+        places: decisions.into_iter().map(named).collect(),
+        additions: additions.into_iter().map(|added| added.value).collect(),
+        limits: limits.into_iter().map(|(_, limit)| limit).collect(),
+        build: build.into_iter().map(|(_, limit)| limit).collect(),
+        archived: archived.map_or(Rules::default().archived, |words| words.value),
+        ignored: ignored
+            .map(|words| words.value.into_iter().collect())
+            .unwrap_or_default(),
+    }
+}
+
+fn check_names<'n>(problems: &mut Problems, names: impl Iterator<Item = &'n At<String>>) {
+    for name in names.filter(|name| !is_name(name)) {
+        let message = format!("`{}` is no name of a package", name.value);
+        problems.report(&name.at, message, "letters, digits, `-`, `_` and `.`");
+    }
+}
+
+fn check_once<'n>(problems: &mut Problems, names: impl Iterator<Item = &'n At<String>>) {
+    let mut seen = BTreeSet::new();
+    for name in names {
+        if !seen.insert(normalized(name)) {
+            let message = format!("`{}` is decided twice", name.value);
+            let help = "spellings of one name count as the same; keep one";
+            problems.report(&name.at, message, help);
         }
     }
-    let folders = fields.optional(
-        "folders",
-        record("`[folders]`", |mut fields| {
-            let archived = fields.required("archived", list(text));
-            fields.finish();
-            archived
-        }),
-    );
-    if let Some(archived) = folders {
-        rules.archived = archived.value.value.into_iter().map(|f| f.value).collect();
-    }
-    let ignored = fields.optional(
-        "ignore",
-        record("`[ignore]`", |mut fields| {
-            let imports = fields.required("imports", list(text));
+}
+
+/// A table with one list of words.
+fn words<'v>(
+    kind: &'static str,
+    key: &'static str,
+) -> impl Fn(&mut Problems, Node<'v>) -> Option<Vec<String>> {
+    record(kind, move |mut fields| {
+        let words = fields.required(key, list(text));
+        if key == "imports" {
             reason(&mut fields);
-            fields.finish();
-            imports
-        }),
-    );
-    if let Some(ignored) = ignored {
-        rules.ignored = ignored.value.value.into_iter().map(|i| i.value).collect();
-    }
-    fields.finish();
-    for (at, name) in doubled {
-        let message = format!("`{name}` is decided twice");
-        problems.report(
-            &at,
-            message,
-            "spellings of one name count as the same; keep one",
-        );
-    }
-    rules
+        }
+        fields.finish();
+        let words = words?.value.into_iter();
+        Some(words.map(|word| word.value).collect())
+    })
 }
 
 fn addition(mut fields: Fields<'_, '_>, places: &Places<'_>) -> Option<Addition> {
@@ -294,7 +300,7 @@ fn addition(mut fields: Fields<'_, '_>, places: &Places<'_>) -> Option<Addition>
     })
 }
 
-fn limit(name: At<String>, mut fields: Fields<'_, '_>, places: &Places<'_>) -> (Span, Limit) {
+fn limit(name: At<String>, mut fields: Fields<'_, '_>, places: &Places<'_>) -> (At<String>, Limit) {
     let versions = fields.required(
         "specifier",
         parsed(|text| {
@@ -315,7 +321,7 @@ fn limit(name: At<String>, mut fields: Fields<'_, '_>, places: &Places<'_>) -> (
         versions: versions.map_or(VersionSpecifiers::empty(), |versions| versions.value),
         reason,
     };
-    (name.at, limit)
+    (name, limit)
 }
 
 /// Nobody remembers in a year why something was decided.

@@ -7,6 +7,7 @@ use pep440_rs::{Operator, Version, VersionSpecifier, VersionSpecifiers};
 
 use super::{
     super::{
+        known,
         requirement::{Requirement, Wanted, render},
         rules::Limit,
     },
@@ -54,8 +55,13 @@ fn join(held: &mut Asked, next: Asked, report: &mut Report) {
     let Some(wanted) = both(&one.wanted, &other.wanted) else {
         let (new, old) = (other.spec(), one.spec());
         let message = format!("`{new}` contradicts `{old}` at {}, which stays", held.at);
+        // No image has these tools.
+        let severity = match known::is_development(name) {
+            true => Severity::Remark,
+            false => Severity::Error,
+        };
         report.find(
-            Finding::new("contradictory", Severity::Error, &next.at, message)
+            Finding::new("contradictory", severity, &next.at, message)
                 .hint("no version can satisfy both; decide on one"),
         );
         return;

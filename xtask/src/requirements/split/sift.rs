@@ -4,6 +4,8 @@
 //! A placement in the rules goes before all of it, except where nothing could
 //! be installed at all.
 
+use pep440_rs::{Version, VersionSpecifiers};
+
 use super::{
     super::{
         file::{Entry, Files, is_portable, shown_url},
@@ -12,9 +14,8 @@ use super::{
         requirement::{Requirement, Wanted},
         rules::Rules,
     },
-    Asked, Finding, Report, Request, Severity,
+    Asked, Finding, Report, Request, Severity, sentence,
 };
-use pep440_rs::VersionSpecifiers;
 
 /// What is left, in the order of the files, then what the rules add.
 pub fn sift(request: &Request<'_>, report: &mut Report) -> Vec<Asked> {
@@ -110,8 +111,8 @@ fn can_be_installed(
 
 fn without_traps(files: &Files, rules: &Rules, asked: Asked, report: &mut Report) -> Option<Asked> {
     let name = asked.requirement.name.as_str();
-    if let Some(meant) = known::meant(name) {
-        return shim(files, rules, asked, meant, report);
+    if let Some(shim) = known::shim(name) {
+        return replaced(files, rules, asked, shim, report);
     }
     if let Some(module) = known::shadowed_module(name) {
         let message = format!("`{name}` shadows the standard library's `{module}` and is left out");
@@ -136,14 +137,15 @@ fn without_traps(files: &Files, rules: &Rules, asked: Asked, report: &mut Report
 
 /// The package that is meant takes the place of an empty one, unless it is
 /// asked for anyway.
-fn shim(
+fn replaced(
     files: &Files,
     rules: &Rules,
     asked: Asked,
-    meant: &str,
+    shim: known::Shim,
     report: &mut Report,
 ) -> Option<Asked> {
-    let name = &asked.requirement.name;
+    let (name, meant) = (&asked.requirement.name, shim.meant);
+    check_version(&asked, shim, report);
     let entry = files
         .entries
         .iter()
@@ -157,9 +159,11 @@ fn shim(
         .or_else(|| added.map(|added| &added.at));
     let message = match listed {
         Some(at) => {
-            format!("`{name}` is not what it seems; `{meant}` is meant, which is listed at {at}")
+            format!(
+                "`{name}` is an empty or abandoned package; `{meant}` is meant, which is listed at {at}"
+            )
         }
-        None => format!("`{name}` is not what it seems; `{meant}` takes its place"),
+        None => format!("`{name}` is an empty or abandoned package; `{meant}` takes its place"),
     };
     let hint = match listed {
         Some(_) => "remove the line".to_owned(),
@@ -182,4 +186,28 @@ fn shim(
         at: asked.at,
         decided: decided.map(|decision| (decision.lists.clone(), decision.reason.clone())),
     })
+}
+
+/// Nobody asks the index about a package that is left out.
+fn check_version(asked: &Asked, shim: known::Shim, report: &mut Report) {
+    let Wanted::Versions(wanted) = &asked.requirement.wanted else {
+        return;
+    };
+    let all: Vec<Version> = shim
+        .versions
+        .iter()
+        .filter_map(|v| v.parse().ok())
+        .collect();
+    if all.is_empty() || all.iter().any(|version| wanted.contains(version)) {
+        return;
+    }
+    let message = format!(
+        "`{}` does not exist: there is {} only",
+        asked.requirement.spec(),
+        sentence(shim.versions)
+    );
+    report.find(
+        Finding::new("no-such-version", Severity::Error, &asked.at, message)
+            .hint("remove the line"),
+    );
 }

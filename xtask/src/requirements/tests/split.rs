@@ -194,13 +194,29 @@ fn traps_are_left_out() {
         case.findings(),
         [
             "r.txt:1 warning stdlib-shadow: `asyncio` shadows the standard library's `asyncio` and is left out (remove the line; Python brings this module along)",
-            "r.txt:2 warning empty-shim: `zmq` is not what it seems; `pyzmq` is meant, which is listed at r.txt:3 (remove the line)",
+            "r.txt:2 warning empty-shim: `zmq` is an empty or abandoned package; `pyzmq` is meant, which is listed at r.txt:3 (remove the line)",
             "r.txt:4 warning stdlib-shadow: `enum34` shadows the standard library's `enum` and is left out (remove the line; Python brings this module along)",
-            "r.txt:5 warning empty-shim: `bs4` is not what it seems; `beautifulsoup4` takes its place (write `beautifulsoup4` instead)",
+            "r.txt:5 warning empty-shim: `bs4` is an empty or abandoned package; `beautifulsoup4` takes its place (write `beautifulsoup4` instead)",
             "r.txt:6 warning platform-only: `pywin32` is for another system than Linux and is left out (add a marker such as ` ; sys_platform == \"win32\"`)",
             "r.txt:7 remark development: `pytest` is a tool for development and is in no image",
             "r.txt:8 remark marker-false: `old` is not for these images: python_version < \"3\"",
             "r.txt:9 warning not-portable: `ours` comes from `git+https://…@x.org/o` (no hash can hold it; give the URL of an archive, or publish it)",
+        ]
+    );
+}
+
+#[test]
+fn a_version_that_an_empty_package_does_not_have() {
+    let case = Case::new("pyzmq\nzmq==24.0.1\nzmq\nzmq==0.0.0\n");
+    let findings: Vec<String> = case
+        .findings()
+        .into_iter()
+        .filter(|f| !f.contains("empty-shim"))
+        .collect();
+    assert_eq!(
+        findings,
+        [
+            "r.txt:2 error no-such-version: `zmq==24.0.1` does not exist: there is 0.0.0 only (remove the line)"
         ]
     );
 }
