@@ -73,7 +73,8 @@ impl Finding {
         Finding {
             id,
             severity,
-            message: message.into(),
+            // Names of files come from files, too.
+            message: harmless(&message.into(), MESSAGE_MAX),
             file: at.file.to_string(),
             line: at.line,
             column: at.column,
@@ -87,6 +88,9 @@ impl Finding {
         self
     }
 }
+
+/// Longest message, in characters.
+const MESSAGE_MAX: usize = 1000;
 
 /// Longest quotation of a file in a message, in characters.
 const EXCERPT_MAX: usize = 72;

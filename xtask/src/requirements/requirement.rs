@@ -185,6 +185,9 @@ impl<'t> Reader<'t> {
         if url.is_empty() || url.starts_with(';') {
             return Err(Wrong::new(at, "has no URL behind the `@`"));
         }
+        if let Some(bad) = url.find(char::is_control) {
+            return Err(Wrong::new(at + bad, "has a URL with a control character"));
+        }
         Ok(Wanted::Url(url.to_owned()))
     }
 
@@ -295,6 +298,7 @@ mod tests {
             ("a[é]", 2, "has an extra that is no name"),
             ("a @ ; b", 4, "has no URL behind the `@`"),
             ("a ; b", 4, "`b`"),
+            ("a @ x\u{1}y", 5, "has a URL with a control character"),
         ] {
             let wrong = parse(text).expect_err(text);
             assert_eq!(wrong.offset, offset, "{text}: {wrong:?}");

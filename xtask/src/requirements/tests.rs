@@ -1,3 +1,4 @@
 //! Tests that need the whole room.
 
+mod properties;
 mod reference;
