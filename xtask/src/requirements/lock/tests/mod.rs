@@ -6,7 +6,10 @@ use std::{collections::BTreeMap, path::Path, str::FromStr};
 
 use pep440_rs::VersionSpecifiers;
 
-use super::{super::finding::Place, *};
+use super::{
+    super::{finding::Place, rules::Limit},
+    *,
+};
 
 /// A limit as `requirements/rules.toml` has it.
 fn limit(name: &str, versions: &str, reason: &str, line: usize) -> Limit {
