@@ -4,14 +4,14 @@ use std::{collections::BTreeSet, time::Instant};
 
 use serde::Serialize;
 
-use super::{App, outcome, plan_failure, select, unreadable};
+use super::{App, code, outcome, plan_failure, select, unreadable};
 use crate::{
     cli::duration_ms,
     execute,
     failure::{Exit, Failure},
     host::recipes,
     plan::{
-        Plan, State,
+        Action, Plan, State, Step,
         agents::{self, Order, Request},
         image_tag, label, networks,
     },
@@ -47,6 +47,9 @@ pub struct How {
     /// Leave an agent that fails its gate as it is
     #[arg(long)]
     pub keep: bool,
+    /// Deploy agents that their code or image would keep from starting, too
+    #[arg(long)]
+    pub no_import_check: bool,
 }
 
 /// The end of a deployment.
@@ -85,6 +88,9 @@ pub fn converge(
 ) -> Result<Option<Summary>, Failure> {
     let started = Instant::now();
     let mut plan = planned(app, system, engine, chosen, how)?;
+    if !how.no_import_check {
+        code::preflight(app, system, &made(system, &plan))?;
+    }
     if app.global.dry_run {
         app.print_plan("deploy", engine, &plan);
         return Ok(None);
@@ -178,6 +184,20 @@ fn make_plan(
     let created: Vec<usize> = (0..plan.steps.len()).collect();
     plan.append(agents, &created);
     Ok(plan)
+}
+
+/// The agents that get a new container.
+fn made(system: &System, plan: &Plan) -> BTreeSet<String> {
+    let creates = |step: &&Step| matches!(step.action, Action::CreateContainer(_));
+    let subjects: BTreeSet<&str> = plan
+        .steps
+        .iter()
+        .filter(creates)
+        .map(|step| step.subject.as_str())
+        .collect();
+    let names = system.agents.iter().map(|agent| &agent.name);
+    let made = names.filter(|name| subjects.contains(name.as_str()));
+    made.cloned().collect()
 }
 
 /// Images that were built from other code or requirements than there are now.

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Instant};
 
 use serde::Serialize;
 
-use super::{App, build_images, check_toolchain, deploy, health_check, select};
+use super::{App, build_images, check_toolchain, code, deploy, health_check, select};
 use crate::{
     failure::{Exit, Failure},
     host::install::{self, Missing},
@@ -55,7 +55,7 @@ pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
         phases.run("install", || install::run(&app.cancel, &say))?;
     }
     let _lock = app.lock(&system, "up")?;
-    let mut engine = phases.run("check", || check(app, &system, &chosen))?;
+    let mut engine = phases.run("check", || check(app, &system, &chosen, &args.how))?;
     let wanted = build_images::needed(&system, &chosen);
     let images = phases.run("build", || {
         build_images::converge(app, &system, &mut engine, &wanted, false)
@@ -99,7 +99,16 @@ pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
     verdict
 }
 
-fn check(app: &App, system: &System, chosen: &BTreeSet<String>) -> Result<Engine, Failure> {
+/// What would stop the deployment stops before the long builds.
+fn check(
+    app: &App,
+    system: &System,
+    chosen: &BTreeSet<String>,
+    how: &deploy::How,
+) -> Result<Engine, Failure> {
+    if !how.no_import_check {
+        code::preflight(app, system, chosen)?;
+    }
     let mut engine = app.engine(system)?;
     check_toolchain::preflight(app, &engine, system, chosen)?;
     engine.ready()?;
