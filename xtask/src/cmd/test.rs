@@ -86,6 +86,20 @@ fn steps(quick: bool) -> Vec<(&'static str, Vec<&'static str>)> {
         ("tests", vec!["cargo", "test", "--quiet", "--workspace"]),
     ];
     if !quick {
+        // Ignored by plain `cargo test`, since it asks the package index.
+        let index = [
+            "cargo",
+            "test",
+            "--quiet",
+            "--package",
+            "xtask",
+            "--bin",
+            "xtask",
+            "requirements::",
+            "--",
+            "--ignored",
+        ];
+        steps.push(("index test", index.to_vec()));
         // Ignored by plain `cargo test`, since they need podman and minutes.
         let engine = [
             "cargo",

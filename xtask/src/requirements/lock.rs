@@ -36,7 +36,7 @@ pub use problem::{LockProblem, Wrong};
 pub use request::{Request, Upgrade};
 
 use request::{Sources, inputs_digest};
-use workshop::{Call, LIMITS, LIMITS_OF_BUILD, Workshop};
+use workshop::{Call, LIMITS, LIMITS_OF_BUILD, Said, Workshop};
 
 pub use super::lock_file::LockFile;
 use super::{
@@ -104,22 +104,19 @@ pub fn lock(
     let sources = Sources::new(request);
     let workshop = Workshop::open(request, uv, scratch, cancel)?;
     let before = existing(request, upgrade)?;
-    workshop.write(JOINT, &preferences(before.get(JOINT), upgrade))?;
     workshop.write(BUILD_LOCK, &preferences(before.get(BUILD_LOCK), upgrade))?;
     workshop.write_sources(&sources)?;
-
-    let joint = match workshop.run(&Call::joint(), JOINT_DEADLINE) {
-        Ok(made) => made,
-        Err(said) => return Err(culprits::explain(&workshop, &sources, said)),
-    };
-    let all = workshop.parse(&joint.text, JOINT)?;
-    let (lists, source_names, build) = thread::scope(|scope| {
+    let preferred = preferences(before.get(JOINT), upgrade);
+    let (all, mut remarks) = joint(&workshop, &sources, &preferred)?;
+    let (mut lists, source_names, mut build) = thread::scope(|scope| {
         let lists = List::ALL.map(|list| {
             let (workshop, sources) = (&workshop, &sources);
-            let one = move || list_pins(workshop, sources, list);
-            (list, scope.spawn(one))
+            (
+                list,
+                scope.spawn(move || list_pins(workshop, sources, list)),
+            )
         });
-        let source = scope.spawn(|| source_names(&workshop));
+        let source = scope.spawn(|| source_names(&workshop, &sources));
         let build = scope.spawn(|| build_pins(&workshop, &sources, upgrade));
         let mut found = BTreeMap::new();
         for (list, handle) in lists {
@@ -127,15 +124,23 @@ pub fn lock(
         }
         Ok::<_, LockError>((found, joined(source)?, joined(build)?))
     })?;
-    Ok(assemble(
-        request,
-        &before,
-        &all,
+    for (list, pins) in &mut lists {
+        keep_hashes(pins, request, &lock_name(*list), upgrade, &mut remarks);
+    }
+    keep_hashes(&mut build, request, BUILD_LOCK, upgrade, &mut remarks);
+    remarks.sort();
+    remarks.dedup();
+    let made = Parts {
+        all,
         lists,
-        &source_names,
+        source_names,
         build,
-        joint.remarks,
-    ))
+    };
+    Ok(Locked {
+        moved: moved(before.get(JOINT), &made.all),
+        remarks,
+        ..assemble(request, made)
+    })
 }
 
 /// Puts new locks into `folder`, and says which of them are other than before.
@@ -220,20 +225,82 @@ fn existing(
 
 /// What uv is told to prefer.
 fn preferences(lock: Option<&LockFile>, upgrade: &Upgrade) -> String {
-    let kept = |pin: &&Pin| match upgrade {
-        Upgrade::None => true,
-        Upgrade::All => false,
-        Upgrade::Packages(names) => !names.iter().any(|name| normalized(name) == pin.name),
-    };
-    let pins = lock.iter().flat_map(|lock| &lock.pins).filter(kept);
+    let pins = lock.iter().flat_map(|lock| &lock.pins);
+    let pins = pins.filter(|pin| upgrade.keeps(&pin.name));
     pins.map(|pin| format!("{}{}\n", pin.name, pin.release))
         .collect()
+}
+
+/// Versions of everything. If the lock there is can stay, uv's cache is enough
+/// to see that; whatever is new is looked for in the index.
+fn joint(
+    workshop: &Workshop,
+    sources: &Sources,
+    preferred: &str,
+) -> Result<(LockFile, Vec<String>), LockError> {
+    let call = Call::joint(sources);
+    workshop.write(JOINT, preferred)?;
+    if !preferred.is_empty() {
+        match workshop.run(&call.clone().offline(), JOINT_DEADLINE) {
+            Ok(made) => {
+                let stays = made
+                    .text
+                    .lines()
+                    .all(|line| preferred.lines().any(|old| old == line));
+                if stays {
+                    return Ok((workshop.parse(&made.text, JOINT)?, made.remarks));
+                }
+                workshop.write(JOINT, preferred)?;
+            }
+            Err(Said::No(_)) => {}
+            Err(Said::Error(error)) => return Err(error),
+        }
+    }
+    match workshop.run(&call, JOINT_DEADLINE) {
+        Ok(made) => Ok((workshop.parse(&made.text, JOINT)?, made.remarks)),
+        Err(said) => Err(culprits::explain(workshop, sources, said)),
+    }
+}
+
+/// A release that stays keeps the files that are known of it: ones that were
+/// added to the index later would change the lock without need, and ones that
+/// were exchanged are not trusted. A lock that was edited is not kept to.
+fn keep_hashes(
+    pins: &mut [Pin],
+    request: &Request,
+    name: &str,
+    upgrade: &Upgrade,
+    remarks: &mut Vec<String>,
+) {
+    let before = request
+        .existing
+        .get(name)
+        .and_then(|text| LockFile::parse(text).ok());
+    let Some(before) = before.filter(LockFile::is_as_made) else {
+        return;
+    };
+    for pin in pins.iter_mut().filter(|pin| upgrade.keeps(&pin.name)) {
+        let old = before
+            .pin(&pin.name)
+            .filter(|old| old.release == pin.release);
+        let Some(old) = old.filter(|old| !old.hashes.is_empty()) else {
+            continue;
+        };
+        if old.hashes.is_disjoint(&pin.hashes) {
+            let release = format!("{}{}", pin.name, pin.release);
+            remarks.push(format!(
+                "the index has other files of {release} than {name}; the lock has the new ones now"
+            ));
+        } else {
+            pin.hashes.clone_from(&old.hashes);
+        }
+    }
 }
 
 fn list_pins(workshop: &Workshop, sources: &Sources, list: List) -> Result<Vec<Pin>, LockError> {
     let name = lock_name(list);
     let made = workshop
-        .run_from_cache(&Call::list(list), LIST_DEADLINE)
+        .run_from_cache(&Call::list(list, sources), LIST_DEADLINE)
         .map_err(|said| said.into_error(&format!("make {name}")))?;
     let lock = workshop.parse(&made.text, &name)?;
     Ok(annotated(lock.pins, sources))
@@ -257,10 +324,10 @@ fn annotated(mut pins: Vec<Pin>, sources: &Sources) -> Vec<Pin> {
 }
 
 /// Names of the packages that have no file which can be installed as it is.
-fn source_names(workshop: &Workshop) -> Result<BTreeSet<String>, LockError> {
+fn source_names(workshop: &Workshop, sources: &Sources) -> Result<BTreeSet<String>, LockError> {
     let what = "list the files of all packages";
     let made = workshop
-        .run_from_cache(&Call::files(), LIST_DEADLINE)
+        .run_from_cache(&Call::files(sources), LIST_DEADLINE)
         .map_err(|said| said.into_error(what))?;
     explain::source_only(&made.text).map_err(|message| LockError::Uv {
         what: what.into(),
@@ -273,7 +340,7 @@ fn build_pins(
     sources: &Sources,
     upgrade: &Upgrade,
 ) -> Result<Vec<Pin>, LockError> {
-    let call = Call::build();
+    let call = Call::build(sources);
     // The cache does not know what is new.
     let made = match upgrade {
         Upgrade::None => workshop.run_from_cache(&call, LIST_DEADLINE),
@@ -284,27 +351,29 @@ fn build_pins(
     Ok(annotated(lock.pins, sources))
 }
 
-fn assemble(
-    request: &Request,
-    before: &BTreeMap<&'static str, LockFile>,
-    all: &LockFile,
+/// What uv has found out.
+struct Parts {
+    all: LockFile,
     lists: BTreeMap<List, Vec<Pin>>,
-    source_names: &BTreeSet<String>,
+    source_names: BTreeSet<String>,
     build: Vec<Pin>,
-    remarks: Vec<String>,
-) -> Locked {
+}
+
+fn assemble(request: &Request, made: Parts) -> Locked {
+    let Parts {
+        all,
+        lists,
+        source_names,
+        build,
+    } = made;
     let shared = shared_pins(&lists);
-    let source = source_pins(&lists, source_names);
-    let source_only = source
-        .iter()
-        .map(|pin| {
-            let with = |list: &&List| lists[*list].iter().any(|other| other.name == pin.name);
-            (
-                pin.name.clone(),
-                List::ALL.iter().filter(with).copied().collect(),
-            )
-        })
-        .collect();
+    let source = source_pins(&lists, &source_names);
+    let with = |name: &str, list: &List| lists[list].iter().any(|pin| pin.name == name);
+    let source_only = source.iter().map(|pin| {
+        let found = List::ALL.into_iter().filter(|list| with(&pin.name, list));
+        (pin.name.clone(), found.collect())
+    });
+    let source_only = source_only.collect();
     let header = Header {
         python: Some(request.python.clone()),
         platform: Some(request.platform.clone()),
@@ -339,13 +408,13 @@ fn assemble(
         files,
         pins,
         source_only,
-        moved: moved(before.get(JOINT), all),
-        remarks,
+        moved: Vec::new(),
+        remarks: Vec::new(),
     }
 }
 
 /// What both gpu and audio have and core does not.
-pub(super) fn shared_pins(lists: &BTreeMap<List, Vec<Pin>>) -> Vec<Pin> {
+fn shared_pins(lists: &BTreeMap<List, Vec<Pin>>) -> Vec<Pin> {
     let find = |list: List, name: &str| lists[&list].iter().find(|pin| pin.name == name);
     let gpu = lists[&List::Gpu].iter();
     let both = gpu.filter(|pin| find(List::Core, &pin.name).is_none());

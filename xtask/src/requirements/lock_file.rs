@@ -140,6 +140,12 @@ impl LockFile {
         self.pins.iter().find(|pin| pin.name == name)
     }
 
+    /// Nobody has changed it since it was made, as far as can be told.
+    pub fn is_as_made(&self) -> bool {
+        let content = self.header.content.as_ref();
+        content.is_none_or(|content| *content == self.found)
+    }
+
     /// The file, its content's digest in its header.
     pub fn render(&self) -> String {
         let body: String = self.pins.iter().map(Pin::render).collect();
@@ -225,7 +231,7 @@ impl Pin {
     fn add_hash(&mut self, option: &str) -> Result<(), String> {
         let hash = option.strip_prefix("--hash=").unwrap_or(option);
         let good = hash.split_once(':').is_some_and(|(kind, hex)| {
-            let letters = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric());
+            let letters = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric());
             !kind.is_empty() && !hex.is_empty() && letters(kind) && letters(hex)
         });
         if !good || hash == option {

@@ -56,6 +56,16 @@ impl Uv {
         command.run(cancel, None)
     }
 
+    /// A program that stands in for uv.
+    #[cfg(test)]
+    pub fn fake(program: PathBuf) -> Self {
+        Uv {
+            program,
+            version: "0.13.9".into(),
+            env: Vec::new(),
+        }
+    }
+
     /// With more variables than pip's settings.
     pub fn with_env(mut self, more: &[(&str, &str)]) -> Self {
         let more = more
@@ -340,4 +350,4 @@ fn install_hint(os_release: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

@@ -34,8 +34,11 @@ pub struct Unmet {
     pub kind: Kind,
     /// The package that uv names; for a conflict, that of the first culprit.
     pub name: String,
-    /// Leaving out any one of them helps. Empty if nobody could be blamed.
+    /// Leaving out any one of them helps; of a package that cannot be had, all
+    /// that ask for it. Empty if nobody could be blamed.
     pub culprits: Vec<Constraint>,
+    /// What else is part of a conflict.
+    pub against: Vec<Constraint>,
     /// uv's explanation, trimmed.
     pub said: Vec<String>,
 }
@@ -70,7 +73,11 @@ pub fn explain(workshop: &Workshop, sources: &Sources, said: Said) -> LockError 
             Kind::Conflict => 1,
             _ => found.culprits.len(),
         };
-        let dropped: Vec<&Constraint> = found.culprits.iter().take(count).collect();
+        let blamed = found.culprits.iter().take(count);
+        let dropped: Vec<&Constraint> = match found.culprits.is_empty() {
+            true => found.against.iter().take(1).collect(),
+            false => blamed.collect(),
+        };
         let nobody = dropped.is_empty();
         rest = rest.without(&dropped);
         unmet.push(found);
@@ -102,11 +109,19 @@ impl Search<'_> {
     /// The reason that `text` gives; `None` if it is none that is known.
     fn reason(&self, sources: &Sources, text: &str) -> Result<Option<Unmet>, LockError> {
         let all = sources.constraints();
-        let unmet = |kind, name: &str, culprits| Unmet {
-            kind,
-            name: name.to_owned(),
-            culprits,
-            said: trimmed(text),
+        let unmet = |kind, name: &str, culprits: Vec<Constraint>| {
+            let other = |one: &&Constraint| says(text, &one.text) && !culprits.contains(one);
+            let against = match kind {
+                Kind::Conflict => all.iter().filter(other).cloned().collect(),
+                _ => Vec::new(),
+            };
+            Unmet {
+                kind,
+                name: name.to_owned(),
+                culprits,
+                against,
+                said: trimmed(text),
+            }
         };
         match verdict(text) {
             Verdict::One { name, kind } => {
@@ -189,7 +204,7 @@ impl Search<'_> {
         let room = self.workshop.room("trial")?;
         room.write_sources(sources)?;
         room.write(JOINT, &self.workshop.text(JOINT))?;
-        let call = Call::joint();
+        let call = Call::joint(sources);
         let cached = room.run(&call.clone().offline(), TRIAL_DEADLINE);
         let ended = match cached {
             // What is not in the cache may still be in the index.
@@ -206,11 +221,19 @@ impl Search<'_> {
     }
 }
 
-/// The text holds the requirement as a word of its own.
+/// The text holds the requirement as words of its own: `torch>=2` is in neither
+/// `torch>=2.2` nor `pytorch>=2`, and `torch` is not in `torch>=2`.
 fn says(text: &str, requirement: &str) -> bool {
+    let inside = |c: char| c.is_alphanumeric() || "-_=<>!~[*+".contains(c);
     text.match_indices(requirement).any(|(at, _)| {
-        let next = text[at + requirement.len()..].chars().next();
-        !next.is_some_and(|c| c.is_alphanumeric())
+        let before = text[..at].chars().next_back();
+        let mut after = text[at + requirement.len()..].chars();
+        let next = match after.next() {
+            // At the end of a sentence, or in a version.
+            Some('.') => after.next(),
+            other => other,
+        };
+        !before.is_some_and(|c| inside(c) || c == '.') && !next.is_some_and(inside)
     })
 }
 
@@ -249,6 +272,8 @@ impl Unmet {
 impl fmt::Display for Unmet {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let all: Vec<String> = self.culprits.iter().map(Constraint::to_string).collect();
+        let against = self.against.iter().map(Constraint::to_string);
+        let conflict: Vec<String> = all.iter().cloned().chain(against).collect();
         let what = match all.is_empty() {
             true => format!("`{}`, which something else needs,", self.name),
             false => all.join(" and "),
@@ -257,7 +282,7 @@ impl fmt::Display for Unmet {
         // Something of the lists stands behind a package that they do not name.
         let indirect = self.culprits.iter().all(|one| one.name != self.name);
         let own = |text: &str| match (indirect, all.is_empty()) {
-            (true, false) => format!("{what} {verb} for `{}`, {text}", self.name),
+            (true, false) => format!("{what} {verb} for `{}`, which {text}", self.name),
             _ => format!("{what} {text}"),
         };
         match &self.kind {
@@ -267,9 +292,9 @@ impl fmt::Display for Unmet {
                 out.write_str(&own("has no file for the images' Python and platform"))
             }
             Kind::BuildFailed { .. } => {
-                out.write_str(&own("is published as source, which cannot be built here"))
+                out.write_str(&own("is published as source that cannot be built here"))
             }
-            Kind::Conflict => match all.as_slice() {
+            Kind::Conflict => match conflict.as_slice() {
                 [] => out.write_str("the lists cannot be met together"),
                 [one] => write!(out, "{one} cannot be met together with the rest"),
                 [first, rest @ ..] => {
@@ -280,6 +305,28 @@ impl fmt::Display for Unmet {
                     )
                 }
             },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::says;
+
+    #[test]
+    fn requirements_are_found_as_words() {
+        let text = "Because torch>=2.2 and (x<1), you require y==1.0. And z";
+        for (requirement, expected) in [
+            ("torch>=2.2", true),
+            ("torch>=2", false),
+            ("torch", false),
+            ("orch>=2.2", false),
+            ("x<1", true),
+            ("y==1.0", true),
+            ("y==1", false),
+            ("z", true),
+        ] {
+            assert_eq!(says(text, requirement), expected, "{requirement}");
         }
     }
 }

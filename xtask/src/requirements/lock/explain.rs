@@ -127,9 +127,14 @@ pub fn mentioned(said: &str, known: &BTreeSet<String>) -> BTreeSet<String> {
 
 /// uv's explanation without its ornaments, short enough to be shown.
 pub fn trimmed(said: &str) -> Vec<String> {
+    let mut in_trace = false;
     let lines = said.lines().map(printable).filter(|line| {
         let bare = line.trim();
-        !bare.is_empty() && !bare.starts_with("Traceback") && !bare.starts_with("File \"")
+        // Of a Python traceback only its last line says what is missing.
+        let frame = bare.starts_with("Traceback") || bare.starts_with("File \"");
+        let source = in_trace && !bare.contains("Error: ");
+        in_trace = frame || (in_trace && source);
+        !bare.is_empty() && !frame && !source && !bare.starts_with("warning: ")
     });
     // The advice is about files of uv's own, which there are none of here.
     let lines: Vec<String> = lines

@@ -45,6 +45,17 @@ pub enum Upgrade {
     Packages(Vec<String>),
 }
 
+impl Upgrade {
+    /// The package (its name normalised) keeps its version if it can.
+    pub fn keeps(&self, name: &str) -> bool {
+        match self {
+            Upgrade::None => true,
+            Upgrade::All => false,
+            Upgrade::Packages(names) => !names.iter().any(|own| normalized(own) == name),
+        }
+    }
+}
+
 /// A line of a list, or a limit: what a resolution has to meet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Constraint {

@@ -78,37 +78,35 @@ impl Said {
 
 impl Call {
     /// All lists together, versions only.
-    pub fn joint() -> Self {
+    pub fn joint(sources: &Sources) -> Self {
         Call::new(JOINT, &["--no-annotate"])
-            .limited()
+            .limited(sources)
             .lists(&List::ALL)
     }
 
     /// One list with hashes, under the joint lock.
-    pub fn list(list: List) -> Self {
+    pub fn list(list: List, sources: &Sources) -> Self {
         Call::new("list.txt", &["--generate-hashes", "--constraints", JOINT])
             .into_file(list)
-            .limited()
+            .limited(sources)
             .lists(&[list])
     }
 
     /// All files of all packages, under the joint lock.
-    pub fn files() -> Self {
+    pub fn files(sources: &Sources) -> Self {
         Call::new(FILES, &["--format", "pylock.toml", "--constraints", JOINT])
-            .limited()
+            .limited(sources)
             .lists(&List::ALL)
     }
 
     /// The build tools with hashes. They meet no package of the lists, so the
     /// joint lock does not bind them.
-    pub fn build() -> Self {
-        let words = [
-            "--generate-hashes",
+    pub fn build(sources: &Sources) -> Self {
+        Call::new(BUILD_LOCK, &["--generate-hashes", BUILD_LIST]).constrained(
             "--constraints",
             LIMITS_OF_BUILD,
-            BUILD_LIST,
-        ];
-        Call::new(BUILD_LOCK, &words)
+            sources.build_limits.is_empty(),
+        )
     }
 
     /// Answered from uv's cache, or not at all.
@@ -134,14 +132,17 @@ impl Call {
         self
     }
 
-    fn limited(mut self) -> Self {
-        let words = [
-            "--constraints",
-            LIMITS,
-            "--build-constraints",
-            BUILD_CONSTRAINTS,
-        ];
-        self.args.extend(words.map(str::to_owned));
+    fn limited(self, sources: &Sources) -> Self {
+        let nothing_builds = sources.build.is_empty() && sources.build_limits.is_empty();
+        self.constrained("--constraints", LIMITS, sources.limits.is_empty())
+            .constrained("--build-constraints", BUILD_CONSTRAINTS, nothing_builds)
+    }
+
+    /// uv has a warning for files without a line.
+    fn constrained(mut self, option: &str, file: &str, is_empty: bool) -> Self {
+        if !is_empty {
+            self.args.extend([option, file].map(str::to_owned));
+        }
         self
     }
 

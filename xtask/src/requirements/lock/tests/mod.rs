@@ -1,6 +1,11 @@
 //! Locks: made, checked, explained.
 
+mod checking;
+mod explanations;
+mod failing;
+mod fake;
 mod for_real;
+mod making;
 
 use std::{collections::BTreeMap, path::Path, str::FromStr};
 
