@@ -13,9 +13,9 @@ use crate::{
     python::modules::Sources,
     requirements::{
         distributions::Resolver,
-        finding::{Finding, Severity},
+        finding::Finding,
         lock_file::LockFile,
-        rules::{self, Rules, RulesError},
+        rules::{self, Rules},
     },
     scan::{self, AgentScan, Provided},
     system::{Agent, System},
@@ -26,16 +26,14 @@ pub struct Code {
     /// `requirements/` of the repository.
     pub folder: PathBuf,
     pub rules: Rules,
-    /// Of every list that an image installs; a lock that is not there provides
-    /// nothing.
-    pub locks: BTreeMap<String, LockFile>,
     pub provided: Provided,
     /// Top-level modules of the built images, and what they come from.
     pub installed: BTreeMap<String, Vec<String>>,
 }
 
 impl Code {
-    /// Reads `requirements/`. Asks podman nothing.
+    /// Reads `requirements/`; a lock that is not there provides nothing. Asks
+    /// podman nothing.
     pub fn load(app: &App, system: &System) -> Result<Self, Failure> {
         let folder = system.root.join("requirements");
         let rules = read_rules(app, &folder.join("rules.toml"))?;
@@ -51,7 +49,6 @@ impl Code {
             installed: BTreeMap::new(),
             folder,
             rules,
-            locks,
         })
     }
 
@@ -101,14 +98,12 @@ pub fn preflight(app: &App, system: &System, names: &BTreeSet<String>) -> Result
 
 fn read_rules(app: &App, path: &Path) -> Result<Rules, Failure> {
     rules::read(path).map_err(|error| {
-        let failure = Failure::new(Exit::Manifest, error.to_string());
-        match error {
-            RulesError::Read { error, .. } => failure.detail([error.to_string()]),
-            RulesError::Invalid(invalid) => {
-                app.ui.rendered(&invalid.render(app.ui.color));
-                failure
-            }
+        if app.ui.json_wanted() {
+            let problems = serde_json::json!({ "problems": error.problems() });
+            app.ui.json("error", &problems);
         }
+        app.ui.rendered(&error.render(app.ui.color));
+        Failure::new(Exit::Manifest, error.to_string())
     })
 }
 
@@ -126,11 +121,4 @@ fn read_lock(path: &Path) -> Result<Option<LockFile>, Failure> {
         Failure::new(Exit::Findings, format!("{place}: {}", error.message))
             .hint("`cargo xtask split-requirements` writes the locks anew")
     })
-}
-
-/// Whether any finding is an error.
-pub fn has_errors(findings: &[Finding]) -> bool {
-    findings
-        .iter()
-        .any(|finding| finding.severity == Severity::Error)
 }

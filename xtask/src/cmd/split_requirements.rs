@@ -71,6 +71,8 @@ struct Summary<'s> {
     findings: &'s [Finding],
     /// Pinned packages by lock file; empty if nothing was locked.
     locks: BTreeMap<String, usize>,
+    /// Packages that are published as source only, and the lists with them.
+    source_only: BTreeMap<String, Vec<List>>,
     /// Packages whose locked version is another now.
     moved: Vec<Moved<'s>>,
     /// Files that were written, or that would be with `--dry-run`.
@@ -102,8 +104,11 @@ pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
     if args.check {
         return check(app, &work, args, started);
     }
+    let _lock = app.lock(&system, "split-requirements")?;
     let (mut split, locked) = if args.no_lock {
         (work.split(&Known::default()), None)
+    } else if let Some(split) = work.current(args)? {
+        (split, None)
     } else {
         let (split, locked) = lock(app, &work, args)?;
         (split, Some(locked))
@@ -111,10 +116,7 @@ pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
     if let Some(locked) = &locked {
         split.findings.extend(cuda_in_cpu_images(&split, locked));
     }
-    let incomplete = split
-        .findings
-        .iter()
-        .any(|finding| finding.id == "unreadable");
+    let incomplete = split.findings.iter().any(loses_requirements);
     let written = if incomplete {
         Vec::new()
     } else {
@@ -149,6 +151,13 @@ impl Known {
     }
 }
 
+/// A file that cannot be read may hold anything: what is made without it would
+/// take packages away from the images.
+fn loses_requirements(finding: &Finding) -> bool {
+    let unread = ["unreadable", "missing-include"].contains(&finding.id);
+    unread && finding.severity == Severity::Error
+}
+
 impl Work {
     fn read(app: &App, system: &System, args: &Args) -> Result<Self, Failure> {
         let code = Code::load(app, system)?;
@@ -180,6 +189,25 @@ impl Work {
             source_only: &known.source_only,
             environment: &self.environment,
         })
+    }
+
+    /// What there is, if it is what locking would make again: asking the index
+    /// costs seconds, and a network.
+    fn current(&self, args: &Args) -> Result<Option<Split>, Failure> {
+        if args.upgrade || !args.upgrade_package.is_empty() {
+            return Ok(None);
+        }
+        let (split, problems) = self.judged()?;
+        Ok(problems.is_empty().then_some(split))
+    }
+
+    /// The split as the locks there are let it be, and what is wrong with them.
+    fn judged(&self) -> Result<(Split, Vec<lock::LockProblem>), Failure> {
+        let mut known = Known::default();
+        known.read(&self.existing()?);
+        let split = self.split(&known);
+        let problems = lock::check(&self.request(&split)?);
+        Ok((split, problems))
     }
 
     fn request(&self, split: &Split) -> Result<lock::Request, Failure> {
@@ -331,9 +359,7 @@ fn cuda_in_cpu_images(split: &Split, locked: &Locked) -> Vec<Finding> {
 }
 
 fn check(app: &App, work: &Work, args: &Args, started: Instant) -> Result<(), Failure> {
-    let mut known = Known::default();
-    known.read(&work.existing()?);
-    let mut split = work.split(&known);
+    let (mut split, problems) = work.judged()?;
     let mut stale = Vec::new();
     for (list, text) in &split.lists {
         let path = work.out.join(list.file());
@@ -341,8 +367,6 @@ fn check(app: &App, work: &Work, args: &Args, started: Instant) -> Result<(), Fa
             stale.push(path.display().to_string());
         }
     }
-    let request = work.request(&split)?;
-    let problems = lock::check(&request);
     split
         .findings
         .extend(problems.iter().map(lock::LockProblem::finding));
@@ -421,6 +445,9 @@ fn report(
                 requirements: &split.requirements,
                 findings: &split.findings,
                 locks: pins,
+                source_only: locked
+                    .map(|locked| locked.source_only.clone())
+                    .unwrap_or_default(),
                 moved: moved.collect(),
                 written,
                 elapsed_ms,

@@ -35,7 +35,6 @@ const INSTALL_DEADLINE: Duration = Duration::from_secs(300);
 #[derive(Debug, Clone)]
 pub struct Uv {
     pub program: PathBuf,
-    pub version: String,
     /// Index and certificates, as pip has them.
     env: Vec<(String, String)>,
 }
@@ -61,7 +60,6 @@ impl Uv {
     pub fn fake(program: PathBuf) -> Self {
         Uv {
             program,
-            version: "0.13.9".into(),
             env: Vec::new(),
         }
     }
@@ -116,7 +114,6 @@ fn find_on(
     let version = version.to_string();
     let uv = |program: PathBuf| Uv {
         program,
-        version: version.clone(),
         env: host.env.clone(),
     };
     if let Some(program) = &host.uv

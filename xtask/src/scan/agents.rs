@@ -1,6 +1,6 @@
 //! What each agent imports, and which image fits it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -134,20 +134,25 @@ fn scan_agent(
         _ => false,
     };
     let path = Path::new(sources, &agent.script, &system.search_roots, &installed);
-    let closure = if agent.script_missing {
+    let mut closure = if agent.script_missing {
         Closure::default()
     } else {
         closure(sources, &path, &agent.script)
     };
     let mut packages = Vec::new();
     let mut unresolved = Vec::new();
+    let mut elsewhere = BTreeMap::new();
     for (import, at) in &closure.packages {
         let found = packages_of(import, at, resolver, &closure);
         if let Some(nearest) = found.unknown {
             unresolved.push(lost(import, at, nearest));
         }
+        if found.not_on_linux {
+            elsewhere.insert(import.clone(), at.clone());
+        }
         packages.extend(found.packages);
     }
+    closure.not_on_linux.extend(elsewhere);
     for package in &mut packages {
         package.choose(provided, manifest_image);
     }
@@ -198,6 +203,7 @@ struct Behind {
     packages: Vec<Package>,
     /// Nobody knows the name; what may have been meant.
     unknown: Option<Vec<String>>,
+    not_on_linux: bool,
 }
 
 fn packages_of(import: &str, at: &Use, resolver: &Resolver<'_>, closure: &Closure) -> Behind {
@@ -220,8 +226,10 @@ fn packages_of(import: &str, at: &Use, resolver: &Resolver<'_>, closure: &Closur
                 });
             }
             Resolution::Unknown => behind.unknown = Some(resolver.nearest(module)),
-            // Standard names were told apart before, but for old versions'.
-            _ => {}
+            // This version's names were told apart before: another's is gone.
+            Resolution::Standard => behind.unknown = Some(Vec::new()),
+            Resolution::WindowsOnly => behind.not_on_linux = true,
+            Resolution::Found { .. } | Resolution::Ignored => {}
         }
     }
     behind

@@ -6,24 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{AgentScan, Provided, agents::Category};
 use crate::{
-    python::{facts::FileFacts, modules::Sources},
+    python::{facts::FileFacts, modules::Sources, stdlib},
     requirements::finding::{Finding, Place, Severity},
     system::{NetworkMode, System},
 };
-
-/// Ids of all findings of this file; docs/troubleshooting.md explains each.
-pub const IDS: [&str; 10] = [
-    "does-not-parse",
-    "unresolved-import",
-    "no-image-provides",
-    "wrong-image",
-    "heavier-image",
-    "missing-soft-import",
-    "windows-only-import",
-    "shadows-standard-library",
-    "ambiguous-module",
-    "localhost-peer",
-];
 
 /// No message names more agents than this; the JSON result has all.
 const NAMES_MAX: usize = 5;
@@ -49,7 +35,7 @@ pub fn check(
 }
 
 /// The findings that keep one of `names` from starting.
-pub fn stopping<'f>(findings: &'f [Finding]) -> impl Iterator<Item = &'f Finding> {
+pub fn stopping(findings: &[Finding]) -> impl Iterator<Item = &Finding> {
     findings
         .iter()
         .filter(|finding| finding.severity == Severity::Error)
@@ -106,7 +92,9 @@ fn unresolved(agents: &[AgentScan], findings: &mut Vec<Finding>) {
         }
     }
     for ((name, file, line), (users, hard, nearest)) in names {
-        let what = if name.starts_with('.') {
+        let what = if stdlib::was_standard(name) {
+            "is no longer in the standard library of the image's Python"
+        } else if name.starts_with('.') {
             "leads nowhere: a script that is run directly has no package around it"
         } else {
             "is no module of the monorepo, of the standard library or of a known package"

@@ -242,7 +242,8 @@ impl Unmet {
     pub fn hint(&self) -> Option<String> {
         match &self.kind {
             Kind::BuildFailed { misses: Some(module) } if module == "pkg_resources" => Some(
-                "its build script is older than setuptools 81: limit setuptools to `<81` for builds"
+                "its build script is older than setuptools 81: `[build.setuptools]` with `specifier = \"<81\"` in \
+                requirements/rules.toml helps"
                     .into(),
             ),
             Kind::BuildFailed { misses: Some(module) } => {
@@ -255,16 +256,6 @@ impl Unmet {
             Kind::NoSuchPackage => Some("correct the name, or leave it out".into()),
             Kind::NotForPlatform => Some("give it a marker such as `; sys_platform == \"win32\"`, or leave it out".into()),
             Kind::Conflict => None,
-        }
-    }
-
-    /// The build limit that would help, as a requirement.
-    pub fn build_limit(&self) -> Option<&'static str> {
-        match &self.kind {
-            Kind::BuildFailed {
-                misses: Some(module),
-            } if module == "pkg_resources" => Some("setuptools<81"),
-            _ => None,
         }
     }
 }

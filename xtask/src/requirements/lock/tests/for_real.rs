@@ -1,22 +1,19 @@
 //! uv and the index for real; run by `cargo xtask test`.
 
-use super::{super::super::uv, *};
+use super::{
+    super::super::{rules, uv},
+    *,
+};
 use crate::process::Cancel;
 
 /// The repository's own lists and limits.
 fn repository() -> Request {
     let read = |name: &str| std::fs::read_to_string(folder().join(name)).unwrap();
     let list = |list: List| read(&list.file());
-    let mut request = request(
-        &list(List::Core),
-        &format!("{}torchvision\n", list(List::Gpu)),
-        &format!("{}torchvision\nsetuptools<81\n", list(List::Audio)),
-    );
-    request.limits = vec![
-        limit("torch", "<2.8", "", 1),
-        limit("torchvision", "<0.23", "", 2),
-        limit("torchaudio", "<2.8", "", 3),
-    ];
+    let mut request = request(&list(List::Core), &list(List::Gpu), &list(List::Audio));
+    let rules = rules::read(&folder().join("rules.toml")).unwrap();
+    request.limits = rules.limits;
+    request.build_limits = rules.build;
     request.build = read(BUILD_LIST);
     request.existing = super::read(&folder()).unwrap();
     request
