@@ -13,7 +13,7 @@ use serde::{Serialize, Serializer, ser::SerializeStruct};
 pub struct FileFacts {
     /// Relative to the root of the tree, with `/` between the parts.
     pub path: String,
-    /// The number of lines; 0 if the encoding is wrong. Not part of the JSON.
+    /// The number of lines; 0 if it does not parse. Not part of the JSON.
     pub lines: u32,
     /// Why the file does not parse; `None` if it does.
     pub error: Option<SyntaxError>,

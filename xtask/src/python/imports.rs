@@ -16,22 +16,28 @@ use super::{
     conditions::{self, Effect, last_name},
     endpoints,
     facts::{FileFacts, Import, Need, RelativeImport, Why},
+    parse::RAISE,
     position::Lines,
 };
 
-/// Words without which no expression is of interest.
-const WORDS: [&str; 3] = [endpoints::SCHEME, "import_module", "__import__"];
-
-/// Adds to `facts` what stands in `body`, the statements of `text`.
-pub fn collect<'a>(text: &'a str, body: &'a [Stmt], version: PythonVersion, facts: &mut FileFacts) {
+/// Adds to `facts` what stands in `body`, the statements of `text`, and the
+/// number of lines. `expressions` says whether to look into them, too.
+pub fn collect<'a>(
+    text: &'a str,
+    body: &'a [Stmt],
+    expressions: bool,
+    version: PythonVersion,
+    facts: &mut FileFacts,
+) {
     let mut walk = Walk {
         version,
         lines: Lines::new(text),
-        expressions: WORDS.iter().any(|word| text.contains(word)),
+        expressions,
         need: Need::Hard,
         facts,
     };
     walk.visit_body(body);
+    walk.facts.lines = walk.lines.total();
 }
 
 struct Walk<'a, 'f> {
@@ -343,6 +349,7 @@ fn ends(body: &[Stmt]) -> bool {
         Stmt::Raise(_) => true,
         Stmt::Expr(only) => match &*only.value {
             Expr::Call(call) => is_exit(&call.func),
+            Expr::Name(name) => name.id.as_str() == RAISE,
             _ => false,
         },
         Stmt::If(branches) => {

@@ -15,12 +15,13 @@ mod conditions;
 mod endpoints;
 pub mod facts;
 mod imports;
+mod indentation;
 pub mod modules;
-mod nesting;
 pub mod parse;
 mod position;
 mod source;
 pub mod stdlib;
+mod tokens;
 pub mod tree;
 mod version;
 

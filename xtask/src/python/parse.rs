@@ -5,17 +5,20 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use ruff_python_ast::{self as ast};
-use ruff_python_parser::{Mode, ParseOptions, parse_unchecked};
+use ruff_python_ast::{
+    self as ast, ModModule,
+    token::{TokenKind, Tokens},
+};
+use ruff_python_parser::{Mode, ParseOptions, Parsed, parse_unchecked};
 use ruff_text_size::{Ranged, TextSize};
 
 use super::{
     PythonVersion,
     facts::{FileFacts, SyntaxError},
-    imports,
-    nesting::{self, TooDeep},
-    position::{line_and_column, line_count},
+    imports, indentation,
+    position::line_and_column,
     source,
+    tokens::{self, Fault},
 };
 
 /// Stack that a thread needs for [`file`], in bytes; it is used by files that
@@ -27,6 +30,13 @@ pub const STACK: usize = 256 << 20;
 /// Longer ones are read twice.
 const SHORT: usize = 64 << 10;
 
+/// Nor does a text with no more braces hold so many f-strings within each other
+/// that the parser, which takes quadratic time for them, is slow.
+const BRACES: usize = 5000;
+
+/// A statement that stands for `raise`, see [`respell`].
+pub const RAISE: &str = "RAISE";
+
 /// The facts of the file at `path`, whose content is `bytes`. Call it on a
 /// thread with a stack of [`STACK`] bytes; [`one`] does.
 pub fn file(path: String, bytes: Vec<u8>, version: PythonVersion) -> FileFacts {
@@ -37,13 +47,11 @@ pub fn file(path: String, bytes: Vec<u8>, version: PythonVersion) -> FileFacts {
     // A defect of the parser is an error of that file alone.
     let found = catch_unwind(AssertUnwindSafe(|| {
         let text = source::decode(bytes)?;
-        facts.lines = line_count(&text);
         collect(&text, version, &mut facts)
     }));
     if let Err(error) = found.unwrap_or_else(|_| Err(defect())) {
         facts = FileFacts {
             path: facts.path,
-            lines: facts.lines,
             error: Some(error),
             ..FileFacts::default()
         };
@@ -69,18 +77,18 @@ pub fn one(path: String, bytes: Vec<u8>, version: PythonVersion) -> FileFacts {
 }
 
 fn collect(text: &str, version: PythonVersion, facts: &mut FileFacts) -> Result<(), SyntaxError> {
-    let deep = |deep: TooDeep| error(text, deep.place, deep.message.to_owned());
-    if text.len() > SHORT {
-        nesting::of_text(text).map_err(deep)?;
+    let wrong = |fault: Fault| error(text, fault.place, fault.message.to_owned());
+    if text.len() > SHORT || text.matches('{').count() > BRACES {
+        tokens::bound(text).map_err(wrong)?;
     }
-    let target = ast::PythonVersion {
-        major: version.major,
-        minor: version.minor,
-    };
-    let options = ParseOptions::from(Mode::Module).with_target_version(target);
-    let Some(parsed) = parse_unchecked(text, options).try_into_module() else {
+    let Some(parsed) = tree(text, version) else {
         return Err(defect());
     };
+    if !parsed.errors().is_empty()
+        && let Some(respelt) = respell(text, parsed.tokens())
+    {
+        return collect(&respelt, version, facts);
+    }
     let first = parsed
         .errors()
         .iter()
@@ -101,11 +109,34 @@ fn collect(text: &str, version: PythonVersion, facts: &mut FileFacts) -> Result<
     if let Some(first) = parsed.unsupported_syntax_errors().first() {
         return Err(error(text, first.start(), fragment(&first.to_string())));
     }
-    if text.len() <= SHORT {
-        nesting::of_tokens(parsed.tokens()).map_err(deep)?;
-    }
-    imports::collect(text, parsed.suite(), version, facts);
+    let worthwhile = tokens::look(text, parsed.tokens()).map_err(wrong)?;
+    indentation::check(text, parsed.tokens()).map_err(wrong)?;
+    imports::collect(text, parsed.suite(), worthwhile, version, facts);
     Ok(())
+}
+
+fn tree(text: &str, version: PythonVersion) -> Option<Parsed<ModModule>> {
+    let target = ast::PythonVersion {
+        major: version.major,
+        minor: version.minor,
+    };
+    let options = ParseOptions::from(Mode::Module).with_target_version(target);
+    parse_unchecked(text, options).try_into_module()
+}
+
+/// The parser takes `raise;` for an error, which Python does not. Where a text
+/// has that, gives it with a name instead of the keyword, in the same places.
+fn respell(text: &str, tokens: &Tokens) -> Option<String> {
+    let mut respelt = None;
+    let bare = tokens.windows(2).filter(|pair| {
+        matches!(pair, [first, second]
+            if (first.kind(), second.kind()) == (TokenKind::Raise, TokenKind::Semi))
+    });
+    for pair in bare {
+        let text = respelt.get_or_insert_with(|| text.to_owned());
+        text.replace_range(pair[0].range().to_std_range(), RAISE);
+    }
+    respelt
 }
 
 fn error(text: &str, place: TextSize, message: String) -> SyntaxError {

@@ -32,6 +32,13 @@ impl<'a> Lines<'a> {
         self.at = place;
         self.line
     }
+
+    /// The number of lines, where a last one without an end counts too.
+    pub fn total(&mut self) -> u32 {
+        let open = !self.text.is_empty() && !self.text.ends_with(['\n', '\r']);
+        let end = TextSize::try_from(self.text.len()).unwrap_or_default();
+        self.line(end) - 1 + u32::from(open)
+    }
 }
 
 /// Line and column of `place`, both from 1, the column in characters.
@@ -42,12 +49,6 @@ pub fn line_and_column(text: &str, place: TextSize) -> (u32, u32) {
     let start = before.rfind(['\n', '\r']).map_or(0, |end| end + 1);
     let column = before[start..].chars().count() + 1;
     (line, u32::try_from(column).unwrap_or(u32::MAX))
-}
-
-/// The number of lines, where a last one without an end counts too.
-pub fn line_count(text: &str) -> u32 {
-    let open = !text.is_empty() && !text.ends_with(['\n', '\r']);
-    line_ends(text, text.contains('\r')) + u32::from(open)
 }
 
 /// Lines end with `\n`, `\r\n` or `\r`.
@@ -76,7 +77,10 @@ mod tests {
         assert_eq!(at('c'), ((3, 1), 3));
         assert_eq!(at('d'), ((5, 3), 5));
         assert_eq!(line_and_column(text, TextSize::new(999)).0, 5);
-        assert_eq!([text, "", "a\n", "a\n\n"].map(line_count), [5, 0, 1, 2]);
+        assert_eq!(
+            [text, "", "a\n", "a\n\n"].map(|text| Lines::new(text).total()),
+            [5, 0, 1, 2]
+        );
     }
 
     #[test]

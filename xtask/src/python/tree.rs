@@ -39,8 +39,9 @@ pub struct Tree {
     pub files: Vec<FileFacts>,
     /// Sorted by path.
     pub skipped: Vec<Skipped>,
-    /// Of all files together, those with a wrong encoding left out.
+    /// Of the files that parse.
     pub lines: u64,
+    /// Of all files.
     pub bytes: u64,
 }
 
@@ -176,8 +177,7 @@ fn walk(root: &Path, only: &BTreeSet<String>, give: &mpsc::Sender<PathBuf>) -> V
 /// interest.
 fn judge(entry: &DirEntry, give: &mpsc::Sender<PathBuf>) -> Option<String> {
     let path = entry.path();
-    let extension = path.extension().and_then(std::ffi::OsStr::to_str);
-    let python = matches!(extension, Some("py" | "pyw"));
+    let python = path.extension().is_some_and(|extension| extension == "py");
     let kind = entry.file_type()?;
     if kind.is_symlink() {
         // A link that leads nowhere may have been meant to lead to anything.

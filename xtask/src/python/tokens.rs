@@ -1,15 +1,16 @@
-//! How deeply a text is nested, from its tokens alone.
+//! What the tokens of a text tell without a tree: whether it is nested too
+//! deeply, and whether its expressions are worth a look.
 //!
 //! CPython refuses what is nested too deeply, and so does this tool: both the
-//! parser and whatever walks a syntax tree call themselves once a level. The
-//! bound is found without a tree, so that a file made to harm is refused
-//! before there is one.
+//! parser and whatever walks a syntax tree call themselves once a level.
 
 use ruff_python_ast::token::{TokenKind, Tokens};
 use ruff_python_parser::{Mode, lexer};
 use ruff_text_size::{Ranged, TextSize};
 
 use TokenKind as T;
+
+use super::endpoints::SCHEME;
 
 /// Open brackets, the limit of CPython's tokenizer.
 const BRACKETS_MAX: usize = 200;
@@ -19,27 +20,62 @@ const INDENTS_MAX: usize = 100;
 /// on trees of about this depth.
 const DEPTH_MAX: usize = 3000;
 
-/// A place that is nested too deeply, and in what.
+/// What is wrong with a text, and where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TooDeep {
+pub struct Fault {
     pub place: TextSize,
     pub message: &'static str,
 }
 
-/// Looks at the tokens of a parsed text.
-pub fn of_tokens(tokens: &Tokens) -> Result<(), TooDeep> {
-    let mut depth = Depth::new();
+/// Looks at the tokens of a parsed text. Returns whether some expression may
+/// hold a dynamic import or an address.
+///
+/// There are about as many tokens as lines times ten, and the tool is built
+/// without optimisation, so what is frequent is dealt with first.
+pub fn look(text: &str, tokens: &Tokens) -> Result<bool, Fault> {
+    let mut depth = Depth::default();
+    let mut worthwhile = false;
     for token in tokens.iter() {
-        depth.add(token.kind()).map_err(|message| TooDeep {
-            place: token.start(),
-            message,
-        })?;
+        let kind = token.kind();
+        match kind {
+            T::Name => {
+                let range = token.range();
+                // Both names have a length that few names have.
+                if matches!(range.len().to_u32(), 10 | 13) {
+                    worthwhile |= matches!(&text[range], "__import__" | "import_module");
+                }
+            }
+            T::String | T::FStringMiddle => {
+                worthwhile |= opens_with_scheme(text, token.start().to_usize());
+            }
+            T::Newline => depth.newline(),
+            T::Comment | T::NonLogicalNewline | T::Int => {}
+            _ => {
+                if let Err(message) = depth.add(kind) {
+                    let place = token.start();
+                    return Err(Fault { place, message });
+                }
+            }
+        }
     }
-    Ok(())
+    Ok(worthwhile)
+}
+
+/// Whether the string that starts at `start`, with whatever prefix and quotes,
+/// begins with `tcp://`.
+fn opens_with_scheme(text: &str, start: usize) -> bool {
+    let bytes = text.as_bytes();
+    // Two letters of a prefix and three quotes are the most.
+    let end = bytes.len().min(start + 5 + SCHEME.len());
+    let part = &bytes[start..end];
+    part.contains(&b't')
+        && part
+            .windows(SCHEME.len())
+            .any(|found| found == SCHEME.as_bytes())
 }
 
 /// Reads a text that has not been parsed yet.
-pub fn of_text(text: &str) -> Result<(), TooDeep> {
+pub fn bound(text: &str) -> Result<(), Fault> {
     let Err(message) = of_part(text) else {
         return Ok(());
     };
@@ -54,23 +90,30 @@ pub fn of_text(text: &str) -> Result<(), TooDeep> {
         }
     }
     let place = TextSize::try_from(fits).unwrap_or_default();
-    Err(TooDeep { place, message })
+    Err(Fault { place, message })
 }
 
 fn of_part(text: &str) -> Result<(), &'static str> {
     let mut lexer = lexer::lex(text, Mode::Module);
-    let mut depth = Depth::new();
+    let mut depth = Depth::default();
+    let mut last = T::Newline;
     loop {
-        match lexer.next_token() {
-            T::EndOfFile => return Ok(()),
-            kind => depth.add(kind)?,
+        let kind = lexer.next_token();
+        if kind == T::EndOfFile {
+            return Ok(());
         }
+        depth.add(kind)?;
+        if last == T::Colon && is_compound(kind) {
+            // Never valid, but the parser would go down a level for each.
+            return Err("a compound statement must stand on a line of its own");
+        }
+        last = kind;
     }
 }
 
 /// An upper bound on the depth of the syntax tree, token by token.
+#[derive(Default)]
 struct Depth {
-    last: TokenKind,
     /// One for each open bracket or f-string.
     levels: Vec<Level>,
     /// The level outside of all brackets.
@@ -91,22 +134,7 @@ struct Level {
 }
 
 impl Depth {
-    fn new() -> Self {
-        Depth {
-            last: T::Newline,
-            levels: Vec::new(),
-            ground: Level::default(),
-            indents: 0,
-            depth: 0,
-            strings: 0,
-        }
-    }
-
     fn add(&mut self, kind: TokenKind) -> Result<(), &'static str> {
-        if std::mem::replace(&mut self.last, kind) == T::Colon && is_compound(kind) {
-            // Never valid, but the parser would go down a level for each.
-            return Err("a compound statement must stand on a line of its own");
-        }
         match kind {
             // Operands, and what is skipped.
             T::Name | T::Int | T::Float | T::Complex | T::Comment | T::NonLogicalNewline => {}
@@ -137,11 +165,7 @@ impl Depth {
                 self.strings = self.strings.saturating_sub(1);
                 self.close();
             }
-            T::Newline => {
-                self.levels.clear();
-                self.ground = Level::default();
-                (self.depth, self.strings) = (0, 0);
-            }
+            T::Newline => self.newline(),
             T::Indent => {
                 self.indents += 1;
                 if self.indents >= INDENTS_MAX {
@@ -156,6 +180,13 @@ impl Depth {
             _ => self.deeper()?,
         }
         Ok(())
+    }
+
+    fn newline(&mut self) {
+        self.levels.clear();
+        self.ground = Level::default();
+        self.depth = 0;
+        self.strings = 0;
     }
 
     fn level(&mut self) -> &mut Level {
