@@ -219,7 +219,7 @@ impl Work {
         })?;
         Ok(lock::Request {
             lists: split.lists.clone(),
-            limits: split::limits(&self.files, &self.code.rules),
+            limits: split::limits(&self.files, &self.code.rules, &self.environment),
             build,
             build_limits: self.code.rules.build.clone(),
             python: self.python.clone(),

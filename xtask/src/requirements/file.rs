@@ -5,7 +5,7 @@
 //! file system.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     io::Read as _,
     path::{Component, Path, PathBuf},
@@ -48,11 +48,17 @@ pub struct Loaded {
 /// Larger files are logs or data that were named by mistake.
 const SIZE_MAX: u64 = 64 << 20;
 
+/// Requirements of all files together; more were made by a machine.
+const ENTRIES_MAX: usize = 200_000;
+
 /// Longer chains of includes are circles that symbolic links hide.
 const DEPTH_MAX: usize = 40;
 
-/// Lines that are no requirement and are reported one by one, for each file.
-const WRONG_MAX: usize = 50;
+/// Findings of one kind that are told one by one, for each file.
+const ALIKE_MAX: usize = 50;
+
+/// Includes of one file; more were made by a machine.
+const INCLUDES_MAX: usize = 500;
 
 /// Reads `paths` with `load`, usually `from_disk`.
 pub fn read(paths: &[PathBuf], load: &mut dyn FnMut(&Path) -> io::Result<Loaded>) -> Files {
@@ -146,42 +152,50 @@ impl Reader<'_> {
                     if !options.is_empty() {
                         summary.with_options.get_or_insert((entry.at.clone(), 0)).1 += 1;
                     }
-                    if constraint {
-                        self.files.constraints.push(entry);
-                    } else {
-                        self.files.entries.push(entry);
+                    if !self.entry(entry, constraint) {
+                        break;
                     }
                 }
                 Statement::Include { target, constraint } => {
-                    self.include(path, &target, constraint, &place(0));
+                    summary.includes += 1;
+                    if summary.includes <= INCLUDES_MAX {
+                        self.include(path, &target, constraint, &place(0));
+                    }
                 }
                 Statement::Location { text, editable } => {
-                    let finding = location(&text, editable, &place(0));
-                    self.files.findings.push(finding);
+                    summary.add(location(&text, editable, &place(0)));
                 }
-                Statement::Option(option) => {
-                    let finding = left_out(option, &place(0));
-                    self.files.findings.push(finding);
-                }
+                Statement::Option(option) => summary.add(left_out(option, &place(0))),
                 Statement::Wrong { wrong, hint } => {
+                    let (text, why) = (excerpt(&line.text), wrong.message);
+                    let message = format!("`{text}` is no requirement: it {why}");
                     let at = place(wrong.offset);
-                    if summary.wrong == WRONG_MAX {
-                        summary.more.get_or_insert((at.clone(), 0)).1 += 1;
-                        continue;
-                    }
-                    summary.wrong += 1;
-                    let message = format!(
-                        "`{}` is no requirement: it {}",
-                        excerpt(&line.text),
-                        wrong.message
-                    );
-                    let finding =
-                        Finding::new("not-a-requirement", Severity::Error, &at, message).hint(hint);
-                    self.files.findings.push(finding);
+                    let finding = Finding::new("not-a-requirement", Severity::Error, &at, message);
+                    summary.add(finding.hint(hint));
                 }
             }
         }
-        self.files.findings.extend(summary.findings());
+        self.files.findings.extend(summary.findings(name));
+    }
+
+    /// Whether there is room for more.
+    fn entry(&mut self, entry: Entry, constraint: bool) -> bool {
+        let count = self.files.entries.len() + self.files.constraints.len();
+        if count == ENTRIES_MAX {
+            let message =
+                format!("there are more than {ENTRIES_MAX} requirements; the rest is not read");
+            let finding = Finding::new("unreadable", Severity::Error, &entry.at, message);
+            self.files
+                .findings
+                .push(finding.hint("is this a requirements file at all?"));
+            return false;
+        }
+        if constraint {
+            self.files.constraints.push(entry);
+        } else {
+            self.files.entries.push(entry);
+        }
+        true
     }
 
     fn include(&mut self, from: &Path, target: &str, constraint: bool, at: &Place) {
@@ -231,27 +245,53 @@ impl Reader<'_> {
     }
 }
 
-/// What a file has so many of that it is told once.
+/// Findings of one file; what there is too much of is told once.
 #[derive(Default)]
 struct Summary {
-    wrong: usize,
-    more: Option<(Place, usize)>,
+    findings: Vec<Finding>,
+    /// Findings by id, those that are not kept included.
+    counts: BTreeMap<&'static str, usize>,
+    includes: usize,
+    /// The first requirement with options of its own, and how many there are.
     with_options: Option<(Place, usize)>,
 }
 
 impl Summary {
-    fn findings(self) -> impl Iterator<Item = Finding> {
-        let more = self.more.map(|(at, count)| {
-            let message = format!("{count} more lines are no requirements");
-            Finding::new("not-a-requirement", Severity::Error, &at, message)
-                .hint("is this a requirements file at all?")
-        });
-        let options = self.with_options.map(|(at, count)| {
+    fn add(&mut self, finding: Finding) {
+        let count = self.counts.entry(finding.id).or_default();
+        *count += 1;
+        if *count <= ALIKE_MAX {
+            self.findings.push(finding);
+        }
+    }
+
+    fn findings(mut self, name: &str) -> Vec<Finding> {
+        let is = |id: &'static str| move |f: &&Finding| f.id == id;
+        for (id, count) in self.counts {
+            let last = self.findings.iter().rev().find(is(id)).cloned();
+            if let Some(last) = last.filter(|_| count > ALIKE_MAX) {
+                self.findings.push(Finding {
+                    message: format!("{} more lines of this kind follow", count - ALIKE_MAX),
+                    hint: Some("is this a requirements file at all?".to_owned()),
+                    ..last
+                });
+            }
+        }
+        if self.includes > INCLUDES_MAX {
+            let message =
+                format!("it includes more than {INCLUDES_MAX} files; the rest is not read");
+            let at = Place::line(name, 1);
+            let finding = Finding::new("missing-include", Severity::Error, &at, message);
+            self.findings
+                .push(finding.hint("is this a requirements file at all?"));
+        }
+        if let Some((at, count)) = self.with_options {
             let message = format!("hashes or build settings of {count} requirements are left out");
-            Finding::new("option-left-out", Severity::Remark, &at, message)
-                .hint("the locks have hashes of their own")
-        });
-        more.into_iter().chain(options)
+            let finding = Finding::new("option-left-out", Severity::Remark, &at, message);
+            self.findings
+                .push(finding.hint("the locks have hashes of their own"));
+        }
+        self.findings
     }
 }
 

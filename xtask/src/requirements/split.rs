@@ -106,6 +106,8 @@ struct Asked {
     at: Place,
     /// From the rules: where to, and why.
     decided: Option<(Vec<List>, String)>,
+    /// No file asks for it, the rules do.
+    added: bool,
 }
 
 /// What the steps report to.
@@ -133,7 +135,8 @@ pub fn split(request: &Request<'_>) -> Split {
     };
     let sifted = sift::sift(request, &mut report);
     let asked = merge::merge(sifted, &mut report);
-    merge::check_limits(&asked, &limits(request.files, request.rules), &mut report);
+    let limits = limits(request.files, request.rules, request.environment);
+    merge::check_limits(&asked, &limits, &mut report);
     let mut listed: BTreeSet<String> = asked.iter().map(|a| a.requirement.name.clone()).collect();
     listed.extend(report.left_out.iter().map(|placed| placed.name.clone()));
     let resolver = Resolver::new(request.rules, request.installed, listed, request.locked);
@@ -162,15 +165,23 @@ pub fn split(request: &Request<'_>) -> Split {
     }
 }
 
-/// All limits on versions: the rules', then those of `-c` files.
-pub fn limits(files: &Files, rules: &Rules) -> Vec<Limit> {
+/// All limits on versions: the rules', then those of `-c` files that are for
+/// these images. What a `-c` file says about URLs is no limit.
+pub fn limits(files: &Files, rules: &Rules, environment: &Environment) -> Vec<Limit> {
     let constraints = files.constraints.iter().filter_map(|entry| {
+        let marker = &entry.requirement.marker;
+        if marker
+            .as_ref()
+            .is_some_and(|marker| !marker.holds(environment))
+        {
+            return None;
+        }
         let Wanted::Versions(versions) = &entry.requirement.wanted else {
             return None;
         };
         Some(Limit {
             name: entry.requirement.name.clone(),
-            versions: versions.clone(),
+            versions: (!versions.is_empty()).then(|| versions.clone())?,
             reason: "a constraints file".to_owned(),
             at: entry.at.clone(),
         })

@@ -14,17 +14,31 @@ use super::{
     Asked, Finding, Report, Severity,
 };
 
+/// Lines for one name that are looked at; more were made by a machine.
+const LINES_MAX: usize = 100;
+
 /// Merges by name; a name keeps the place of its first line.
 pub fn merge(all: Vec<Asked>, report: &mut Report) -> Vec<Asked> {
     let mut merged: Vec<Asked> = Vec::new();
-    let mut index: BTreeMap<String, usize> = BTreeMap::new();
+    let mut index: BTreeMap<String, (usize, usize)> = BTreeMap::new();
     for asked in all {
-        match index.get(&asked.requirement.name) {
-            Some(&at) => join(&mut merged[at], asked, report),
-            None => {
-                index.insert(asked.requirement.name.clone(), merged.len());
-                merged.push(asked);
+        let name = asked.requirement.name.clone();
+        let (at, lines) = index.entry(name).or_insert((merged.len(), 0));
+        *lines += 1;
+        match *lines {
+            1 => merged.push(asked),
+            2..=LINES_MAX => join(&mut merged[*at], asked, report),
+            lines if lines == LINES_MAX + 1 => {
+                let message = format!(
+                    "`{}` is asked for by more than {LINES_MAX} lines; this and later ones are left out",
+                    asked.requirement.name
+                );
+                report.find(
+                    Finding::new("duplicate", Severity::Error, &asked.at, message)
+                        .hint("keep one line"),
+                );
             }
+            _ => {}
         }
     }
     merged
@@ -44,12 +58,16 @@ fn join(held: &mut Asked, next: Asked, report: &mut Report) {
             None => held.decided = Some((lists, reason)),
         }
     }
+    // The rules may narrow what a file asks for.
+    let silent = next.added;
     let (one, other) = (&held.requirement, &next.requirement);
     let name = &one.name;
     if one == other {
         let message = format!("`{}` is asked for at {} as well", one.spec(), held.at);
         let severity = Severity::Remark;
-        report.find(Finding::new("duplicate", severity, &next.at, message).hint("remove one"));
+        if !silent {
+            report.find(Finding::new("duplicate", severity, &next.at, message).hint("remove one"));
+        }
         return;
     }
     let Some(wanted) = both(&one.wanted, &other.wanted) else {
@@ -80,10 +98,12 @@ fn join(held: &mut Asked, next: Asked, report: &mut Report) {
         held.at,
         requirement.spec()
     );
-    report.find(
-        Finding::new("duplicate", Severity::Warning, &next.at, message)
-            .hint(format!("keep one line: `{}`", requirement.spec())),
-    );
+    if !silent {
+        report.find(
+            Finding::new("duplicate", Severity::Warning, &next.at, message)
+                .hint(format!("keep one line: `{}`", requirement.spec())),
+        );
+    }
     // The line that says it all is the one to look at.
     if requirement.wanted == next.requirement.wanted
         && requirement.wanted != held.requirement.wanted

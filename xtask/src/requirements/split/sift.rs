@@ -4,22 +4,25 @@
 //! A placement in the rules goes before all of it, except where nothing could
 //! be installed at all.
 
+use std::collections::BTreeMap;
+
 use pep440_rs::{Version, VersionSpecifiers};
 
 use super::{
     super::{
-        file::{Entry, Files, is_portable, shown_url},
+        file::{Entry, is_portable, shown_url},
         finding::excerpt,
         known,
         requirement::{Requirement, Wanted},
         rules::Rules,
     },
-    Asked, Finding, Report, Request, Severity, sentence,
+    Asked, Finding, Place, Report, Request, Severity, sentence,
 };
 
 /// What is left, in the order of the files, then what the rules add.
 pub fn sift(request: &Request<'_>, report: &mut Report) -> Vec<Asked> {
     let mut kept = Vec::new();
+    let listed = listed(request);
     for entry in &request.files.entries {
         let decided = request.rules.places.get(&entry.requirement.name);
         let asked = Asked {
@@ -29,6 +32,7 @@ pub fn sift(request: &Request<'_>, report: &mut Report) -> Vec<Asked> {
             },
             at: entry.at.clone(),
             decided: decided.map(|decision| (decision.lists.clone(), decision.reason.clone())),
+            added: false,
         };
         if !can_be_installed(request, entry, &asked, report) {
             continue;
@@ -36,13 +40,14 @@ pub fn sift(request: &Request<'_>, report: &mut Report) -> Vec<Asked> {
         if decided.is_some() {
             kept.push(asked);
         } else {
-            kept.extend(without_traps(request.files, request.rules, asked, report));
+            kept.extend(without_traps(&listed, request.rules, asked, report));
         }
     }
     let added = request.rules.additions.iter().map(|addition| Asked {
         requirement: addition.requirement.clone(),
         at: addition.at.clone(),
         decided: Some((addition.lists.clone(), addition.reason.clone())),
+        added: true,
     });
     for asked in added {
         let entry = Entry {
@@ -68,6 +73,27 @@ pub fn sift(request: &Request<'_>, report: &mut Report) -> Vec<Asked> {
         }
     }
     kept
+}
+
+/// The first place of every name.
+type Listed<'r> = BTreeMap<&'r str, &'r Place>;
+
+fn listed<'r>(request: &Request<'r>) -> Listed<'r> {
+    let mut listed = Listed::new();
+    let entries = request
+        .files
+        .entries
+        .iter()
+        .map(|e| (&e.requirement, &e.at));
+    let added = request
+        .rules
+        .additions
+        .iter()
+        .map(|a| (&a.requirement, &a.at));
+    for (requirement, at) in entries.chain(added) {
+        listed.entry(&requirement.name).or_insert(at);
+    }
+    listed
 }
 
 fn can_be_installed(
@@ -109,10 +135,15 @@ fn can_be_installed(
     true
 }
 
-fn without_traps(files: &Files, rules: &Rules, asked: Asked, report: &mut Report) -> Option<Asked> {
+fn without_traps(
+    listed: &Listed<'_>,
+    rules: &Rules,
+    asked: Asked,
+    report: &mut Report,
+) -> Option<Asked> {
     let name = asked.requirement.name.as_str();
     if let Some(shim) = known::shim(name) {
-        return replaced(files, rules, asked, shim, report);
+        return replaced(listed, rules, asked, shim, report);
     }
     if let Some(module) = known::shadowed_module(name) {
         let message = format!("`{name}` shadows the standard library's `{module}` and is left out");
@@ -138,7 +169,7 @@ fn without_traps(files: &Files, rules: &Rules, asked: Asked, report: &mut Report
 /// The package that is meant takes the place of an empty one, unless it is
 /// asked for anyway.
 fn replaced(
-    files: &Files,
+    listed: &Listed<'_>,
     rules: &Rules,
     asked: Asked,
     shim: known::Shim,
@@ -146,17 +177,7 @@ fn replaced(
 ) -> Option<Asked> {
     let (name, meant) = (&asked.requirement.name, shim.meant);
     check_version(&asked, shim, report);
-    let entry = files
-        .entries
-        .iter()
-        .find(|entry| entry.requirement.name == meant);
-    let added = rules
-        .additions
-        .iter()
-        .find(|added| added.requirement.name == meant);
-    let listed = entry
-        .map(|e| &e.at)
-        .or_else(|| added.map(|added| &added.at));
+    let listed = listed.get(meant);
     let message = match listed {
         Some(at) => {
             format!(
@@ -185,6 +206,7 @@ fn replaced(
         },
         at: asked.at,
         decided: decided.map(|decision| (decision.lists.clone(), decision.reason.clone())),
+        added: false,
     })
 }
 

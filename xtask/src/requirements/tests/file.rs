@@ -168,10 +168,22 @@ fn other_encodings_are_read_or_reported() {
 fn a_file_of_something_else_is_not_reported_line_by_line() {
     let table = "a,b;c\n".repeat(10_000);
     let files = read_files(&[("a.txt", table.as_bytes())]);
-    assert_eq!(files.findings.len(), WRONG_MAX + 1);
-    let last = &files.findings[WRONG_MAX];
-    assert_eq!(last.message, "9950 more lines are no requirements");
-    assert_eq!(last.line, WRONG_MAX + 1);
+    assert_eq!(files.findings.len(), ALIKE_MAX + 1);
+    let last = &files.findings[ALIKE_MAX];
+    assert_eq!(last.message, "9950 more lines of this kind follow");
+    assert_eq!(last.line, ALIKE_MAX);
+}
+
+#[test]
+fn what_a_machine_made_by_mistake_is_cut() {
+    let many = "a\n".repeat(ENTRIES_MAX + 2);
+    let files = read_files(&[("a.txt", many.as_bytes())]);
+    assert_eq!(files.entries.len(), ENTRIES_MAX);
+    assert_eq!(findings(&files).len(), 1);
+    assert!(findings(&files)[0].starts_with("a.txt:200001:1 unreadable"));
+    let includes: String = (0..2000).map(|n| format!("-r {n}\n")).collect();
+    let files = read_files(&[("a.txt", includes.as_bytes())]);
+    assert_eq!(files.findings.len(), INCLUDES_MAX + 1);
 }
 
 #[test]

@@ -269,6 +269,48 @@ fn doubles_become_one() {
 }
 
 #[test]
+fn thousands_of_lines_for_one_name_take_no_time() {
+    let lines: String = (0..20_000)
+        .map(|n| format!("redis>=0.{n}\nzmq\n"))
+        .collect();
+    let case = Case::new(&lines);
+    let findings = case.findings();
+    assert_eq!(
+        findings
+            .iter()
+            .filter(|f| f.contains("more than 100 lines"))
+            .count(),
+        2
+    );
+}
+
+#[test]
+fn constraints_are_limits_where_their_marker_holds() {
+    let files = read(&["r.txt".into()], &mut |path| {
+        let text: &[u8] = match path.to_str() {
+            Some("r.txt") => b"-c c.txt\nredis==5",
+            _ => b"redis<5\nlmdb<2 ; sys_platform == 'win32'\nnltk\nunused<3",
+        };
+        let (identity, bytes) = (path.to_owned(), text.to_vec());
+        Ok(Loaded { identity, bytes })
+    });
+    let case = Case {
+        files,
+        ..Case::new("")
+    };
+    let limits = limits(&case.files, &case.rules, &Environment::of_python("3.11"));
+    let names: Vec<&str> = limits.iter().map(|limit| limit.name.as_str()).collect();
+    assert_eq!(names, ["redis", "unused"]);
+    assert_eq!(
+        case.findings(),
+        [
+            "r.txt:2 error contradictory: `redis==5` contradicts the limit `<5` at c.txt:1: a constraints file (change one of the two)"
+        ]
+    );
+    assert_eq!(case.placed().len(), 1);
+}
+
+#[test]
 fn limits_are_checked_and_not_written() {
     let case = Case::new("torch==2.9\nnumpy\n").rules(
         "limit.torch = { specifier = '<2.8', reason = 'driver 525' }\n\
@@ -284,7 +326,10 @@ fn limits_are_checked_and_not_written() {
             "r.txt:1 error contradictory: `torch==2.9` contradicts the limit `<2.8` at rules.toml:2: driver 525 (change one of the two)"
         ]
     );
-    assert_eq!(limits(&case.files, &case.rules).len(), 2);
+    assert_eq!(
+        limits(&case.files, &case.rules, &Environment::of_python("3.11")).len(),
+        2
+    );
 }
 
 #[test]
