@@ -86,20 +86,26 @@ fn steps(quick: bool) -> Vec<(&'static str, Vec<&'static str>)> {
         ("tests", vec!["cargo", "test", "--quiet", "--workspace"]),
     ];
     if !quick {
-        // Ignored by plain `cargo test`, since it asks the package index.
-        let index = [
-            "cargo",
-            "test",
-            "--quiet",
-            "--package",
-            "xtask",
-            "--bin",
-            "xtask",
-            "requirements::",
-            "--",
-            "--ignored",
-        ];
-        steps.push(("index test", index.to_vec()));
+        // Ignored by plain `cargo test`: one asks the package index, the other
+        // needs Python's test suite.
+        for (name, filter) in [
+            ("locks against the index", "requirements::"),
+            ("scanner against Python", "oracle"),
+        ] {
+            let words = [
+                "cargo",
+                "test",
+                "--quiet",
+                "--package",
+                "xtask",
+                "--bin",
+                "xtask",
+                filter,
+                "--",
+                "--ignored",
+            ];
+            steps.push((name, words.to_vec()));
+        }
         // Ignored by plain `cargo test`, since they need podman and minutes.
         let engine = [
             "cargo",

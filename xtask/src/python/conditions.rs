@@ -274,3 +274,142 @@ fn integer(expr: &Expr) -> Option<i64> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ruff_python_parser::parse_expression;
+
+    use super::*;
+
+    /// `then/otherwise`, each `-`, `script`, or the reason why it never runs.
+    fn splits(test: &str) -> String {
+        let parsed = parse_expression(test).expect("an expression");
+        let split = split(parsed.expr(), PythonVersion::DEFAULT);
+        let shown = |effect| match effect {
+            Effect::Same => "-".to_owned(),
+            Effect::Script => "script".to_owned(),
+            Effect::Never(why) => format!("{why:?}").to_lowercase(),
+        };
+        format!("{}/{}", shown(split.then), shown(split.otherwise))
+    }
+
+    #[test]
+    fn type_checkers_and_constants() {
+        for test in [
+            "TYPE_CHECKING",
+            "typing.TYPE_CHECKING",
+            "False",
+            "0",
+            "None",
+        ] {
+            assert_eq!(splits(test), "typechecking/-", "{test}");
+            assert_eq!(splits(&format!("not {test}")), "-/typechecking", "{test}");
+        }
+        for test in ["True", "1", "not not True"] {
+            assert_eq!(splits(test), "-/typechecking", "{test}");
+        }
+        for test in [
+            "x",
+            "1.0",
+            "'a'",
+            "f()",
+            "x == 1",
+            "a < b < c",
+            "DEBUG",
+            "x[0]",
+        ] {
+            assert_eq!(splits(test), "-/-", "{test}");
+        }
+    }
+
+    #[test]
+    fn scripts() {
+        for (test, expected) in [
+            ("__name__ == '__main__'", "script/-"),
+            ("'__main__' == __name__", "script/-"),
+            ("__name__ != '__main__'", "-/script"),
+            ("not (__name__ == '__main__')", "-/script"),
+            ("__name__ == '__main__' and x", "script/-"),
+            ("__name__ == 'a'", "-/-"),
+            ("__name__ in ('__main__',)", "-/-"),
+        ] {
+            assert_eq!(splits(test), expected, "{test}");
+        }
+    }
+
+    #[test]
+    fn platforms() {
+        for test in [
+            "sys.platform == 'win32'",
+            "sys.platform != 'linux'",
+            "sys.platform in ('win32', 'cygwin')",
+            "sys.platform.startswith('win')",
+            "sys.platform.startswith(('win', 'darwin'))",
+            "platform == 'darwin'",
+            "os.name == 'nt'",
+            "platform.system() == 'Windows'",
+            "platform.system().lower() == 'windows'",
+            "not sys.platform.startswith('linux')",
+            "sys.platform not in ['linux']",
+        ] {
+            assert_eq!(splits(test), "platform/-", "{test}");
+        }
+        for test in [
+            "sys.platform == 'linux'",
+            "os.name == 'posix'",
+            "platform.system() == 'Linux'",
+        ] {
+            assert_eq!(splits(test), "-/platform", "{test}");
+        }
+        for test in [
+            "sys.platform == x",
+            "a.platform == 'win32'",
+            "platform.machine() == 'arm'",
+        ] {
+            assert_eq!(splits(test), "-/-", "{test}");
+        }
+    }
+
+    #[test]
+    fn versions() {
+        for (test, expected) in [
+            ("sys.version_info >= (3, 11)", "-/version"),
+            ("sys.version_info >= (3,)", "-/version"),
+            ("sys.version_info > (3, 11)", "-/version"),
+            ("sys.version_info < (3, 11)", "version/-"),
+            ("sys.version_info < (3, 12)", "-/version"),
+            ("sys.version_info >= (3, 12, 1)", "version/-"),
+            ("sys.version_info >= (3, 10, 1)", "-/version"),
+            // The third part is not known.
+            ("sys.version_info >= (3, 11, 1)", "-/-"),
+            ("sys.version_info[0] == 2", "version/-"),
+            ("sys.version_info[0] < 3", "version/-"),
+            ("sys.version_info[:2] == (3, 11)", "-/version"),
+            ("sys.version_info[:2] >= (3, 12)", "version/-"),
+            ("sys.version_info.major >= 3", "-/version"),
+            ("sys.version_info.minor < 8", "version/-"),
+            ("six.PY2", "version/-"),
+            ("sys.version_info >= x", "-/-"),
+            ("sys.version_info[2] > 1", "-/-"),
+            ("sys.version_info[:99] > (1,)", "-/-"),
+            ("sys.version > '3'", "-/-"),
+        ] {
+            assert_eq!(splits(test), expected, "{test}");
+        }
+    }
+
+    #[test]
+    fn several_tests_together() {
+        for (test, expected) in [
+            ("TYPE_CHECKING and x", "typechecking/-"),
+            ("x and TYPE_CHECKING", "typechecking/-"),
+            ("TYPE_CHECKING or x", "-/-"),
+            ("TYPE_CHECKING or os.name == 'nt'", "typechecking/-"),
+            ("not TYPE_CHECKING and os.name == 'posix'", "-/typechecking"),
+            ("not TYPE_CHECKING or x", "-/typechecking"),
+            ("x or y", "-/-"),
+        ] {
+            assert_eq!(splits(test), expected, "{test}");
+        }
+    }
+}

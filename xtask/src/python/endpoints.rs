@@ -112,3 +112,77 @@ fn holes(text: &str) -> String {
     out.push_str(rest);
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::python::{PythonVersion, facts::FileFacts, parse};
+
+    fn facts(text: &str) -> FileFacts {
+        let facts = parse::one("a.py".into(), text.into(), PythonVersion::DEFAULT);
+        assert_eq!(facts.error, None, "{text}");
+        facts
+    }
+
+    fn shown(found: &[Endpoint]) -> Vec<String> {
+        let known = |value: Option<String>| value.unwrap_or_else(|| "?".to_owned());
+        let one = |found: &Endpoint| {
+            let port = known(found.port.map(|port| port.to_string()));
+            let local = if found.localhost { " local" } else { "" };
+            let host = known(found.host.clone());
+            format!("{} {} {host} {port}{local}", found.line, found.address)
+        };
+        found.iter().map(one).collect()
+    }
+
+    #[test]
+    fn sockets_are_told_apart_by_what_is_called() {
+        let facts = facts(
+            "s.bind('tcp://*:5555')\n\
+             self.a.bind(f'tcp://0.0.0.0:{self.port}')\n\
+             s.connect('tcp://localhost:5556'); s.connect(addr='tcp://10.0.0.7:1')\n\
+             s.connect(f\"tcp://{host}:{port}\")\n\
+             s.connect('tcp://127.0.0.1:%d' % port)\n\
+             s.connect('tcp://{}:{p:d}'.format(h, p=1))\n\
+             s.connect('tcp://' + host + ':7000')\n\
+             s.bind_to_random_port('tcp://127.0.0.1')\n\
+             s.connect('tcp://[::1]:80/x'); s.connect('tcp://h:99999')\n\
+             s.connect(address); s.bind('ipc:///x'); s.bind(('', 80)); s.bind()\n",
+        );
+        let binds = [
+            "1 tcp://*:5555 * 5555",
+            "2 tcp://0.0.0.0:{} 0.0.0.0 ?",
+            "8 tcp://127.0.0.1 127.0.0.1 ? local",
+        ];
+        assert_eq!(shown(&facts.binds), binds);
+        let peers = [
+            "3 tcp://localhost:5556 localhost 5556 local",
+            "3 tcp://10.0.0.7:1 10.0.0.7 1",
+            "4 tcp://{}:{} ? ?",
+            "5 tcp://127.0.0.1:{} 127.0.0.1 ? local",
+            "6 tcp://{}:{} ? ?",
+            "7 tcp://{}:7000 ? 7000",
+            "9 tcp://[::1]:80/x ::1 80 local",
+            "9 tcp://h:99999 h ?",
+        ];
+        assert_eq!(shown(&facts.peers), peers);
+    }
+
+    #[test]
+    fn addresses_elsewhere_are_peers_unless_one_listens_on_them() {
+        let facts = facts(
+            "A = 'tcp://localhost:1'\n\
+             def f(a='tcp://*:2', *, b=['tcp://x:3']):\n    'tcp://documentation:4'\n\
+             g(a, address=f'tcp://{h}:5')\n\
+             if a.startswith('tcp://') or a == 'tcp:// not one' or 'see tcp://y:6': pass\n\
+             h = f'tcp://{a}:{b}'\n",
+        );
+        let peers = [
+            "1 tcp://localhost:1 localhost 1 local",
+            "2 tcp://x:3 x 3",
+            "4 tcp://{}:5 ? 5",
+        ];
+        assert_eq!(shown(&facts.peers), peers);
+        assert_eq!(shown(&facts.binds), ["2 tcp://*:2 * 2"]);
+    }
+}

@@ -6,7 +6,7 @@
 //! anything in them.
 
 use ruff_python_ast::{
-    ExceptHandler, Expr, ExprCall, Stmt, StmtIf, StmtImport, StmtImportFrom, StmtTry,
+    ArgOrKeyword, ExceptHandler, Expr, ExprCall, Stmt, StmtIf, StmtImport, StmtImportFrom, StmtTry,
     visitor::{self, Visitor},
 };
 use ruff_text_size::{Ranged, TextSize};
@@ -208,19 +208,19 @@ impl<'a> Walk<'a, '_> {
             (Some(method @ ("bind" | "connect" | "bind_to_random_port")), Some(address)) => {
                 self.visit_expr(&call.func);
                 let found = endpoints::endpoint(address);
-                let rest = usize::from(found.is_some() && !call.arguments.args.is_empty());
+                let rest = call.arguments.iter_source_order().map(ArgOrKeyword::value);
+                // What is given to the socket is not found a second time.
+                for argument in rest
+                    .skip_while(|argument| found.is_some() && argument.start() <= address.start())
+                {
+                    self.visit_expr(argument);
+                }
                 if let Some(mut found) = found {
                     found.line = self.lines.line(address.start());
                     match method {
                         "connect" => self.facts.peers.push(found),
                         _ => self.facts.binds.push(found),
                     }
-                }
-                for argument in call.arguments.args.iter().skip(rest) {
-                    self.visit_expr(argument);
-                }
-                for keyword in &call.arguments.keywords {
-                    self.visit_keyword(keyword);
                 }
             }
             _ if self.literal(expr) => {}
@@ -380,3 +380,6 @@ fn is_exit(function: &Expr) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

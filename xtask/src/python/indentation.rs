@@ -27,7 +27,9 @@ pub fn check(text: &str, tokens: &Tokens) -> Result<(), Fault> {
             T::Comment | T::Indent | T::Dedent | T::EndOfFile => {}
             _ => {
                 if let Some(start) = line.take() {
-                    let blank = &text[start.to_usize()..token.start().to_usize()];
+                    // A token that the lexer could not read may start early.
+                    let rest = &text[start.to_usize()..];
+                    let blank = &rest[..rest.len() - rest.trim_start_matches(BLANK).len()];
                     step(&mut stack, width(blank)).map_err(|message| Fault {
                         place: token.start(),
                         message,
@@ -60,6 +62,9 @@ fn step(stack: &mut Vec<Width>, (wide, narrow): Width) -> Result<(), &'static st
     }
 }
 
+/// What may stand before a statement, with the parts of a continued line.
+const BLANK: [char; 6] = [' ', '\t', '\x0c', '\\', '\r', '\n'];
+
 const TABS: &str = "inconsistent use of tabs and spaces in indentation";
 
 fn width(blank: &str) -> Width {
@@ -77,4 +82,40 @@ fn width(blank: &str) -> Width {
         }
     }
     first.unwrap_or((wide, narrow))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::python::{PythonVersion, parse};
+
+    #[test]
+    fn tabs_and_spaces_must_not_depend_on_each_other() {
+        let fine = None;
+        let tabs = Some("inconsistent use of tabs and spaces in indentation");
+        let outer = Some("unindent does not match any outer indentation level");
+        for (text, expected) in [
+            ("if a:\n\tb\n\tc\n", fine),
+            ("if a:\n\tb\n        c\n", tabs),
+            ("if a:\n        b\n\tc\n", tabs),
+            ("if a:\n    if b:\n\tc\n", tabs),
+            ("if a:\n\tif b:\n\t    c\n\td\n", fine),
+            ("if a:\n \tb\n\tc\n", tabs),
+            ("if a:\n\t\tb\n\tc\n", outer),
+            ("if a:\n\tif b:\n\t        c\n                d\n", tabs),
+            // Comments, blank lines and continued lines have no say.
+            ("if a:\n\tb\n        # c\n        \n\td(\n e)\n", fine),
+            ("if a:\n\tb = '''\n c'''\n\td\n", fine),
+            // A form feed starts anew.
+            ("if a:\n \x0c\tb\n\tc\n", fine),
+            ("\tx", Some("unexpected indentation")),
+            // A continued line has the indentation of its first part.
+            ("if a:\n  \\\n\tb\n  c\n", fine),
+            ("if a:\n\\\n\tb\n\tc\n", fine),
+            ("if a:\n\t\\\n  b\n\tc\n", tabs),
+        ] {
+            let facts = parse::one("a.py".into(), text.into(), PythonVersion::DEFAULT);
+            let message = facts.error.map(|error| error.message);
+            assert_eq!(message.as_deref(), expected, "{text:?}");
+        }
+    }
 }

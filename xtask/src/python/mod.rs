@@ -26,3 +26,6 @@ pub mod tree;
 mod version;
 
 pub use version::PythonVersion;
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,9 @@ use ruff_python_ast::{
     self as ast, ModModule,
     token::{TokenKind, Tokens},
 };
-use ruff_python_parser::{Mode, ParseOptions, Parsed, parse_unchecked};
+use ruff_python_parser::{
+    LexicalErrorType, Mode, ParseErrorType, ParseOptions, Parsed, parse_unchecked,
+};
 use ruff_text_size::{Ranged, TextSize};
 
 use super::{
@@ -94,11 +96,21 @@ fn collect(text: &str, version: PythonVersion, facts: &mut FileFacts) -> Result<
         .iter()
         .min_by_key(|error| error.location.start());
     if let Some(first) = first {
-        let found = error(
+        let mut found = error(
             text,
             first.location.start(),
             fragment(&first.error.to_string()),
         );
+        if first.error == ParseErrorType::Lexical(LexicalErrorType::Eof)
+            && let Some(fault) = tokens::never_closed(parsed.tokens())
+        {
+            found = wrong(fault);
+        }
+        // Where tabs are to blame, that is said.
+        if let Err(fault) = indentation::check(text, parsed.tokens()) {
+            let tabs = wrong(fault);
+            found = if tabs.line <= found.line { tabs } else { found };
+        }
         if text.len() > SHORT {
             // In a broken text the parser may see what the lexer alone does
             // not, and a tree that is too deep cannot even be taken apart.

@@ -26,7 +26,7 @@ pub fn decode(mut bytes: Vec<u8>) -> Result<String, SyntaxError> {
         bytes.drain(..BOM.len());
     }
     let codec = match declared(&bytes) {
-        None => Codec::Utf8,
+        None => None,
         Some((line, name)) => {
             let wrong = |message| SyntaxError {
                 line,
@@ -43,8 +43,8 @@ pub fn decode(mut bytes: Vec<u8>) -> Result<String, SyntaxError> {
         }
     };
     let text = match codec {
-        Codec::Utf8 => utf8(bytes)?,
-        other => other
+        None => utf8(bytes)?,
+        Some(codec) => codec
             .decode(&bytes)
             .map_err(|bad| at(&bytes[..bad.at], bad.message))?,
     };
@@ -67,7 +67,7 @@ fn utf8(bytes: Vec<u8>) -> Result<String, SyntaxError> {
         let place = error.utf8_error().valid_up_to();
         let bytes = error.as_bytes();
         let byte = bytes.get(place).copied().unwrap_or_default();
-        let message = format!("byte 0x{byte:02x} is not UTF-8, and no other encoding is declared");
+        let message = format!("byte 0x{byte:02x} is not UTF-8, and nothing else is declared");
         at(&bytes[..place], message)
     })
 }

@@ -74,6 +74,21 @@ fn opens_with_scheme(text: &str, start: usize) -> bool {
             .any(|found| found == SCHEME.as_bytes())
 }
 
+/// The last bracket that is open when the text ends.
+pub fn never_closed(tokens: &Tokens) -> Option<Fault> {
+    let mut open = Vec::new();
+    for token in tokens.iter() {
+        match token.kind() {
+            T::Lpar => open.push((token.start(), "`(` was never closed")),
+            T::Lsqb => open.push((token.start(), "`[` was never closed")),
+            T::Lbrace => open.push((token.start(), "`{` was never closed")),
+            T::Rpar | T::Rsqb | T::Rbrace => drop(open.pop()),
+            _ => {}
+        }
+    }
+    open.pop().map(|(place, message)| Fault { place, message })
+}
+
 /// Reads a text that has not been parsed yet.
 pub fn bound(text: &str) -> Result<(), Fault> {
     let Err(message) = of_part(text) else {
@@ -131,6 +146,8 @@ struct Level {
     depth: usize,
     /// A comma in the parameters of a lambda does not end the nesting.
     lambda: bool,
+    /// The level of an f-string, whose parts are next to each other.
+    string: bool,
 }
 
 impl Depth {
@@ -157,7 +174,10 @@ impl Depth {
             }
             T::FStringStart | T::TStringStart => {
                 self.deeper()?;
-                self.levels.push(Level::default());
+                self.levels.push(Level {
+                    string: true,
+                    ..Level::default()
+                });
                 self.strings += 1;
             }
             T::Rpar | T::Rsqb | T::Rbrace => self.close(),
@@ -206,6 +226,9 @@ impl Depth {
         if let Some(level) = self.levels.pop() {
             self.depth -= level.depth;
         }
+        if let Some(string) = self.levels.last_mut().filter(|level| level.string) {
+            self.depth -= std::mem::take(&mut string.depth);
+        }
     }
 }
 
@@ -214,4 +237,89 @@ fn is_compound(kind: TokenKind) -> bool {
         kind,
         T::If | T::For | T::While | T::With | T::Try | T::Def | T::Class | T::Async
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::python::{PythonVersion, parse};
+
+    /// The message of the error, or `fine`; short and long texts take two ways,
+    /// which must agree.
+    fn verdict(text: &str) -> String {
+        let long = format!("{text}\n{}", "#\n".repeat(40_000));
+        let [short, long] = [text.to_owned(), long].map(|text| {
+            let facts = parse::one("a.py".into(), text.into(), PythonVersion::DEFAULT);
+            facts.error.map_or("fine".to_owned(), |error| error.message)
+        });
+        assert_eq!(short, long);
+        short
+    }
+
+    #[test]
+    fn brackets_and_indentation_have_the_limits_of_cpython() {
+        for (open, close) in [("(", ")"), ("[", "]"), ("{1:", "}"), ("f(", ")")] {
+            let nested = |count| open.repeat(count) + "1" + &close.repeat(count);
+            assert_eq!(verdict(&nested(200)), "fine");
+            assert_eq!(verdict(&nested(201)), "too many nested parentheses");
+        }
+        let indented = |count: usize| {
+            let line = |depth| " ".repeat(depth) + "if 1:\n";
+            let lines: String = (0..count).map(line).collect();
+            lines + &" ".repeat(count) + "x"
+        };
+        assert_eq!(verdict(&indented(99)), "fine");
+        assert_eq!(verdict(&indented(100)), "too many levels of indentation");
+    }
+
+    #[test]
+    fn chains_are_bounded() {
+        for link in [
+            "-",
+            "not ",
+            "1+",
+            "lambda:",
+            "lambda a, b:",
+            "1 if 1 else ",
+            "1**",
+        ] {
+            let (fine, deep) = (link.repeat(700), link.repeat(3001));
+            assert_eq!(verdict(&(fine + "1")), "fine", "{link}");
+            assert_eq!(
+                verdict(&(deep + "1")),
+                "too many nested expressions",
+                "{link}"
+            );
+        }
+        for link in [".b", "()", "[0]"] {
+            assert_eq!(verdict(&("a".to_owned() + &link.repeat(2900))), "fine");
+            let deep = verdict(&("a".to_owned() + &link.repeat(3001)));
+            assert_eq!(deep, "too many nested expressions");
+        }
+    }
+
+    #[test]
+    fn what_is_long_but_flat_is_fine() {
+        for part in ["1 and ", "1 < "] {
+            assert_eq!(verdict(&(part.repeat(5000) + "1")), "fine");
+        }
+        assert_eq!(verdict(&"'a' ".repeat(5000)), "fine");
+        assert_eq!(
+            verdict(&format!("x = [{}]", "-1 + a.b(c), ".repeat(5000))),
+            "fine"
+        );
+        assert_eq!(
+            verdict(&format!("x = {{{}}}", "1: 2 if a else b, ".repeat(5000))),
+            "fine"
+        );
+        assert_eq!(verdict(&"f(a.b)(c)\n".repeat(5000)), "fine");
+        assert_eq!(verdict(&format!("f'{}'", "{a.b}".repeat(6000))), "fine");
+    }
+
+    #[test]
+    fn the_place_of_a_long_texts_fault_is_found() {
+        let text = format!("{}x = {}1\n", "# é\n".repeat(40_000), "-".repeat(4000));
+        let facts = parse::one("a.py".into(), text.into(), PythonVersion::DEFAULT);
+        let error = facts.error.expect("too deep");
+        assert_eq!((error.line, error.column), (40_001, 3004));
+    }
 }

@@ -1,7 +1,7 @@
 """Says what Python's own parser finds in every file below the given folder.
 
 Prints one JSON object a line: path, parses, and imports, a list of top-level
-name, line, and whether the import stands in a function. Folders named in
+name, line, and `hard` or `soft` where that is plain to see. Folders named in
 further arguments are left out.
 """
 
@@ -11,21 +11,27 @@ import os
 import sys
 import warnings
 
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+# What stands directly in these happens whenever the file is imported.
+PLAIN = (ast.Module, ast.ClassDef)
+
 
 def imports(tree):
     """All absolute imports, wherever they stand."""
     found = []
-    todo = [(tree, False)]
+    todo = [(tree, "hard")]
     while todo:
-        node, inside = todo.pop()
+        node, need = todo.pop()
         if isinstance(node, ast.Import):
-            found += [(alias.name.split(".")[0], node.lineno, inside) for alias in node.names]
+            found += [(alias.name.split(".")[0], node.lineno, need) for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            found.append((node.module.split(".")[0], node.lineno, inside))
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            inside = True
-        todo += [(child, inside) for child in ast.iter_child_nodes(node)]
-    return sorted(found)
+            found.append((node.module.split(".")[0], node.lineno, need))
+        elif isinstance(node, FUNCTIONS):
+            need = "soft"
+        elif not isinstance(node, PLAIN) and need == "hard":
+            need = None
+        todo += [(child, need) for child in ast.iter_child_nodes(node)]
+    return found
 
 
 def read(path):

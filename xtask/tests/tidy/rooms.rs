@@ -46,6 +46,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("system", &["python"]),
     ("python", &[]),
     ("health", &[]),
+    ("python", &[]),
     ("process", &[]),
     ("ui", &["failure"]),
     ("failure", &[]),

@@ -4,10 +4,9 @@ use std::fmt;
 
 use encoding_rs::Encoding;
 
-/// How bytes become text.
+/// How bytes become text, where it is not UTF-8.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Codec {
-    Utf8,
     Ascii,
     Latin1,
     /// Latin-1 with six Turkish letters.
@@ -67,9 +66,9 @@ pub fn plain(name: &str) -> String {
 }
 
 impl Codec {
-    /// The codec that Python has under a name; case and punctuation are of no
-    /// account.
-    pub fn named(name: &str) -> Result<Codec, NoCodec> {
+    /// The codec that Python has under a name, `None` for UTF-8; case and
+    /// punctuation are of no account.
+    pub fn named(name: &str) -> Result<Option<Codec>, NoCodec> {
         let dense: String = name
             .chars()
             .filter(char::is_ascii_alphanumeric)
@@ -78,7 +77,7 @@ impl Codec {
         let label = |label: &str| Encoding::for_label(label.as_bytes()).map(Codec::Table);
         let found = match dense.as_str() {
             "utf8" | "u8" | "utf" | "utf8ucs2" | "utf8ucs4" | "cp65001" | "utf8sig" => {
-                Some(Codec::Utf8)
+                return Ok(None);
             }
             "ascii" | "usascii" | "646" | "ansix341968" | "ansix341986" | "cp367" | "csascii"
             | "ibm367" | "iso646us" | "isoir6" | "us" | "iso646irv1991" => Some(Codec::Ascii),
@@ -128,15 +127,14 @@ impl Codec {
             | "quopri" => return Err(NoCodec::NotForSource(name.to_owned())),
             other => numbered(other),
         };
-        found.ok_or_else(|| NoCodec::Unknown(name.to_owned()))
+        found
+            .map(Some)
+            .ok_or_else(|| NoCodec::Unknown(name.to_owned()))
     }
 
     /// The text of `bytes`.
     pub fn decode(self, bytes: &[u8]) -> Result<String, BadBytes> {
         match self {
-            Codec::Utf8 => std::str::from_utf8(bytes)
-                .map(str::to_owned)
-                .map_err(|error| bad(bytes, error.valid_up_to(), "UTF-8")),
             Codec::Ascii => match bytes.iter().position(|byte| !byte.is_ascii()) {
                 Some(place) => Err(bad(bytes, place, "ASCII")),
                 None => Ok(bytes.iter().map(|byte| char::from(*byte)).collect()),
