@@ -237,7 +237,7 @@ fn run_action(
         } => {
             start(engine, action, container, host_ports)?;
         }
-        Action::BuildImage(build) => {
+        Action::BuildImage(build) | Action::FetchPackages(build) => {
             let args = argv::render(action, &engine.quirks).expect("a build is one call");
             let call = Call::long(format!("build {}", build.tag), args);
             podman.run_with(&call, Some(say))?;

@@ -1,19 +1,24 @@
 //! `build-images`: every image built once, in parallel where the graph allows,
 //! skipped when nothing that goes into it has changed.
 
-use std::{collections::BTreeSet, time::Instant};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
-use serde::Serialize;
-
-use super::{App, outcome, podman_failure, scratch, unreadable};
+use super::{
+    App, image_report, image_report::Summary, outcome, podman_failure, scratch, unreadable,
+};
 use crate::{
     execute,
     failure::{Exit, Failure, nearest},
-    host::recipes,
-    plan::{Plan, State, image_tag, images},
-    podman::{Engine, observe, observe::Ask},
+    host::{recipes, sbom},
+    plan::{Plan, State, image_tag, images, label},
+    podman::{Engine, PodmanError, inside, observe, observe::Ask},
     system::System,
-    ui::{Paint, bytes, progress::Progress, seconds, table},
+    ui::progress::Progress,
 };
 
 /// Two builds keep the disk and the network busy; more only compete.
@@ -27,24 +32,9 @@ pub struct Args {
     /// Build even what has not changed
     #[arg(long)]
     force: bool,
-}
-
-/// The end of `build-images`.
-#[derive(Debug, Serialize)]
-pub struct Summary {
-    pub images: Vec<ImageRow>,
-    pub elapsed_ms: u64,
-}
-
-#[derive(Debug, Serialize)]
-pub struct ImageRow {
-    pub name: String,
-    /// `built`, `unchanged`, `failed`, `blocked` or `cancelled`.
-    pub result: &'static str,
-    pub size_bytes: Option<u64>,
-    /// Size without what the parent already holds.
-    pub added_bytes: Option<u64>,
-    pub elapsed_ms: Option<u64>,
+    /// Write a bill of materials (CycloneDX) for each image into this folder
+    #[arg(long, value_name = "DIR")]
+    sbom: Option<PathBuf>,
 }
 
 pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
@@ -56,10 +46,13 @@ pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
     let Some(summary) = summary else {
         return Ok(());
     };
+    if let Some(folder) = &args.sbom {
+        write_bills(&system, &wanted, folder)?;
+    }
     if app.ui.json_wanted() {
         app.ui.json("build-images", &summary);
     } else {
-        print(app, &summary);
+        image_report::print(app, &summary, true);
     }
     Ok(())
 }
@@ -115,37 +108,10 @@ pub fn converge(
     } else {
         observe::observe(&engine.podman, ASK).map_err(podman_failure)?
     };
-    let images = outcome::outcomes(&plan, &report)
-        .into_iter()
-        .map(|outcome| {
-            let size = |name: &str| {
-                state
-                    .images
-                    .get(&image_tag(name))
-                    .map(|image| image.size_bytes)
-            };
-            let own = size(&outcome.name);
-            let parent = system
-                .images
-                .get(&outcome.name)
-                .and_then(|image| size(&image.parent));
-            ImageRow {
-                result: if outcome.result == "done" {
-                    "built"
-                } else {
-                    outcome.result
-                },
-                size_bytes: own,
-                added_bytes: own.map(|own| own.saturating_sub(parent.unwrap_or(0))),
-                elapsed_ms: outcome.elapsed_ms,
-                name: outcome.name,
-            }
-        })
-        .collect();
-    let summary = Summary {
-        images,
-        elapsed_ms: started.elapsed().as_millis() as u64,
-    };
+    remember_packages(app, system, engine, &state, wanted)?;
+    let outcomes = outcome::outcomes(&plan, &report);
+    let took = started.elapsed().as_millis() as u64;
+    let summary = image_report::summary(system, &state, wanted, &plan, &outcomes, took);
     match outcome::failure(&plan, &report, Exit::Build) {
         None => Ok(Some(summary)),
         Some(failure) => {
@@ -180,39 +146,69 @@ pub fn needed(system: &System, agents: &BTreeSet<String>) -> BTreeSet<String> {
     own.map(|agent| agent.image.clone()).collect()
 }
 
-pub fn print(app: &App, summary: &Summary) {
-    let built = summary
-        .images
-        .iter()
-        .filter(|image| image.result == "built")
-        .count();
-    if built > 0 {
-        let mut rows = vec![
-            ["IMAGE", "RESULT", "SIZE", "ADDED", "TIME"]
-                .map(str::to_owned)
-                .to_vec(),
-        ];
-        let shown = |value: Option<u64>| value.map_or_else(|| "-".to_owned(), bytes);
-        for image in &summary.images {
-            let result = match image.result {
-                "built" => app.ui.paint(Paint::Good, "built"),
-                other => app.ui.paint(Paint::Dim, other),
-            };
-            rows.push(vec![
-                image.name.clone(),
-                result,
-                shown(image.size_bytes),
-                shown(image.added_bytes),
-                image.elapsed_ms.map_or_else(|| "-".to_owned(), seconds),
-            ]);
-        }
-        for line in table::render(&rows) {
-            app.ui.out(line);
+/// Reads once, from each image with packages that has been built, which package
+/// provides which name. What follows looks it up without podman.
+fn remember_packages(
+    app: &App,
+    system: &System,
+    engine: &mut Engine,
+    state: &State,
+    wanted: &BTreeSet<String>,
+) -> Result<(), Failure> {
+    let cache = scratch();
+    let mut asked: Vec<(String, &String)> = Vec::new();
+    for name in images::closure(system, wanted) {
+        let tag = image_tag(&name);
+        let found = state.images.get(&tag);
+        let inputs = found.and_then(|image| image.labels.get(label::INPUTS));
+        if let Some(inputs) = inputs.filter(|_| system.images[&name].adds_packages())
+            && inside::known_packages(inputs, &cache).is_none()
+        {
+            asked.push((tag, inputs));
         }
     }
-    let unchanged = summary.images.len() - built;
-    let took = seconds(summary.elapsed_ms);
-    app.ui.out(format!(
-        "images: {built} built, {unchanged} unchanged, {took}"
-    ));
+    if asked.is_empty() {
+        return Ok(());
+    }
+    engine.ready()?;
+    let engine = &*engine;
+    let errors: Vec<PodmanError> = std::thread::scope(|scope| {
+        let ask = |(tag, inputs): &(String, &String)| {
+            inside::image_packages(engine, tag, inputs, &scratch()).err()
+        };
+        let asking: Vec<_> = asked
+            .iter()
+            .map(|one| scope.spawn(move || ask(one)))
+            .collect();
+        let ended = asking.into_iter().map(|thread| thread.join());
+        ended
+            .filter_map(|error| error.expect("asking does not panic"))
+            .collect()
+    });
+    for error in errors {
+        if matches!(error, PodmanError::Interrupted) {
+            return Err(Failure::interrupted("what was built is kept"));
+        }
+        // A convenience for later commands, which can do without.
+        app.ui.warn(format!("{error}: {}", error.reason()));
+    }
+    Ok(())
+}
+
+/// One file for each image of `wanted` and what they stand on.
+fn write_bills(system: &System, wanted: &BTreeSet<String>, folder: &Path) -> Result<(), Failure> {
+    let failed = |path: &Path, error: &std::io::Error| {
+        let message = format!("cannot write `{}`: {error}", path.display());
+        Failure::new(Exit::Build, message)
+    };
+    fs::create_dir_all(folder).map_err(|error| failed(folder, &error))?;
+    let recipes = recipes::read(system, &scratch()).map_err(|error| unreadable(&error))?;
+    for name in images::closure(system, wanted) {
+        let bill = sbom::bill(system, &name, &recipes.builds[&name].inputs_hash)
+            .map_err(|error| unreadable(&error))?;
+        let file = folder.join(format!("{name}.cdx.json"));
+        let text = format!("{bill:#}\n");
+        fs::write(&file, text).map_err(|error| failed(&file, &error))?;
+    }
+    Ok(())
 }

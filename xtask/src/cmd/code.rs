@@ -18,7 +18,7 @@ use crate::{
         rules::{self, Rules},
     },
     scan::{self, AgentScan, Provided},
-    system::{Agent, System},
+    system::{Agent, System, lock_file},
 };
 
 /// Rules, locks and what follows from them.
@@ -37,11 +37,12 @@ impl Code {
     pub fn load(app: &App, system: &System) -> Result<Self, Failure> {
         let folder = system.root.join("requirements");
         let rules = read_rules(app, &folder.join("rules.toml"))?;
-        let lists: BTreeSet<String> = system.images.values().flat_map(scan::lists).collect();
+        let images = system.images.values();
+        let lists: BTreeSet<&String> = images.flat_map(|image| &image.requirements).collect();
         let mut locks = BTreeMap::new();
         for list in lists {
-            if let Some(lock) = read_lock(&folder.join(format!("requirements.{list}.lock")))? {
-                locks.insert(list, lock);
+            if let Some(lock) = read_lock(&lock_file(&system.root, list))? {
+                locks.insert(list.clone(), lock);
             }
         }
         Ok(Code {

@@ -9,6 +9,7 @@ pub mod create_networks;
 pub mod deploy;
 pub mod down;
 pub mod health_check;
+pub mod image_report;
 pub mod logs;
 pub mod outcome;
 pub mod scan;

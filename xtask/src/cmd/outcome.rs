@@ -33,7 +33,7 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    fn new(name: &str, result: &'static str) -> Self {
+    pub fn new(name: &str, result: &'static str) -> Self {
         Outcome {
             name: name.to_owned(),
             result,

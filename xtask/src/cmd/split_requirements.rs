@@ -27,7 +27,6 @@ use crate::{
         split::{self, Import, Placed, Split, Usage, wheels},
         uv,
     },
-    scan,
     system::System,
     ui::{Paint, seconds, table},
 };
@@ -270,9 +269,9 @@ fn lists_of(system: &System, image: &str) -> Vec<List> {
     let mut found = BTreeSet::new();
     let mut at = system.images.get(image);
     while let Some(image) = at {
-        for name in scan::lists(image) {
-            found.extend(List::ALL.into_iter().filter(|list| list.name() == name));
-        }
+        let lists = List::ALL.into_iter();
+        found
+            .extend(lists.filter(|list| image.requirements.iter().any(|name| name == list.name())));
         at = system.images.get(&image.parent);
     }
     if found.len() > 1 {

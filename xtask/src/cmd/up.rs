@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Instant};
 
 use serde::Serialize;
 
-use super::{App, build_images, check_toolchain, code, deploy, health_check, select};
+use super::{App, build_images, check_toolchain, code, deploy, health_check, image_report, select};
 use crate::{
     failure::{Exit, Failure},
     host::install::{self, Missing},
@@ -29,7 +29,7 @@ pub struct Args {
 #[derive(Serialize)]
 struct Summary {
     phases: Vec<Phase>,
-    images: build_images::Summary,
+    images: image_report::Summary,
     deployment: deploy::Summary,
     health: health_check::Round,
 }
@@ -64,7 +64,7 @@ pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
         return Ok(());
     };
     if !app.ui.json_wanted() {
-        build_images::print(app, &images);
+        image_report::print(app, &images, false);
     }
     let deployment = phases.run("deploy", || {
         deploy::converge(app, &system, &mut engine, chosen.clone(), &args.how)

@@ -7,6 +7,7 @@ pub mod lock;
 pub mod ports;
 pub mod project_lock;
 pub mod recipes;
+pub mod sbom;
 pub mod toolchain;
 
 use std::{

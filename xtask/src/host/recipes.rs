@@ -19,8 +19,12 @@ use crate::{
         spec::{BuildSpec, Secret, hash_of, short},
         step::{BaseFrom, BaseSpec, Bootstrap},
     },
-    system::{BaseSource, Image, System},
+    system::{BaseSource, FETCHED_SUFFIX, Image, SERVING, System, lock_file},
 };
+
+/// The stage of a Containerfile that needs no parent and leaves what it
+/// downloads in the cache.
+const FETCHED_STAGE: &str = "fetched";
 
 /// Places of the host's certificate bundle, by distribution family.
 const CA_BUNDLES: &[&str] = &[
@@ -47,7 +51,7 @@ pub fn read(system: &System, scratch: &Path) -> Result<Recipes, Unreadable> {
     };
     let mut hashes = BTreeMap::new();
     hashes.insert(system.base.name.clone(), base_hash(system));
-    let mut builds = BTreeMap::new();
+    let (mut builds, mut fetches) = (BTreeMap::new(), BTreeMap::new());
     for name in system.images.keys() {
         hash_image(system, name, &code, &mut hashes)?;
     }
@@ -65,6 +69,8 @@ pub fn read(system: &System, scratch: &Path) -> Result<Recipes, Unreadable> {
             context: context.clone(),
             ignorefile: image.code.then(|| ignorefile.clone()),
             args: args(system, image),
+            env: image.env.clone(),
+            target: None,
             secrets: if image.code {
                 Vec::new()
             } else {
@@ -72,11 +78,15 @@ pub fn read(system: &System, scratch: &Path) -> Result<Recipes, Unreadable> {
             },
             inputs_hash: hashes[name].clone(),
         };
+        if image.adds_packages() && has_stage(&image.containerfile, FETCHED_STAGE)? {
+            fetches.insert(name.clone(), fetch(system, &build));
+        }
         builds.insert(name.clone(), build);
     }
     Ok(Recipes {
         base: Some(base(system, scratch)?),
         builds,
+        fetches,
         ignorefile: Some(Action::WriteFile {
             path: ignorefile,
             lines: ignore_lines(system),
@@ -132,10 +142,44 @@ fn args(system: &System, image: &Image) -> BTreeMap<String, String> {
     if !image.code {
         args.insert("BASE".to_owned(), image_tag(&system.base.name));
     }
+    if image.adds_packages() {
+        let lists = [
+            ("LOCKS", image.requirements.join(" ")),
+            ("PARENT_LOCKS", system.lists_below(&image.name).join(" ")),
+            ("SYSTEM_PACKAGES", image.system_packages.join(" ")),
+            ("SYSTEM_EXCLUDE", image.system_exclude.join(" ")),
+        ];
+        args.extend(lists.map(|(name, value)| (name.to_owned(), value)));
+    }
     args
 }
 
-/// Name, parent's hash, Containerfile, inputs and code, in that order.
+/// The part of a build that can be done while its parent is built.
+fn fetch(system: &System, build: &BuildSpec) -> BuildSpec {
+    BuildSpec {
+        tag: image_tag(&format!("{}{FETCHED_SUFFIX}", system.name)),
+        target: Some(FETCHED_STAGE.to_owned()),
+        env: BTreeMap::new(),
+        ..build.clone()
+    }
+}
+
+/// Whether the Containerfile has a stage of that name.
+fn has_stage(containerfile: &Path, stage: &str) -> Result<bool, Unreadable> {
+    let text = fs::read_to_string(containerfile).map_err(|error| Unreadable {
+        path: containerfile.to_owned(),
+        error,
+    })?;
+    Ok(text.lines().any(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let is =
+            |at: usize, word: &str| words.get(at).is_some_and(|w| w.eq_ignore_ascii_case(word));
+        is(0, "from") && words.last() == Some(&stage) && is(words.len().saturating_sub(2), "as")
+    }))
+}
+
+/// Name, parent's hash, Containerfile, inputs, packages, variables and code,
+/// in that order.
 fn hash_image(
     system: &System,
     name: &str,
@@ -158,6 +202,17 @@ fn hash_image(
             .to_string_lossy()
             .into_owned();
         add_tree(&mut sha, &label, input, &[])?;
+    }
+    sha.update(hash_of(&(
+        &image.env,
+        &image.system_packages,
+        &image.system_exclude,
+    )));
+    if image.adds_packages() {
+        let lists = image.requirements.iter().map(String::as_str);
+        for list in lists.chain(SERVING.iter().copied()) {
+            add_file(&mut sha, list, &lock_file(&system.root, list))?;
+        }
     }
     if image.code {
         sha.update(code);

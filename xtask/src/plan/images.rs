@@ -16,6 +16,8 @@ pub struct Recipes {
     pub base: Option<BaseSpec>,
     /// The build of every image, its inputs' hash included.
     pub builds: BTreeMap<String, BuildSpec>,
+    /// What can be downloaded for an image before its parent exists.
+    pub fetches: BTreeMap<String, BuildSpec>,
     /// Files that must be written before any build that copies code.
     pub ignorefile: Option<Action>,
 }
@@ -81,6 +83,15 @@ pub fn plan(
             continue;
         };
         let mut after: Vec<usize> = parent_step.into_iter().collect();
+        if let Some(fetch) = recipes.fetches.get(&name)
+            && image.parent != system.base.name
+            && parent_step.is_some()
+        {
+            let base_step = built.get(&system.base.name).copied();
+            let action = Action::FetchPackages(fetch.clone());
+            let cause = "while its parent is built";
+            after.push(plan.push(&name, action, base_step.into_iter().collect(), cause));
+        }
         if image.code
             && let Some(write) = &recipes.ignorefile
         {

@@ -80,6 +80,11 @@ pub struct BuildSpec {
     /// Decides what of the context is visible; `None`: the context's own.
     pub ignorefile: Option<PathBuf>,
     pub args: BTreeMap<String, String>,
+    /// Environment of whatever runs in the image.
+    pub env: BTreeMap<String, String>,
+    /// Stage to stop at; `None`: the last one. An image that stops early holds
+    /// nothing of interest and is made the same each time.
+    pub target: Option<String>,
     /// Secret name to file or environment variable; never stored in an image.
     pub secrets: Vec<Secret>,
     pub inputs_hash: String,

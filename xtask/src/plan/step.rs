@@ -41,6 +41,8 @@ pub enum Action {
         path: PathBuf,
         lines: Vec<String>,
     },
+    /// Download what a build needs, while its parent does not exist yet.
+    FetchPackages(BuildSpec),
     BuildImage(BuildSpec),
     CreateNetwork(NetworkSpec),
     CreateContainer(Box<ContainerSpec>),

@@ -19,7 +19,7 @@ type Args = Vec<String>;
 /// not one podman call.
 pub fn render(action: &Action, quirks: &Quirks) -> Option<Args> {
     let args = match action {
-        Action::BuildImage(build) => build_image(build, quirks),
+        Action::BuildImage(build) | Action::FetchPackages(build) => build_image(build, quirks),
         Action::CreateNetwork(network) => create_network(network),
         Action::CreateContainer(container) => create_container(container, quirks),
         Action::StartContainer { container, .. } => words(&["start", container]),
@@ -110,6 +110,22 @@ pub fn bootstrap_base(base: &BaseSpec, bootstrap: &Bootstrap) -> (Args, Args) {
     (make, import)
 }
 
+/// One program in a container that is gone afterwards: no network, nothing to
+/// write to but temporary folders.
+pub fn run_inside(image: &str, program: &[String], quirks: &Quirks) -> Args {
+    let mut args = words(&["run", "--rm", "--network", "none", "--read-only"]);
+    option(&mut args, "--cap-drop", "all");
+    option(&mut args, "--security-opt", "no-new-privileges");
+    // The home is a volume in a deployed container; here there is none.
+    option(&mut args, "--env", "HOME=/tmp");
+    args.extend(quirks.container.iter().cloned());
+    args.push("--http-proxy=false".into());
+    option(&mut args, "--pull", "never");
+    args.push(image.to_owned());
+    args.extend(program.iter().cloned());
+    args
+}
+
 fn ensure_base(base: &BaseSpec, podman: &impl Fn(&[String]) -> String) -> Vec<String> {
     let ways: Vec<String> = base
         .sources
@@ -147,6 +163,9 @@ fn build_image(build: &BuildSpec, quirks: &Quirks) -> Args {
     for (name, value) in &build.args {
         option(&mut args, "--build-arg", &format!("{name}={value}"));
     }
+    for (name, value) in &build.env {
+        option(&mut args, "--env", &format!("{name}={value}"));
+    }
     for secret in &build.secrets {
         let value = match secret {
             Secret::File { id, path } => format!("id={id},src={}", path.display()),
@@ -159,11 +178,18 @@ fn build_image(build: &BuildSpec, quirks: &Quirks) -> Args {
         "--label",
         &format!("{}={}", label::SYSTEM, build.system),
     );
-    option(
-        &mut args,
-        "--label",
-        &format!("{}={}", label::INPUTS, build.inputs_hash),
-    );
+    match &build.target {
+        None => option(
+            &mut args,
+            "--label",
+            &format!("{}={}", label::INPUTS, build.inputs_hash),
+        ),
+        Some(target) => {
+            option(&mut args, "--target", target);
+            // With times in it, each build would leave another image behind.
+            option(&mut args, "--timestamp", "0");
+        }
+    }
     args.extend(quirks.build.iter().cloned());
     // One layer per image. Hashes decide what is built, so cached layers would
     // only fill the disk; and where a stage comes whole from the cache, a

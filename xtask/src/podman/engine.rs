@@ -119,6 +119,29 @@ impl Engine {
         Ok(engine)
     }
 
+    /// One whose podman is another program, and that asks nothing.
+    #[cfg(test)]
+    pub fn pretended(program: PathBuf) -> Self {
+        let facts = serde_json::json!({
+            "version": serde_json::to_value(OLDEST).expect("a value"),
+            "rootless": false,
+            "remote": false,
+            "network_backend": "netavark",
+            "cgroup_version": "v2",
+            "cgroup_manager": "cgroupfs",
+            "runtime": "crun",
+            "storage_driver": "overlay",
+            "storage_root": "/",
+        });
+        Engine {
+            podman: Podman::new(program, Vec::new(), Cancel::default(), false),
+            facts: serde_json::from_value(facts).expect("facts"),
+            quirks: Quirks::default(),
+            proof: None,
+            cache_file: PathBuf::new(),
+        }
+    }
+
     /// Makes sure that a container has been run here, and keeps what it took.
     pub fn ready(&mut self) -> Result<(), Failure> {
         if self.proof.is_some() {

@@ -32,8 +32,8 @@ impl Provided {
         // An image that only holds what others share is nobody's choice.
         let usable = |image: &&Image| {
             !image.code
-                && !lists(image).is_empty()
-                && lists(image).iter().all(|list| list != "shared")
+                && !image.requirements.is_empty()
+                && image.requirements.iter().all(|list| list != "shared")
         };
         let mut candidates: Vec<&Image> = system.images.values().filter(usable).collect();
         candidates.sort_by_key(|image| (provided.images[&image.name].len(), &image.name));
@@ -85,21 +85,11 @@ fn packages(
     let mut packages = BTreeSet::new();
     let mut at = Some(image);
     while let Some(image) = at {
-        for list in &lists(image) {
+        for list in &image.requirements {
             let pins = locks.get(list.as_str()).map(|lock| lock.pins.as_slice());
             packages.extend(pins.unwrap_or_default().iter().map(|pin| pin.name.clone()));
         }
         at = system.images.get(&image.parent);
     }
     packages
-}
-
-/// Names of the lists that an image installs by itself.
-pub fn lists(image: &Image) -> Vec<String> {
-    let name = |input: &std::path::PathBuf| {
-        let name = input.file_name()?.to_str()?;
-        let list = name.strip_prefix("requirements.")?.strip_suffix(".lock")?;
-        (!["build", "source"].contains(&list)).then(|| list.replace("torch", "shared"))
-    };
-    image.inputs.iter().filter_map(name).collect()
 }

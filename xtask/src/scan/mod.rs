@@ -10,4 +10,4 @@ pub mod check;
 mod images;
 
 pub use agents::{AgentScan, Category, scan_agents};
-pub use images::{Provided, lists};
+pub use images::Provided;

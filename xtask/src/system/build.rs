@@ -101,6 +101,14 @@ fn image(view: &View<'_>, table: &ImageTable) -> Option<(String, Image)> {
             .map(|input| join(folder, input))
             .collect(),
         code: table.code.as_ref().is_some_and(|flag| flag.value),
+        requirements: values(&table.requirements),
+        system_packages: values(&table.system_packages),
+        system_exclude: values(&table.system_exclude),
+        env: table
+            .env
+            .iter()
+            .map(|(name, value)| (name.value.clone(), value.value.clone()))
+            .collect(),
     };
     Some((image.name.clone(), image))
 }

@@ -82,6 +82,10 @@ pub struct ImageTable {
     pub containerfile: Option<At<String>>,
     pub inputs: Vec<At<String>>,
     pub code: Option<At<bool>>,
+    pub requirements: Vec<At<String>>,
+    pub system_packages: Vec<At<String>>,
+    pub system_exclude: Vec<At<String>>,
+    pub env: Vec<(At<String>, At<String>)>,
 }
 
 /// `[groups.NAME]`
@@ -231,6 +235,10 @@ fn image(name: At<String>, mut fields: Fields<'_, '_>) -> ImageTable {
         containerfile: fields.required("containerfile", text),
         inputs: fields.list("inputs", text),
         code: fields.optional("code", boolean),
+        requirements: fields.list("requirements", text),
+        system_packages: fields.list("system_packages", text),
+        system_exclude: fields.list("system_exclude", text),
+        env: fields.strings("env"),
     };
     fields.finish();
     table

@@ -8,12 +8,26 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::Ipv4Addr,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use serde::Serialize;
 
 use crate::python::PythonVersion;
+
+/// Lists of requirements that every monorepo has; a lock may exist of more.
+pub const LISTS: &[&str] = &["core", "shared", "gpu", "audio"];
+/// Locks that serve those of the lists: the tools that install them, and what
+/// of them is published as source only.
+pub const SERVING: &[&str] = &["build", "source"];
+/// What follows the system's name in that of the image that downloads end in.
+pub const FETCHED_SUFFIX: &str = "-fetched";
+
+/// The lock of a list of requirements, of the repository at `root`.
+pub fn lock_file(root: &Path, list: &str) -> PathBuf {
+    let name = format!("requirements.{list}.lock");
+    root.join("requirements").join(name)
+}
 
 /// Everything that the manifest says, checked.
 #[derive(Debug, Clone, Serialize)]
@@ -97,10 +111,25 @@ pub struct Image {
     /// Path of the Containerfile.
     pub containerfile: PathBuf,
     /// Files and folders whose content goes into the image beside the
-    /// Containerfile (locks, install scripts).
+    /// Containerfile and the locks (install scripts).
     pub inputs: Vec<PathBuf>,
     /// Holds the monorepo's code: the build context is the monorepo.
     pub code: bool,
+    /// Names of the locks whose packages it adds to its parent's.
+    pub requirements: Vec<String>,
+    /// Debian packages that it adds.
+    pub system_packages: Vec<String>,
+    /// Paths of these, as patterns, that are left out.
+    pub system_exclude: Vec<String>,
+    /// Environment of everything that runs in it.
+    pub env: BTreeMap<String, String>,
+}
+
+impl Image {
+    /// Whether packages are added to what its parent holds.
+    pub fn adds_packages(&self) -> bool {
+        !self.requirements.is_empty() || !self.system_packages.is_empty()
+    }
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -258,6 +287,24 @@ impl System {
             .iter()
             .find(|group| group.name == name)
             .expect("agents refer to known groups")
+    }
+
+    /// Lists of requirements of the images that `name` stands on, from the
+    /// lowest up, none twice. Empty for an unknown image.
+    pub fn lists_below(&self, name: &str) -> Vec<&str> {
+        let mut chain = Vec::new();
+        let mut image = self.images.get(name);
+        while let Some(above) = image {
+            image = self.images.get(&above.parent);
+            chain.extend(image);
+        }
+        let mut lists: Vec<&str> = Vec::new();
+        for list in chain.iter().rev().flat_map(|image| &image.requirements) {
+            if !lists.contains(&list.as_str()) {
+                lists.push(list);
+            }
+        }
+        lists
     }
 
     /// The agents of one group, in start order.

@@ -155,6 +155,10 @@ impl RealCopy {
             for input in &image.inputs {
                 copy.touch(&join(&containers, input));
             }
+            let lists = image.requirements.iter().map(|list| list.value.as_str());
+            for list in lists.chain(SERVING.iter().copied()) {
+                copy.touch(&lock_file(copy.folder.path(), list));
+            }
         }
         let members = manifest.groups.iter().flat_map(|group| &group.agents);
         for agent in members.clone() {

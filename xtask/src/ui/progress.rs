@@ -227,13 +227,16 @@ impl Watch for Progress {
                 };
                 // `STEP 2/7: RUN …`, behind `[1/2] ` where a file has stages.
                 match (&step.action, line.split_once("STEP ")) {
-                    (Action::BuildImage(_), Some((_, stage))) => {
+                    (Action::BuildImage(_) | Action::FetchPackages(_), Some((_, stage))) => {
                         self.lasting(&step.subject, row, &self.ui.paint(Paint::Dim, stage));
                     }
                     (Action::EnsureBase(_), _) if !line.starts_with("I:") => {
                         self.lasting(&step.subject, row, &self.ui.paint(Paint::Dim, line));
                     }
-                    (Action::BuildImage(_) | Action::EnsureBase(_), _) => {}
+                    (
+                        Action::BuildImage(_) | Action::FetchPackages(_) | Action::EnsureBase(_),
+                        _,
+                    ) => {}
                     _ => Self::passing(row, line),
                 }
             }
@@ -265,6 +268,7 @@ fn awaited(action: &Action) -> bool {
 fn doing(action: &Action) -> Option<&'static str> {
     match action {
         Action::BuildImage(_) => Some("building"),
+        Action::FetchPackages(_) => Some("fetching"),
         Action::EnsureBase(_) => Some("preparing"),
         Action::StartContainer { .. } => Some("starting"),
         Action::StopContainer { .. } => Some("stopping"),

@@ -12,11 +12,65 @@ fn a_first_build() {
     golden::check("build_first", &fixture, &outcome);
     let again = fixture.run(&["build-images"]).expect(0);
     assert_eq!(again.changes(), [""; 0]);
-    assert!(
-        again.stdout.starts_with("images: 0 built, 5 unchanged"),
-        "{}",
-        again.stdout
+    golden::check("build_second", &fixture, &again);
+    // Neither is a container started to ask again what is in the images.
+    assert!(again.calls().iter().all(|call| !call.starts_with("run ")));
+}
+
+#[test]
+fn what_images_provide_is_asked_once_and_kept() {
+    let fixture = Fixture::built();
+    let kept = || {
+        let folder = fs::read_dir(fixture.path("cache/ai-system-xtask")).expect("a cache");
+        let names = folder.map(|entry| entry.expect("an entry").file_name());
+        let names = names.map(|name| name.to_string_lossy().into_owned());
+        let mut kept: Vec<String> = names.filter(|name| name.starts_with("packages-")).collect();
+        kept.sort();
+        kept
+    };
+    assert_eq!(kept().len(), 2);
+    for name in kept() {
+        let below = format!("cache/ai-system-xtask/{name}");
+        let text = fs::read_to_string(fixture.path(&below)).expect("a file");
+        assert_eq!(text, "{\"yaml\":[\"PyYAML\"]}");
+    }
+    fixture.write(
+        "repo/requirements/requirements.audio.lock",
+        "numpy==2.0.0\n",
     );
+    fixture.write("podman/inside", "nonsense");
+    let outcome = fixture.run(&["build-images"]).expect(0);
+    outcome.says("warning: failed to list the packages of localhost/trial-audio:latest");
+    assert_eq!(kept().len(), 2);
+    fs::remove_file(fixture.path("podman/inside")).expect("it was there");
+    let outcome = fixture.run(&["build-images"]).expect(0);
+    assert_eq!(outcome.changes(), [""; 0]);
+    assert_eq!(kept().len(), 3);
+}
+
+#[test]
+fn bills_of_materials_are_the_same_each_time() {
+    let fixture = Fixture::new();
+    let bills = fixture.path("bills");
+    let folder = bills.to_str().expect("a path");
+    let read = |name: &str| fs::read_to_string(bills.join(name)).expect("a bill");
+    fixture.run(&["build-images", "--sbom", folder]).expect(0);
+    let first = read("trial-system-services.cdx.json");
+    fixture.run(&["build-images", "--sbom", folder]).expect(0);
+    assert_eq!(read("trial-system-services.cdx.json"), first);
+    let bill: serde_json::Value = serde_json::from_str(&first).expect("JSON");
+    assert_eq!(bill["bomFormat"], "CycloneDX");
+    let names = bill["components"].as_array().expect("a list");
+    let names: Vec<&str> = names
+        .iter()
+        .filter_map(|one| one["name"].as_str())
+        .collect();
+    assert_eq!(names, ["audio-package", "core-package"]);
+    assert!(
+        !first.contains(&*fixture.path("").to_string_lossy()),
+        "{first}"
+    );
+    assert_eq!(fs::read_dir(&bills).expect("a folder").count(), 4);
 }
 
 #[test]
@@ -34,7 +88,7 @@ fn only_what_has_changed_is_built() {
         built(&fixture),
         ["trial-core-services", "trial-system-services"]
     );
-    fixture.write("repo/requirements/audio.lock", "x");
+    fixture.write("repo/requirements/requirements.audio.lock", "x");
     assert_eq!(built(&fixture), ["trial-audio", "trial-system-services"]);
     fixture.write("repo/containers/monorepo/readme", "not copied");
     assert_eq!(built(&fixture), [""; 0]);
@@ -135,10 +189,17 @@ fn a_full_disk() {
 fn chosen_images_come_with_their_parents() {
     let fixture = Fixture::new();
     let outcome = fixture.run(&["build-images", "trial-audio"]).expect(0);
-    let builds = outcome
-        .changes()
+    let changes = outcome.changes();
+    let built = changes
         .iter()
-        .filter(|call| call.starts_with("build "))
-        .count();
-    assert_eq!(builds, 2);
+        .filter_map(|call| call.strip_prefix("build --tag "));
+    let built: Vec<&str> = built.filter_map(|call| call.split(' ').next()).collect();
+    assert!(built.contains(&"localhost/trial-core:latest"), "{built:?}");
+    // While its parent is built, the packages of the other are fetched.
+    assert!(
+        built.contains(&"localhost/trial-fetched:latest"),
+        "{built:?}"
+    );
+    assert_eq!(built.last(), Some(&"localhost/trial-audio:latest"));
+    assert_eq!(built.len(), 3);
 }

@@ -232,12 +232,18 @@ impl Fixture {
     fn write_tree(&self) {
         self.write("home/ca.crt", "");
         self.write("home/pip.conf", "");
-        for image in ["core", "audio", "services"] {
-            let below = format!("repo/containers/images/{image}/Containerfile");
-            self.write(&below, "ARG PARENT\nFROM ${PARENT}\n");
-        }
-        for requirements in ["core", "audio"] {
-            self.write(&format!("repo/requirements/{requirements}.lock"), "");
+        let images = "repo/containers/images";
+        let containerfile = "ARG PARENT\nFROM ${PARENT}\n";
+        self.write(&format!("{images}/services/Containerfile"), containerfile);
+        let staged = format!("FROM scratch AS fetched\n{containerfile}");
+        self.write(&format!("{images}/packages/Containerfile"), &staged);
+        self.write("repo/scripts/install.sh", "");
+        for list in ["core", "audio", "build", "source"] {
+            let lock = format!("{list}-package==1.0 \\\n    --hash=sha256:{:064x}\n", 7);
+            self.write(
+                &format!("repo/requirements/requirements.{list}.lock"),
+                &lock,
+            );
         }
         for (_, container) in AGENTS {
             let script = format!("repo/containers/monorepo/main_pc_code/agents/{container}.py");

@@ -25,7 +25,10 @@ fn a_changed_configuration_replaces_one_container() {
 #[test]
 fn a_changed_image_replaces_the_containers_that_run_it() {
     let fixture = Fixture::deployed();
-    fixture.write("repo/requirements/audio.lock", "numpy==2.0.0\n");
+    fixture.write(
+        "repo/requirements/requirements.audio.lock",
+        "numpy==2.0.0\n",
+    );
     fixture.run(&["build-images", "--jobs", "1"]).expect(0);
     let outcome = fixture.deploy().expect(0);
     golden::check("repair_image", &fixture, &outcome);

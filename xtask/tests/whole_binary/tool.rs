@@ -24,6 +24,8 @@ const READ_ONLY: &[&str] = &[
     "network ls",
     "volume ls",
     "logs",
+    // A question asked in an image; the container is gone afterwards.
+    "run --rm --network none --read-only",
 ];
 
 /// A run to be started.

@@ -332,6 +332,8 @@ fn ctrl_c_during_builds_keeps_what_was_built() {
         context: "/".into(),
         ignorefile: None,
         args: Default::default(),
+        env: std::collections::BTreeMap::new(),
+        target: None,
         secrets: Vec::new(),
         inputs_hash: String::new(),
     };

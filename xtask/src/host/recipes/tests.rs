@@ -31,6 +31,13 @@ inputs = ["requirements.txt", "scripts"]
 parent = "core"
 containerfile = "code.Containerfile"
 code = true
+[images.voice]
+parent = "core"
+containerfile = "voice.Containerfile"
+requirements = ["gpu", "audio"]
+system_packages = ["ffmpeg", "libportaudio2"]
+system_exclude = ["/usr/share/doc/*"]
+env = { NUMBA_CACHE_DIR = "/tmp/numba" }
 [groups.one]
 image = "demo-code"
 network = "net"
@@ -52,6 +59,11 @@ impl Tree {
             "scripts/run.sh",
         ] {
             tree.write(&format!("containers/{file}"), file);
+        }
+        let stages = "from ${BASE} as fetch\nFROM scratch AS  fetched\nFROM ${PARENT} AS image\n";
+        tree.write("containers/voice.Containerfile", stages);
+        for list in ["gpu", "audio", "build", "source"] {
+            tree.write(&format!("requirements/requirements.{list}.lock"), list);
         }
         for file in [
             "a.py",
@@ -362,4 +374,61 @@ fn seven_hundred_files_are_hashed_at_once() {
     // The best of a few, since other work may hold the cores.
     let best = (0..5).map(once).min().expect("five rounds");
     assert!(best < Duration::from_millis(200), "hashing takes {best:?}");
+}
+
+#[test]
+fn locks_packages_and_variables_count_for_the_image_that_names_them() {
+    let tree = Tree::new();
+    let voice = |system: &System| tree.recipes_of(system).builds["voice"].inputs_hash.clone();
+    let mut system = tree.system();
+    let mut hashes = vec![voice(&system)];
+    for list in ["gpu", "audio", "build", "source"] {
+        let lock = format!("requirements/requirements.{list}.lock");
+        assert_eq!(
+            tree.changed(|| tree.write(&lock, "changed")),
+            (false, false)
+        );
+        hashes.push(voice(&system));
+    }
+    let image = |system: &mut System, change: &dyn Fn(&mut Image)| {
+        change(system.images.get_mut("voice").expect("known"));
+        voice(system)
+    };
+    hashes.extend([
+        image(&mut system, &|image| image.requirements.reverse()),
+        image(&mut system, &|image| image.system_packages.truncate(1)),
+        image(&mut system, &|image| image.system_exclude.clear()),
+        image(&mut system, &|image| image.env.clear()),
+    ]);
+    let different: std::collections::BTreeSet<&String> = hashes.iter().collect();
+    assert_eq!(different.len(), hashes.len());
+    fs::remove_file(tree.path("requirements/requirements.gpu.lock")).expect("it was there");
+    let error = read(&system, &tree.path("scratch")).expect_err("it is gone");
+    assert_eq!(error.path, tree.path("requirements/requirements.gpu.lock"));
+}
+
+#[test]
+fn packages_are_named_in_build_arguments_and_can_be_fetched_ahead() {
+    let tree = Tree::new();
+    let mut system = tree.system();
+    system.images.get_mut("core").expect("known").requirements = vec!["gpu".into()];
+    let recipes = tree.recipes_of(&system);
+    let voice = &recipes.builds["voice"];
+    let args = [
+        ("BASE", "localhost/demo-base:latest"),
+        ("LOCKS", "gpu audio"),
+        ("PARENT", "localhost/core:latest"),
+        ("PARENT_LOCKS", "gpu"),
+        ("SYSTEM_EXCLUDE", "/usr/share/doc/*"),
+        ("SYSTEM_PACKAGES", "ffmpeg libportaudio2"),
+    ];
+    let args = args.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    assert_eq!(voice.args, BTreeMap::from(args));
+    assert_eq!(voice.env["NUMBA_CACHE_DIR"], "/tmp/numba");
+    // `core` has a Containerfile without that stage.
+    assert_eq!(recipes.fetches.keys().collect::<Vec<_>>(), ["voice"]);
+    let fetch = &recipes.fetches["voice"];
+    assert_eq!(fetch.tag, "localhost/demo-fetched:latest");
+    assert_eq!(fetch.target.as_deref(), Some("fetched"));
+    assert!(fetch.args == voice.args && fetch.env.is_empty());
 }

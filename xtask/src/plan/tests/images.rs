@@ -38,6 +38,8 @@ fn recipes(case: &Case) -> Recipes {
         context: "/".into(),
         ignorefile: None,
         args: BTreeMap::new(),
+        env: BTreeMap::new(),
+        target: None,
         secrets: Vec::new(),
         inputs_hash: format!("inputs of {name}"),
     };
@@ -50,6 +52,7 @@ fn recipes(case: &Case) -> Recipes {
             sources: Vec::new(),
         }),
         builds: names.map(|name| (name.clone(), build(name))).collect(),
+        fetches: BTreeMap::new(),
         ignorefile: Some(Action::WriteFile {
             path: "/ignore".into(),
             lines: Vec::new(),
@@ -198,5 +201,44 @@ fn force_builds_what_has_not_changed_but_not_the_base() {
         true,
         "0 core: build localhost/core:latest (asked for)
          unchanged: demo-base",
+    );
+}
+
+#[test]
+fn packages_are_fetched_while_the_parent_is_built() {
+    let mut case = layered();
+    let mut recipes = recipes(&case);
+    for name in ["core", "torch", "gpu"] {
+        let fetch = BuildSpec {
+            tag: image_tag("demo-fetched"),
+            target: Some("fetched".into()),
+            ..recipes.builds[name].clone()
+        };
+        recipes.fetches.insert(name.into(), fetch);
+    }
+    case.world.state.images.remove("localhost/torch:latest");
+    // Nothing is left to do ahead of a build that can start at once.
+    check(
+        &case,
+        &["gpu"],
+        &recipes,
+        false,
+        "0 torch: build localhost/torch:latest (does not exist)
+         1 gpu: fetch packages (while its parent is built)
+         2 gpu: build localhost/gpu:latest after [0, 1] (its parent is rebuilt)
+         unchanged: demo-base core",
+    );
+    case.world.state.images.clear();
+    check(
+        &case,
+        &["gpu"],
+        &recipes,
+        false,
+        "0 demo-base: provide localhost/demo-base:latest (does not exist)
+         1 core: build localhost/core:latest after [0] (does not exist)
+         2 torch: fetch packages after [0] (while its parent is built)
+         3 torch: build localhost/torch:latest after [1, 2] (does not exist)
+         4 gpu: fetch packages after [0] (while its parent is built)
+         5 gpu: build localhost/gpu:latest after [3, 4] (does not exist)",
     );
 }

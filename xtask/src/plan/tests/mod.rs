@@ -215,6 +215,7 @@ fn words(action: &Action) -> String {
     match action {
         Action::EnsureBase(base) => format!("provide {}", base.tag),
         Action::WriteFile { path, .. } => format!("write {}", path.display()),
+        Action::FetchPackages(_) => "fetch packages".to_owned(),
         Action::BuildImage(build) => format!("build {}", build.tag),
         Action::CreateNetwork(network) => format!("create network {}", network.name),
         Action::CreateContainer(container) => format!("create {}", container.name),

@@ -142,7 +142,10 @@ impl World {
                 self.state.images.remove(tag).expect("it exists");
             }
             Action::RemoveVolume { volume } => assert!(self.state.volumes.remove(volume)),
-            Action::EnsureBase(_) | Action::WriteFile { .. } | Action::BuildImage(_) => {}
+            Action::EnsureBase(_)
+            | Action::WriteFile { .. }
+            | Action::FetchPackages(_)
+            | Action::BuildImage(_) => {}
         }
     }
 

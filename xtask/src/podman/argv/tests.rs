@@ -267,6 +267,8 @@ fn builds_never_pull_and_keep_no_secret() {
         context: "/repo".into(),
         ignorefile: Some("/cache/demo.containerignore".into()),
         args: BTreeMap::from([("PARENT".into(), "localhost/base:latest".into())]),
+        env: BTreeMap::from([("NUMBA_CACHE_DIR".into(), "/tmp/numba".into())]),
+        target: None,
         secrets: vec![
             Secret::File {
                 id: "ca-bundle".into(),
@@ -279,10 +281,25 @@ fn builds_never_pull_and_keep_no_secret() {
         ],
         inputs_hash: "0123".into(),
     };
+    let fetch = BuildSpec {
+        tag: "localhost/demo-fetched:latest".into(),
+        env: BTreeMap::new(),
+        target: Some("fetched".into()),
+        ignorefile: None,
+        secrets: Vec::new(),
+        ..build.clone()
+    };
+    check(
+        &Action::FetchPackages(fetch),
+        "podman build --tag localhost/demo-fetched:latest --file /repo/images/core/Containerfile
+         --build-arg 'PARENT=localhost/base:latest' --label 'ai-system.system=demo'
+         --target fetched --timestamp 0 '--layers=false' '--pull=never' /repo",
+    );
     check(
         &Action::BuildImage(build),
         "podman build --tag localhost/core:latest --file /repo/images/core/Containerfile
          --ignorefile /cache/demo.containerignore --build-arg 'PARENT=localhost/base:latest'
+         --env 'NUMBA_CACHE_DIR=/tmp/numba'
          --secret 'id=ca-bundle,src=/etc/ssl/cert.pem' --secret 'id=pip-index-url,env=PIP_INDEX_URL'
          --label 'ai-system.system=demo' --label 'ai-system.inputs=0123' '--layers=false' '--pull=never' /repo",
     );

@@ -6,6 +6,7 @@
 
 mod agents;
 mod files;
+mod images;
 mod names;
 mod networks;
 mod ports;
@@ -20,5 +21,6 @@ pub fn check(view: &View<'_>, problems: &mut Problems) {
     networks::check(view, problems);
     ports::check(view, problems);
     files::check(view, problems);
+    images::check(view, problems);
     agents::check(view, problems);
 }

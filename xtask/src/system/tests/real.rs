@@ -40,8 +40,14 @@ fn the_real_manifest_is_the_plans_system() {
     assert_eq!(groups, ["core-services", "system-services", "gpu-services"]);
     assert_eq!(
         system.images["ai-system-core"].containerfile,
-        root.join("containers/images/core/Containerfile")
+        root.join("containers/images/packages/Containerfile")
     );
+    assert_eq!(
+        system.lists_below("ai-system-system-services"),
+        ["core", "shared", "audio"]
+    );
+    assert_eq!(system.lists_below("ai-system-torch"), ["core"]);
+    assert!(system.lists_below("ai-system-core").is_empty());
     assert!(
         system.images["ai-system-core"]
             .inputs

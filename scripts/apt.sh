@@ -1,0 +1,28 @@
+#!/bin/sh
+# Installs SYSTEM_PACKAGES by way of a folder of the cache: apt.sh FOLDER [OPTION...]
+# Lists and archives are kept in FOLDER, so that what one stage has downloaded the next one installs.
+set -eu
+
+folder=$1
+shift
+
+# Another build may be using the same folder.
+exec 9> "$folder/lock"
+flock 9
+
+apt() {
+    apt-get -qq -o APT::Sandbox::User=root -o Dir::State::Lists="$folder/lists" \
+        -o Dir::Cache::Archives="$folder/archives" -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= "$@"
+}
+
+mkdir -p "$folder/lists/partial" "$folder/archives/partial"
+# The stage before has asked a moment ago.
+if [ -z "$(find "$folder/updated" -mmin -15 2> /dev/null)" ]; then
+    apt update
+    touch "$folder/updated"
+fi
+# A container is thrown away if its build dies: nothing is gained by waiting for the disk after each file.
+# shellcheck disable=SC2086 # a list of names
+DEBIAN_FRONTEND=noninteractive apt install -y --no-install-recommends -o Dpkg::Options::=--force-unsafe-io \
+    "$@" $SYSTEM_PACKAGES
+apt autoclean

@@ -1,0 +1,104 @@
+"""Makes installed packages ready for an image: finish_packages.py
+
+Takes out what nothing in an image can use, then compiles the rest: containers run with a read-only root, so that
+bytecode which is not there now would be compiled at every start.
+"""
+
+import compileall
+import os
+import re
+import shutil
+import struct
+import sysconfig
+import time
+from pathlib import Path
+
+# Large packages whose own tests are folders that nothing else imports. Named one by one, because there are packages
+# that import theirs.
+TESTED = (
+    "joblib", "matplotlib", "mpmath", "networkx", "numba", "numpy", "pandas", "pyarrow", "scipy", "setuptools", "sklearn",
+    "sympy",
+)  # fmt: skip
+# What else is removed, relative to site-packages, and why: only what no program can use where there is no compiler.
+USELESS = {
+    "pyarrow/include": "headers",
+    "torch/bin/protoc*": "a compiler for files that torch no longer reads",
+    "torch/include": "headers",
+    "torch/share": "files for CMake",
+    "triton/backends/nvidia/lib/**/*.a": "static libraries",
+    "nvidia/cusolver/lib/libcusolverMg.so.*": "a solver for several GPUs that nothing links or loads, torch included",
+}
+
+
+def size(path: Path) -> int:
+    if path.is_symlink() or path.is_file():
+        return path.lstat().st_size
+    return sum(entry.lstat().st_size for entry in path.rglob("*") if not entry.is_dir())
+
+
+def other_cuda(packages: Path) -> list[Path]:
+    """Variants of bitsandbytes for other releases of CUDA than torch's, of which it loads one by its name."""
+    version = packages / "torch/version.py"
+    own = version.exists() and re.search(r"^cuda[^=]*= '(\d+)\.(\d+)'", version.read_text(), re.MULTILINE)
+    if not own:
+        return []
+    variants = packages.glob("bitsandbytes/libbitsandbytes_*.so")
+    kept = {f"libbitsandbytes_cuda{own[1]}{own[2]}.so", "libbitsandbytes_cpu.so"}
+    return [path for path in variants if path.name not in kept]
+
+
+def without_debug_info(library: Path) -> int:
+    """Cuts debug information off the end of a shared library; returns the number of bytes.
+
+    What is loaded is described by the program header alone. The section headers and whatever lies behind the last byte
+    that is loaded serve linkers and debuggers. A library whose last part is loaded keeps everything.
+    """
+    with library.open("r+b") as file:
+        head = file.read(64)
+        if head[:6] != b"\x7fELF\x02\x01" or len(head) < 64:
+            return 0
+        segments, sections = struct.unpack_from("<QQ", head, 32)
+        segment_size, segment_count, section_size, section_count, names_at = struct.unpack_from("<5H", head, 54)
+        file.seek(sections + names_at * section_size)
+        names = struct.unpack("<IIQQQQ", file.read(40))
+        file.seek(names[4])
+        if section_count == 0 or b".debug_info" not in file.read(names[5]):
+            return 0
+        file.seek(segments)
+        table = file.read(segment_size * segment_count)
+        end = segments + len(table)
+        for at in range(0, len(table), segment_size):
+            offset, length = struct.unpack_from("<Q", table, at + 8)[0], struct.unpack_from("<Q", table, at + 32)[0]
+            end = max(end, offset + length)
+        before = file.seek(0, os.SEEK_END)
+        if end >= before:
+            return 0
+        file.seek(40)
+        file.write(bytes(8))
+        file.seek(60)
+        file.write(bytes(4))
+        file.truncate(end)
+        return before - end
+
+
+def main() -> None:
+    packages = Path(sysconfig.get_path("purelib"))
+    patterns = [f"{package}/**/tests" for package in TESTED] + list(USELESS)
+    useless = [path for pattern in patterns for path in packages.glob(pattern)] + other_cuda(packages)
+    freed = 0
+    for path in useless:
+        # A folder of tests may hold another one.
+        if not os.path.lexists(path):
+            continue
+        freed += size(path)
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    freed += sum(without_debug_info(library) for library in packages.glob("triton/_C/*.so"))
+    print(f"removed {freed / 1e6:.0f} MB that nothing in a container can use")
+
+    started = time.monotonic()
+    compileall.compile_dir(packages, quiet=2, workers=0, force=False)
+    print(f"bytecode compiled in {time.monotonic() - started:.1f} s")
+
+
+if __name__ == "__main__":
+    main()

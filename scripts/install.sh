@@ -1,0 +1,46 @@
+#!/bin/sh
+# Makes an image of a fetched set of packages: install.sh FETCHED
+# Nothing is downloaded here: FETCHED, written by fetch.sh, says what of the cache is installed.
+set -eu
+
+build=/run/build
+fetched=$1
+venv=/opt/venv
+
+# The home is the volume for data, because the rest of the file system is read-only when an agent runs, and what
+# libraries download into ~/.cache is worth keeping. The empty folders give their owner to the volumes mounted there.
+if [ ! -d "$venv" ]; then
+    groupadd --gid 10001 agent
+    useradd --uid 10001 --gid agent --home-dir /app/data --no-create-home --shell /usr/sbin/nologin agent
+    install -d /app /opt/build /opt/requirements
+    install -d -o agent -g agent /app/logs /app/data
+    python3 -m venv --without-pip "$venv"
+fi
+# For the service images, whose build context is the monorepo.
+cmp -s "$build/scripts/compile_code.py" /opt/build/compile_code.py \
+    || install -m 644 "$build/scripts/compile_code.py" /opt/build/
+for name in $LOCKS; do
+    install -m 644 "$build/requirements/requirements.$name.lock" /opt/requirements/
+done
+
+if [ -n "$SYSTEM_PACKAGES" ]; then
+    set --
+    set -f
+    for pattern in $SYSTEM_EXCLUDE; do set -- "$@" -o "Dpkg::Options::=--path-exclude=$pattern"; done
+    sh "$build/scripts/apt.sh" "$(cat "$fetched/apt")" "$@"
+fi
+
+# The cache is a mount of its own, from which nothing can be linked into the image.
+export UV_LINK_MODE=copy UV_NO_PROGRESS=1 UV_PYTHON_DOWNLOADS=never UV_OFFLINE=1
+export VIRTUAL_ENV="$venv"
+uv=$(cat "$fetched/tools")/bin/uv
+
+# Their sources were checked against the lock when they were compiled.
+if [ -e "$fetched/wheels" ]; then xargs -d '\n' "$uv" pip install --no-deps < "$fetched/wheels"; fi
+if [ -s "$fetched/index.lock" ]; then
+    UV_CACHE_DIR=$(cat "$fetched/uv-cache")
+    export UV_CACHE_DIR
+    "$uv" pip install --no-deps --require-hashes --only-binary :all: --requirements "$fetched/index.lock"
+fi
+"$uv" pip check
+"$venv/bin/python3" "$build/scripts/finish_packages.py"

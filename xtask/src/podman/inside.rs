@@ -1,0 +1,199 @@
+//! What is in an image, asked of a container of it: do modules import, and
+//! which packages provide which names.
+//!
+//! An answer holds for an image and a question, and is kept in the cache folder
+//! under both, so that a change of code alone never starts a container. Only
+//! good news are kept: a failure may have been the host's.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    argv,
+    engine::Engine,
+    run::{Call, PodmanError},
+};
+use crate::plan::spec::hash_of;
+
+/// Modules and the agents that import them at their start.
+pub type Imports = BTreeMap<String, BTreeSet<String>>;
+/// Importable top-level names and the distributions that provide them.
+pub type Packages = BTreeMap<String, Vec<String>>;
+
+const COLD_IMPORT: &str = include_str!("inside/cold_import.py");
+const PACKAGES: &str = include_str!("inside/packages.py");
+/// Longer than the script gives each of its sets.
+const SET_DEADLINE_MS: u64 = 150_000;
+const PACKAGES_DEADLINE_MS: u64 = 120_000;
+
+/// An image that questions are about.
+#[derive(Debug, Clone, Copy)]
+pub struct Image<'a> {
+    /// `localhost/ai-system-gpu:latest`
+    pub tag: &'a str,
+    /// Changes whenever it is built anew.
+    pub id: &'a str,
+}
+
+/// A module that agents need and that does not import.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Broken {
+    pub module: String,
+    /// In alphabetical order.
+    pub agents: Vec<String>,
+    pub error: String,
+}
+
+/// Imports what agents import at their start, in a container of the image: a
+/// fresh process for each distinct set of modules. Returns what fails, by
+/// module. Nothing is run if the same question had no failure before.
+///
+/// # Errors
+/// podman could not run the container, or it answered nonsense.
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "`build-images` asks it with the scan's imports")
+)]
+pub fn cold_import(
+    engine: &Engine,
+    image: Image<'_>,
+    imports: &Imports,
+    cache: &Path,
+) -> Result<Vec<Broken>, PodmanError> {
+    let sets = sets(imports);
+    if is_known(image, imports, cache) {
+        return Ok(Vec::new());
+    }
+    let batches = sets.len() as u64 / 2 + 1;
+    let call = Call::long(
+        format!("import what agents need in {}", image.tag),
+        cold_import_args(engine, image, imports),
+    )
+    .deadline_ms(batches * SET_DEADLINE_MS);
+    let answer: Answer = engine.podman.json(&call)?;
+    let broken = broken(&sets, answer);
+    if broken.is_empty() {
+        keep(&good_news(image, imports, cache), b"{}");
+    }
+    Ok(broken)
+}
+
+/// Whether `cold_import` would answer without a container.
+pub fn is_known(image: Image<'_>, imports: &Imports, cache: &Path) -> bool {
+    imports.is_empty() || good_news(image, imports, cache).exists()
+}
+
+/// The command line behind `cold_import`, for a dry run.
+pub fn cold_import_args(engine: &Engine, image: Image<'_>, imports: &Imports) -> Vec<String> {
+    let mut program = ["python3", "-c", COLD_IMPORT].map(str::to_owned).to_vec();
+    program.extend(sets(imports).into_keys());
+    argv::run_inside(image.tag, &program, &engine.quirks)
+}
+
+/// Asks a container of the image which distributions provide which names, and
+/// keeps the answer under the hash of the image's inputs.
+///
+/// # Errors
+/// As those of `cold_import`.
+pub fn image_packages(
+    engine: &Engine,
+    tag: &str,
+    inputs_hash: &str,
+    cache: &Path,
+) -> Result<Packages, PodmanError> {
+    if let Some(known) = known_packages(inputs_hash, cache) {
+        return Ok(known);
+    }
+    let program = ["python3", "-c", PACKAGES].map(str::to_owned);
+    let args = argv::run_inside(tag, &program, &engine.quirks);
+    let call =
+        Call::long(format!("list the packages of {tag}"), args).deadline_ms(PACKAGES_DEADLINE_MS);
+    let found: Packages = engine.podman.json(&call)?;
+    let text = serde_json::to_vec(&found).expect("names are text");
+    keep(&packages_file(inputs_hash, cache), &text);
+    Ok(found)
+}
+
+/// What an image of these inputs was found to provide; no podman is asked.
+/// `None` if it has not been built here, or the answer was lost.
+pub fn known_packages(inputs_hash: &str, cache: &Path) -> Option<Packages> {
+    let text = fs::read(packages_file(inputs_hash, cache)).ok()?;
+    serde_json::from_slice(&text).ok()
+}
+
+fn packages_file(inputs_hash: &str, cache: &Path) -> PathBuf {
+    cache.join(format!("packages-{inputs_hash}.json"))
+}
+
+fn good_news(image: Image<'_>, imports: &Imports, cache: &Path) -> PathBuf {
+    let sets: Vec<String> = sets(imports).into_keys().collect();
+    let question = hash_of(&(image.id, sets, COLD_IMPORT));
+    cache.join(format!("imports-{question}.json"))
+}
+
+/// The distinct sets of modules, comma-separated, and the agents that import
+/// all of one.
+fn sets(imports: &Imports) -> BTreeMap<String, BTreeSet<&str>> {
+    let mut by_agent: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (module, agents) in imports {
+        for agent in agents {
+            by_agent.entry(agent).or_default().push(module);
+        }
+    }
+    let mut sets: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+    for (agent, modules) in by_agent {
+        sets.entry(modules.join(",")).or_default().insert(agent);
+    }
+    sets
+}
+
+fn broken(sets: &BTreeMap<String, BTreeSet<&str>>, answer: Answer) -> Vec<Broken> {
+    let agents: Vec<&BTreeSet<&str>> = sets.values().collect();
+    let mut found: BTreeMap<String, (BTreeSet<&str>, String)> = BTreeMap::new();
+    for failure in answer.failures {
+        let hit = agents.get(failure.set).into_iter().copied().flatten();
+        let (whom, _) = found
+            .entry(failure.module)
+            .or_insert_with(|| (BTreeSet::new(), failure.error));
+        whom.extend(hit.copied());
+    }
+    let broken = |(module, (agents, error)): (String, (BTreeSet<&str>, String))| Broken {
+        module,
+        agents: agents.into_iter().map(str::to_owned).collect(),
+        error,
+    };
+    found.into_iter().map(broken).collect()
+}
+
+/// Losing an answer costs asking again, so a failure here is none.
+fn keep(file: &Path, text: &[u8]) {
+    let partial = file.with_extension(format!("{}", std::process::id()));
+    let write = || -> io::Result<()> {
+        fs::create_dir_all(file.parent().unwrap_or(file))?;
+        fs::write(&partial, text)?;
+        fs::rename(&partial, file)
+    };
+    if write().is_err() {
+        let _ = fs::remove_file(&partial);
+    }
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    failures: Vec<Failed>,
+}
+
+#[derive(Deserialize)]
+struct Failed {
+    set: usize,
+    module: String,
+    error: String,
+}
+
+#[cfg(test)]
+mod tests;
