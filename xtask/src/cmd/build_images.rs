@@ -9,7 +9,8 @@ use std::{
 };
 
 use super::{
-    App, image_report, image_report::Summary, outcome, podman_failure, scratch, unreadable,
+    App, image_report, image_report::Summary, import_check::Questions, outcome, podman_failure,
+    scratch, unreadable,
 };
 use crate::{
     execute,
@@ -90,6 +91,11 @@ pub fn converge(
     let (state, plan) = planned(system, engine, wanted, force)?;
     if app.global.dry_run {
         app.print_plan("build-images", engine, &plan);
+        if !app.ui.json_wanted() {
+            let questions = Questions::of(app, system, wanted)?;
+            let lines = questions.lines(engine, &state);
+            lines.iter().for_each(|line| app.ui.out(line));
+        }
         return Ok(None);
     }
     if !plan.is_empty() {
@@ -112,7 +118,13 @@ pub fn converge(
     let outcomes = outcome::outcomes(&plan, &report);
     let took = started.elapsed().as_millis() as u64;
     let summary = image_report::summary(system, &state, wanted, &plan, &outcomes, took);
-    match outcome::failure(&plan, &report, Exit::Build) {
+    let failure = match outcome::failure(&plan, &report, Exit::Build) {
+        None => Questions::of(app, system, wanted)?
+            .ask(app, engine, &state)
+            .err(),
+        failure => failure,
+    };
+    match failure {
         None => Ok(Some(summary)),
         Some(failure) => {
             if app.ui.json_wanted() {

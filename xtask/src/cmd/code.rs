@@ -7,9 +7,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::App;
+use super::{App, scratch, unreadable};
 use crate::{
     failure::{Exit, Failure},
+    host::recipes,
+    podman::inside,
     python::modules::Sources,
     requirements::{
         distributions::Resolver,
@@ -47,7 +49,7 @@ impl Code {
         }
         Ok(Code {
             provided: Provided::new(system, &locks),
-            installed: BTreeMap::new(),
+            installed: installed(system)?,
             folder,
             rules,
         })
@@ -95,6 +97,28 @@ pub fn preflight(app: &App, system: &System, names: &BTreeSet<String>) -> Result
     .hint(format!(
         "{hint}; `cargo xtask scan` shows all, `--no-import-check` deploys all the same"
     )))
+}
+
+/// What the images with packages said about themselves when they were built.
+/// Where several provide a name, all of their answers count.
+fn installed(system: &System) -> Result<BTreeMap<String, Vec<String>>, Failure> {
+    let images = system.images.values().filter(|image| image.adds_packages());
+    let names: Vec<&str> = images.map(|image| image.name.as_str()).collect();
+    let hashes = recipes::inputs_of(system, &names).map_err(|error| unreadable(&error))?;
+    let cache = scratch();
+    let mut installed: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let known = names
+        .iter()
+        .filter_map(|name| inside::known_packages(&hashes[*name], &cache));
+    for (module, distributions) in known.flatten() {
+        let all = installed.entry(module).or_default();
+        for distribution in distributions {
+            if !all.contains(&distribution) {
+                all.push(distribution);
+            }
+        }
+    }
+    Ok(installed)
 }
 
 fn read_rules(app: &App, path: &Path) -> Result<Rules, Failure> {

@@ -11,9 +11,13 @@ use std::{
     time::Instant,
 };
 
-use serde::Serialize;
-
-use super::{App, code::Code, scan::show_findings, scratch};
+use super::{
+    App,
+    code::Code,
+    scan::show_findings,
+    scratch,
+    split_report::{Ending, report},
+};
 use crate::{
     failure::{Exit, Failure},
     python::modules::Sources,
@@ -24,11 +28,10 @@ use crate::{
         lock::{self, Kind, LockError, Locked, Unmet, Upgrade},
         lock_file::LockFile,
         marker::Environment,
-        split::{self, Import, Placed, Split, Usage, wheels},
+        split::{self, Import, Split, Usage, wheels},
         uv,
     },
     system::System,
-    ui::{Paint, seconds, table},
 };
 
 /// What the images run on; the wheels must be for it.
@@ -63,27 +66,15 @@ pub struct Args {
     upgrade_package: Vec<String>,
 }
 
-/// The end of `split-requirements`.
-#[derive(Serialize)]
-struct Summary<'s> {
-    requirements: &'s [Placed],
-    findings: &'s [Finding],
-    /// Pinned packages by lock file; empty if nothing was locked.
-    locks: BTreeMap<String, usize>,
-    /// Packages that are published as source only, and the lists with them.
-    source_only: BTreeMap<String, Vec<List>>,
-    /// Packages whose locked version is another now.
-    moved: Vec<Moved<'s>>,
-    /// Files that were written, or that would be with `--dry-run`.
-    written: &'s [String],
-    elapsed_ms: u64,
-}
-
-#[derive(Serialize)]
-struct Moved<'s> {
-    name: &'s str,
-    from: &'s str,
-    to: &'s str,
+impl Args {
+    fn ending<'e>(&self, written: &'e [String], started: Instant) -> Ending<'e> {
+        Ending {
+            check: self.check,
+            all: self.all,
+            written,
+            elapsed_ms: started.elapsed().as_millis() as u64,
+        }
+    }
 }
 
 /// What is known before anything is written.
@@ -121,7 +112,12 @@ pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
     } else {
         write(app, &work, &split, locked.as_ref())?
     };
-    report(app, args, &split, locked.as_ref(), &written, started);
+    report(
+        app,
+        &split,
+        locked.as_ref(),
+        &args.ending(&written, started),
+    );
     verdict(&split.findings, incomplete)
 }
 
@@ -369,7 +365,7 @@ fn check(app: &App, work: &Work, args: &Args, started: Instant) -> Result<(), Fa
     split
         .findings
         .extend(problems.iter().map(lock::LockProblem::finding));
-    report(app, args, &split, None, &[], started);
+    report(app, &split, None, &args.ending(&[], started));
     if !stale.is_empty() || !problems.is_empty() {
         return Err(
             Failure::new(Exit::Findings, "lists or locks are not current")
@@ -419,83 +415,6 @@ fn write(
         changed.extend(lock::publish(&work.out, locked).map_err(failed)?);
     }
     Ok(changed)
-}
-
-fn report(
-    app: &App,
-    args: &Args,
-    split: &Split,
-    locked: Option<&Locked>,
-    written: &[String],
-    started: Instant,
-) {
-    let elapsed_ms = started.elapsed().as_millis() as u64;
-    let pins = locked.map(|locked| locked.pins.clone()).unwrap_or_default();
-    let moved = locked
-        .map(|locked| locked.moved.as_slice())
-        .unwrap_or_default();
-    if app.ui.json_wanted() {
-        let moved = moved
-            .iter()
-            .map(|(name, from, to)| Moved { name, from, to });
-        app.ui.json(
-            "split-requirements",
-            &Summary {
-                requirements: &split.requirements,
-                findings: &split.findings,
-                locks: pins,
-                source_only: locked
-                    .map(|locked| locked.source_only.clone())
-                    .unwrap_or_default(),
-                moved: moved.collect(),
-                written,
-                elapsed_ms,
-            },
-        );
-        return;
-    }
-    show_placements(app, &split.requirements);
-    show_findings(app, &split.findings, args.all);
-    for (name, from, to) in moved {
-        app.ui.out(format!("{name} {from} -> {to}"));
-    }
-    for remark in locked.iter().flat_map(|locked| &locked.remarks) {
-        app.ui.note(remark);
-    }
-    let verb = if app.global.dry_run {
-        "would write"
-    } else {
-        "wrote"
-    };
-    let files = match written {
-        [] if args.check => "checked".to_owned(),
-        [] => "nothing to write".to_owned(),
-        names => format!("{verb} {}", names.join(", ")),
-    };
-    app.ui.out(format!("{files}; {}", seconds(elapsed_ms)));
-}
-
-fn show_placements(app: &App, requirements: &[Placed]) {
-    let head = ["REQUIREMENT", "IMAGES", "WHERE", "REASON"];
-    let mut rows = vec![head.map(str::to_owned).to_vec()];
-    for placed in requirements {
-        let images: Vec<&str> = placed.images.iter().map(|list| list.name()).collect();
-        let images = match images.is_empty() {
-            true => app.ui.paint(Paint::Dim, "none"),
-            false => images.join(", "),
-        };
-        let place = Path::new(&placed.file).file_name().unwrap_or_default();
-        let place = format!("{}:{}", place.to_string_lossy(), placed.line);
-        rows.push(vec![
-            placed.spec.clone(),
-            images,
-            place,
-            placed.reason.clone(),
-        ]);
-    }
-    for line in table::render(&rows) {
-        app.ui.out(line);
-    }
 }
 
 fn verdict(findings: &[Finding], incomplete: bool) -> Result<(), Failure> {

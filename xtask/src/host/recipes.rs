@@ -94,9 +94,13 @@ pub fn read(system: &System, scratch: &Path) -> Result<Recipes, Unreadable> {
     })
 }
 
-/// Hash of a service image's inputs alone, to tell whether code has changed.
+/// Hashes of these images' inputs alone, to tell whether they have changed.
 pub fn inputs_of(system: &System, names: &[&str]) -> Result<BTreeMap<String, String>, Unreadable> {
-    let code = code_hash(system)?;
+    let any_code = names.iter().any(|name| system.images[*name].code);
+    let code = match any_code {
+        true => code_hash(system)?,
+        false => String::new(),
+    };
     let mut hashes = BTreeMap::new();
     hashes.insert(system.base.name.clone(), base_hash(system));
     for name in names {

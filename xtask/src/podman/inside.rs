@@ -55,10 +55,6 @@ pub struct Broken {
 ///
 /// # Errors
 /// podman could not run the container, or it answered nonsense.
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "`build-images` asks it with the scan's imports")
-)]
 pub fn cold_import(
     engine: &Engine,
     image: Image<'_>,

@@ -51,6 +51,8 @@ pub struct Use {
     pub line: u32,
     /// Full dotted names under it.
     pub modules: BTreeSet<String>,
+    /// Those of them without which the script does not start.
+    pub hard_modules: BTreeSet<String>,
 }
 
 /// Follows every import of `script`, hard ones first.
@@ -297,7 +299,11 @@ fn note(
         file: file.to_owned(),
         line,
         modules: BTreeSet::new(),
+        hard_modules: BTreeSet::new(),
     });
+    if hard {
+        entry.hard_modules.insert(module.clone());
+    }
     entry.modules.insert(module);
 }
 

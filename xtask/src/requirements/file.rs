@@ -15,7 +15,7 @@ use std::{
 use super::{
     finding::{Finding, Place, Severity, excerpt},
     lines,
-    requirement::{Requirement, Wanted},
+    requirement::{Requirement, Wanted, sentence},
     statement::{self, Statement},
 };
 
@@ -168,7 +168,7 @@ impl Reader<'_> {
                 Statement::Option(option) => summary.add(left_out(option, &place(0))),
                 Statement::Wrong { wrong, hint } => {
                     let (text, why) = (excerpt(&line.text), wrong.message);
-                    let message = format!("`{text}` is no requirement: it {why}");
+                    let message = format!("`{text}` is no requirement: {}", sentence(&why));
                     let at = place(wrong.offset);
                     let finding = Finding::new("not-a-requirement", Severity::Error, &at, message);
                     summary.add(finding.hint(hint));

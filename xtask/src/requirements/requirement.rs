@@ -111,6 +111,15 @@ pub fn parse_versions(text: &str) -> Result<VersionSpecifiers, Wrong> {
     Ok(versions.into_iter().collect())
 }
 
+/// A fragment about the whole requirement gets its subject; one that quotes a
+/// part of it has its own.
+pub fn sentence(why: &str) -> String {
+    match why.starts_with('`') {
+        true => why.to_owned(),
+        false => format!("it {why}"),
+    }
+}
+
 /// The library's messages may draw; only their first line is a sentence.
 fn one_line(part: &str, error: &str) -> String {
     let first = error.lines().next().unwrap_or_default();

@@ -283,7 +283,10 @@ fn addition(mut fields: Fields<'_, '_>, places: &Places<'_>) -> Option<Addition>
         "requirement",
         parsed(|text| {
             requirement::parse(text).map_err(|wrong| {
-                let message = format!("is no requirement: it {}", wrong.message);
+                let message = format!(
+                    "is no requirement: {}",
+                    requirement::sentence(&wrong.message)
+                );
                 (message, "write `NAME` or `NAME>=VERSION`".to_owned())
             })
         }),

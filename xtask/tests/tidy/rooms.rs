@@ -41,6 +41,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         &["podman", "plan", "system", "process", "ui", "failure"],
     ),
     ("podman", &["plan", "process", "ui", "failure"]),
+    ("scan", &["requirements", "system", "python"]),
     ("requirements", &["process", "system", "ui", "failure"]),
     ("plan", &["system"]),
     ("system", &["python"]),

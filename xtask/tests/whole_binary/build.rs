@@ -88,7 +88,10 @@ fn only_what_has_changed_is_built() {
         built(&fixture),
         ["trial-core-services", "trial-system-services"]
     );
-    fixture.write("repo/requirements/requirements.audio.lock", "x");
+    fixture.write(
+        "repo/requirements/requirements.audio.lock",
+        "librosa==0.11.0 --hash=sha256:00\n",
+    );
     assert_eq!(built(&fixture), ["trial-audio", "trial-system-services"]);
     fixture.write("repo/containers/monorepo/readme", "not copied");
     assert_eq!(built(&fixture), [""; 0]);

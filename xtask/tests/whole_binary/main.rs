@@ -13,6 +13,7 @@
 mod agents;
 mod bad_input;
 mod build;
+mod code;
 mod deploy;
 mod dry_run;
 mod fixture;

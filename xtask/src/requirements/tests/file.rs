@@ -132,7 +132,7 @@ fn what_is_no_requirement_does_not_end_the_reading() {
     );
     let found = findings(&files);
     let starts = [
-        "a.txt:2:5 not-a-requirement `RUN python -m spacy download en_core_web_sm` is no requirement: it `python` is",
+        "a.txt:2:5 not-a-requirement `RUN python -m spacy download en_core_web_sm` is no requirement: `python` is",
         "a.txt:4:3 not-a-requirement `two   ==x`",
         "a.txt:5:1 not-portable `.` is editable",
         "a.txt:6:1 not-portable `./local` is a place without a name",

@@ -114,7 +114,7 @@ fn all_problems_are_told_at_once() {
             "1:24 `not a name` is no name of a package (letters, digits, `-`, `_` and `.`)",
             "2:8 `place` `scipy` has no `reason` (add `reason = \"...\"`, one sentence for those who come later)",
             "3:10 an element of `lists` cannot be `cpu` (possible values: `core`, `gpu`, `audio`)",
-            "5:15 `requirement` is no requirement: it `b` is no version: Unexpected end of version specifier, expected operator (write `NAME` or `NAME>=VERSION`)",
+            "5:15 `requirement` is no requirement: `b` is no version: Unexpected end of version specifier, expected operator (write `NAME` or `NAME>=VERSION`)",
             "7:10 `reason` is empty (write some text)",
             "9:1 unknown key `specifer` in `limit` `torch` (did you mean `specifier`?)",
             "11:8 `x y` is no name of a package (letters, digits, `-`, `_` and `.`)",

@@ -1,0 +1,121 @@
+//! The proof behind the scan: what agents import at their start is imported,
+//! cold, in a container of the image that has their packages.
+//!
+//! The scan says what should be there; a package may still fail to load, for
+//! want of a system library or of a file that its wheel forgot.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{App, code::Code, podman_failure, scratch};
+use crate::{
+    failure::{Exit, Failure},
+    plan::{State, image_tag, images},
+    podman::{
+        Engine,
+        inside::{self, Image, Imports},
+    },
+    python::modules::Sources,
+    system::System,
+};
+
+/// What is to be imported, by image with packages.
+pub struct Questions(BTreeMap<String, Imports>);
+
+impl Questions {
+    /// What the agents in the images of `wanted` import at their start, as far
+    /// as their image should have it: the rest is for `scan` to tell.
+    pub fn of(app: &App, system: &System, wanted: &BTreeSet<String>) -> Result<Self, Failure> {
+        let code = Code::load(app, system)?;
+        let sources = Sources::new(system.monorepo.clone(), system.base.python, Vec::new());
+        let images: BTreeSet<String> = images::closure(system, wanted).into_iter().collect();
+        let agents = code.agents(system, &sources, &|agent| images.contains(&agent.image));
+        let mut questions: BTreeMap<String, Imports> = BTreeMap::new();
+        for agent in &agents {
+            let here = agent
+                .packages
+                .iter()
+                .filter(|package| package.hard && package.in_image);
+            for package in here {
+                let at = &agent.closure.packages[&package.import];
+                for module in &at.hard_modules {
+                    questions
+                        .entry(agent.manifest_image.clone())
+                        .or_default()
+                        .entry(module.clone())
+                        .or_default()
+                        .insert(agent.name.clone());
+                }
+            }
+        }
+        Ok(Questions(questions))
+    }
+
+    /// The commands that `ask` would run, for a dry run: an image that is still
+    /// to be built has no answer yet.
+    pub fn lines(&self, engine: &Engine, state: &State) -> Vec<String> {
+        let cache = scratch();
+        let open = self.0.iter().filter(|(name, imports)| {
+            let tag = image_tag(name);
+            let found = state.images.get(&tag);
+            !found.is_some_and(|found| {
+                let image = Image {
+                    tag: &tag,
+                    id: &found.id,
+                };
+                inside::is_known(image, imports, &cache)
+            })
+        });
+        let line = |(name, imports): (&String, &Imports)| {
+            let tag = image_tag(name);
+            let image = Image { tag: &tag, id: "" };
+            let args = inside::cold_import_args(engine, image, imports);
+            engine.podman.line(&args)
+        };
+        open.map(line).collect()
+    }
+
+    /// Imports what has not been imported in these images before.
+    ///
+    /// # Errors
+    /// With every module that does not import and the agents that it breaks.
+    pub fn ask(&self, app: &App, engine: &mut Engine, state: &State) -> Result<(), Failure> {
+        let cache = scratch();
+        let mut broken = Vec::new();
+        for (name, imports) in &self.0 {
+            let tag = image_tag(name);
+            let Some(found) = state.images.get(&tag) else {
+                continue;
+            };
+            let image = Image {
+                tag: &tag,
+                id: &found.id,
+            };
+            if inside::is_known(image, imports, &cache) {
+                continue;
+            }
+            engine.ready()?;
+            app.ui
+                .note(format!("{name}  importing what its agents need"));
+            let failures =
+                inside::cold_import(engine, image, imports, &cache).map_err(podman_failure)?;
+            broken.extend(failures.into_iter().map(|one| {
+                let agents = one.agents.join(", ");
+                format!(
+                    "`{}` does not import in {name}: {}; {agents} cannot start",
+                    one.module, one.error
+                )
+            }));
+        }
+        if broken.is_empty() {
+            return Ok(());
+        }
+        Err(
+            Failure::new(Exit::Build, "images lack what their agents import at start")
+                .detail(broken)
+                .hint(
+                    "a missing library of the system belongs into `system_packages` of the image, \
+            a missing package into your requirements",
+                ),
+        )
+    }
+}
