@@ -36,6 +36,9 @@ const SHORT: usize = 64 << 10;
 /// that the parser, which takes quadratic time for them, is slow.
 const BRACES: usize = 5000;
 
+/// What is said where the parser itself has a defect.
+pub const DEFECT: &str = "the parser of this tool failed";
+
 /// A statement that stands for `raise`, see [`respell`].
 pub const RAISE: &str = "RAISE";
 
@@ -164,7 +167,7 @@ fn defect() -> SyntaxError {
     SyntaxError {
         line: 1,
         column: 1,
-        message: "the parser of this tool failed".to_owned(),
+        message: DEFECT.to_owned(),
     }
 }
 

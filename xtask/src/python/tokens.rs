@@ -65,13 +65,18 @@ pub fn look(text: &str, tokens: &Tokens) -> Result<bool, Fault> {
 /// begins with `tcp://`.
 fn opens_with_scheme(text: &str, start: usize) -> bool {
     let bytes = text.as_bytes();
-    // Two letters of a prefix and three quotes are the most.
-    let end = bytes.len().min(start + 5 + SCHEME.len());
-    let part = &bytes[start..end];
-    part.contains(&b't')
-        && part
-            .windows(SCHEME.len())
-            .any(|found| found == SCHEME.as_bytes())
+    let mut at = start;
+    // At most two letters of a prefix and three quotes.
+    while at < bytes.len()
+        && at < start + 5
+        && matches!(bytes[at], b'a'..=b'z' | b'A'..=b'Z' | b'"' | b'\'')
+    {
+        if bytes[at] == b't' && bytes[at..].starts_with(SCHEME.as_bytes()) {
+            return true;
+        }
+        at += 1;
+    }
+    false
 }
 
 /// The last bracket that is open when the text ends.
