@@ -48,6 +48,9 @@ tools=tools-$(digest "$build_lock")
 once "$tools" install_tools
 tools=$cache/$tools
 echo "$tools" > "$out/tools"
+# Different releases of uv do not share a cache well.
+UV_CACHE_DIR=$cache/uv-$("$tools/bin/uv" --version | cut -d ' ' -f 2)
+echo "$UV_CACHE_DIR" > "$out/uv-cache"
 python3 "$build/scripts/pins.py" "$build/requirements" "$out"
 
 if [ -s "$out/source.lock" ]; then
@@ -65,14 +68,15 @@ fi
 
 # Links into the cache instead of copies: nothing but the cache is wanted here. What is there already needs no index.
 if [ -s "$out/index.lock" ]; then
-    # Different releases of uv do not share a cache well.
-    UV_CACHE_DIR=$cache/uv-$("$tools/bin/uv" --version | cut -d ' ' -f 2)
-    echo "$UV_CACHE_DIR" > "$out/uv-cache"
     export UV_CACHE_DIR UV_NO_PROGRESS=1 UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=symlink
     fetch() {
         "$tools/bin/uv" pip install --python python3 --target "$(mktemp -d)" --no-deps --require-hashes \
             --only-binary :all: --requirements "$out/index.lock" "$@"
     }
-    fetch --offline --quiet 2> /dev/null || fetch
+    fetched=$cache/fetched-$(digest "$out/index.lock")
+    if [ ! -e "$fetched" ]; then
+        fetch --offline --quiet 2> /dev/null || fetch
+        touch "$fetched"
+    fi
 fi
 touch "$out/done"

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes an image of a fetched set of packages: install.sh FETCHED
-# Nothing is downloaded here: FETCHED, written by fetch.sh, says what of the cache is installed.
+# Nothing needs to be downloaded here: FETCHED, written by fetch.sh, says what of the cache is installed.
 set -eu
 
 build=/run/build
@@ -31,16 +31,19 @@ if [ -n "$SYSTEM_PACKAGES" ]; then
 fi
 
 # The cache is a mount of its own, from which nothing can be linked into the image.
-export UV_LINK_MODE=copy UV_NO_PROGRESS=1 UV_PYTHON_DOWNLOADS=never UV_OFFLINE=1
+UV_CACHE_DIR=$(cat "$fetched/uv-cache")
+export UV_CACHE_DIR UV_LINK_MODE=copy UV_NO_PROGRESS=1 UV_PYTHON_DOWNLOADS=never
 export VIRTUAL_ENV="$venv"
 uv=$(cat "$fetched/tools")/bin/uv
 
 # Their sources were checked against the lock when they were compiled.
-if [ -e "$fetched/wheels" ]; then xargs -d '\n' "$uv" pip install --no-deps < "$fetched/wheels"; fi
+if [ -e "$fetched/wheels" ]; then xargs -d '\n' "$uv" pip install --offline --no-deps < "$fetched/wheels"; fi
 if [ -s "$fetched/index.lock" ]; then
-    UV_CACHE_DIR=$(cat "$fetched/uv-cache")
-    export UV_CACHE_DIR
-    "$uv" pip install --no-deps --require-hashes --only-binary :all: --requirements "$fetched/index.lock"
+    packages() {
+        "$uv" pip install --no-deps --require-hashes --only-binary :all: --requirements "$fetched/index.lock" "$@"
+    }
+    # What was fetched once may be gone from the cache by now.
+    packages --offline || packages
 fi
 "$uv" pip check
 "$venv/bin/python3" "$build/scripts/finish_packages.py"

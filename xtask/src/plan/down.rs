@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Plan, State, groups_before, label, state::Image, step::Action, volume_name};
-use crate::system::{MountSource, System};
+use crate::system::{FETCHED_SUFFIX, MountSource, System};
 
 /// What to remove beside containers.
 #[derive(Debug, Clone, Copy, Default)]
@@ -116,6 +116,7 @@ fn images(system: &System, state: &State, plan: &mut Plan, after: &[usize]) {
     let all = system.images.keys().cloned().collect();
     let mut names = super::images::closure(system, &all);
     names.insert(0, system.base.name.clone());
+    names.push(format!("{}{FETCHED_SUFFIX}", system.name));
     let mut before: Vec<usize> = after.to_vec();
     for name in names.iter().rev() {
         let tag = super::image_tag(name);
