@@ -191,6 +191,12 @@ fn inspect(container: &str) {
         ("0000000000000000", "1")
     );
     assert_ne!(field("Uid:"), "0");
+    let tools = "for tool in gcc cc g++ ld uv; do command -v $tool || true; done";
+    assert_eq!(
+        podman(&["exec", container, "sh", "-c", tools]),
+        "",
+        "{container}"
+    );
 }
 
 /// Runs Python in a container; `true` if a connection to `address` opens.
