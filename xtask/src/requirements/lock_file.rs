@@ -78,6 +78,19 @@ pub struct Malformed {
     pub message: String,
 }
 
+/// Names of the packages in a lock, normalised. A lock that is no lock has some
+/// of them all the same: whether it is one, `LockFile::parse` tells, which looks
+/// at every hash and costs more than the rest of a scan.
+pub fn names(text: &str) -> impl Iterator<Item = String> + '_ {
+    let pins = text
+        .lines()
+        .filter(|line| line.starts_with(|c: char| c.is_ascii_alphanumeric()));
+    pins.map(|line| {
+        let end = line.find(|c: char| !c.is_ascii_alphanumeric() && !"-_.".contains(c));
+        normalized(&line[..end.unwrap_or(line.len())])
+    })
+}
+
 impl LockFile {
     /// Reads a lock.
     ///

@@ -5,10 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{
-    requirements::lock_file::LockFile,
-    system::{Image, System},
-};
+use crate::system::{Image, System};
 
 /// Normalised names of packages, per image with dependencies.
 #[derive(Debug, Default)]
@@ -21,8 +18,8 @@ pub struct Provided {
 }
 
 impl Provided {
-    /// `locks` are the locks by the name of their list.
-    pub fn new(system: &System, locks: &BTreeMap<String, LockFile>) -> Self {
+    /// `locks` are the names of the packages in the locks, by list.
+    pub fn new(system: &System, locks: &BTreeMap<String, BTreeSet<String>>) -> Self {
         let mut provided = Provided::default();
         for image in system.images.values() {
             let packages = packages(system, image, locks);
@@ -80,14 +77,13 @@ impl Provided {
 fn packages(
     system: &System,
     image: &Image,
-    locks: &BTreeMap<String, LockFile>,
+    locks: &BTreeMap<String, BTreeSet<String>>,
 ) -> BTreeSet<String> {
     let mut packages = BTreeSet::new();
     let mut at = Some(image);
     while let Some(image) = at {
         for list in &image.requirements {
-            let pins = locks.get(list.as_str()).map(|lock| lock.pins.as_slice());
-            packages.extend(pins.unwrap_or_default().iter().map(|pin| pin.name.clone()));
+            packages.extend(locks.get(list.as_str()).into_iter().flatten().cloned());
         }
         at = system.images.get(&image.parent);
     }

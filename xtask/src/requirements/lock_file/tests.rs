@@ -143,3 +143,10 @@ fn damage_is_no_reason_to_panic() {
         let _ = LockFile::parse(&NATIVE[..at]);
     }
 }
+
+#[test]
+fn names_are_those_of_the_pins() {
+    let text = "# A lock\nPy_YAML==6.0.1 \\\n    --hash=sha256:00\n    # via x\nzmq @ https://a/b.whl\ncolorama[x]==1\n";
+    let found: Vec<String> = names(text).collect();
+    assert_eq!(found, ["py-yaml", "zmq", "colorama"]);
+}

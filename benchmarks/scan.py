@@ -1,4 +1,4 @@
-"""Times `cargo xtask scan` against deptry on the same tree, in one run: bench_scan.py [FILES] [ROUNDS]
+"""Times `cargo xtask scan` against deptry on the same tree, in one run: benchmarks/scan.py [FILES] [ROUNDS]
 
 The tree is the reference monorepo and files of this Python's standard library, as many as asked for (default: 333 in
 all, about 100,000 lines, the size of the monorepo that the tool was designed for). deptry is installed into a folder of
