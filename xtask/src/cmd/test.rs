@@ -82,6 +82,15 @@ fn steps(quick: bool) -> Vec<(&'static str, Vec<&'static str>)> {
                 "warnings",
             ],
         ),
+        // The repository's own lists, locks and agents: offline, in no time.
+        (
+            "requirements are current",
+            vec!["cargo", "xtask", "split-requirements", "--check"],
+        ),
+        (
+            "agents have what they import",
+            vec!["cargo", "xtask", "scan", "--check"],
+        ),
         // Unit tests, the tidy test and whole-binary tests on a fake podman.
         ("tests", vec!["cargo", "test", "--quiet", "--workspace"]),
     ];
