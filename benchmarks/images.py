@@ -4,7 +4,8 @@
 Builds both from cold in one run on the same base image, which must be present, and prints a table of seconds and bytes.
 The plan's three Dockerfiles are followed to the letter, one after the other, each with its own pip and its own torch;
 only what cannot work is corrected (see CORRECTED). The plan's images are removed at the end, this repository's stay.
-The downloads that builds keep are set aside while it runs, and put back.
+The downloads that builds keep are set aside while it runs, and put back. Run `cargo xtask build-images` afterwards: what
+stands on the images that were built anew is out of date.
 
 It takes about twenty minutes, 35 GB of disk and a quiet machine.
 """
@@ -28,7 +29,8 @@ CORRECTED = """\
 The base image is the one that this repository's images stand on, not nvidia/cuda, which would add gigabytes and whose
 tag does not exist. The lists are copied with the core list that they include. Versions are those of
 requirements.all.lock, because the plan's do not fit together. Source packages are built with setuptools<81. torch
-comes from the same index as everything else. Debian's pip has to be told that it may install."""
+comes from the same index as everything else. Debian's pip has to be told that it may install. In the plan's favour, pip
+keeps no downloads in the images."""
 
 # The plan's steps. {pip} is pip with this host's certificates and index.
 INSTALL = "RUN apt-get update && apt-get install -y "
@@ -56,7 +58,7 @@ PLAN = {
 PIP = (
     "RUN --mount=type=bind,source=scripts,target=/run/build/scripts --mount=type=secret,id=ca-bundle"
     " --mount=type=secret,id=pip-conf --mount=type=secret,id=pip-index-url --mount=type=secret,id=pip-extra-index-url"
-    " echo 'setuptools<81' > /build.txt && PIP_BREAK_SYSTEM_PACKAGES=1 PIP_ROOT_USER_ACTION=ignore"
+    " echo 'setuptools<81' > /build.txt && PIP_BREAK_SYSTEM_PACKAGES=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore"
     " PIP_CONSTRAINT=/build.txt sh /run/build/scripts/with-index.sh pip3"
 )
 
