@@ -18,26 +18,30 @@ use super::{
     facts::{FileFacts, Import, Need, RelativeImport, Why},
     parse::RAISE,
     position::Lines,
+    tokens::Fault,
 };
 
 /// Adds to `facts` what stands in `body`, the statements of `text`, and the
-/// number of lines. `expressions` says whether to look into them, too.
+/// number of lines. `expressions` says whether to look into them, too. Fails if
+/// the statements are such that Python would not have parsed them.
 pub fn collect<'a>(
     text: &'a str,
     body: &'a [Stmt],
     expressions: bool,
     version: PythonVersion,
     facts: &mut FileFacts,
-) {
+) -> Result<(), Fault> {
     let mut walk = Walk {
         version,
         lines: Lines::new(text),
         expressions,
         need: Need::Hard,
+        fault: None,
         facts,
     };
     walk.visit_body(body);
     walk.facts.lines = walk.lines.total();
+    walk.fault.map_or(Ok(()), Err)
 }
 
 struct Walk<'a, 'f> {
@@ -47,6 +51,8 @@ struct Walk<'a, 'f> {
     expressions: bool,
     /// Of what stands here.
     need: Need,
+    /// The first mistake that the parser lets pass.
+    fault: Option<Fault>,
     facts: &'f mut FileFacts,
 }
 
@@ -153,6 +159,12 @@ impl<'a> Walk<'a, '_> {
     }
 
     fn attempt(&mut self, attempt: &'a StmtTry) {
+        if attempt.handlers.is_empty() && !attempt.orelse.is_empty() {
+            self.fault.get_or_insert(Fault {
+                place: attempt.start(),
+                message: "expected `except` after `try` block, since there is an `else`",
+            });
+        }
         let handlers = attempt.handlers.iter();
         let handlers = handlers.map(|ExceptHandler::ExceptHandler(handler)| handler);
         // The first handler that gets an error of an import decides.

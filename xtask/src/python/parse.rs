@@ -130,8 +130,7 @@ fn collect(text: &str, version: PythonVersion, facts: &mut FileFacts) -> Result<
     }
     let worthwhile = tokens::look(text, parsed.tokens()).map_err(wrong)?;
     indentation::check(text, parsed.tokens()).map_err(wrong)?;
-    imports::collect(text, parsed.suite(), worthwhile, version, facts);
-    Ok(())
+    imports::collect(text, parsed.suite(), worthwhile, version, facts).map_err(wrong)
 }
 
 fn tree(text: &str, version: PythonVersion) -> Option<Parsed<ModModule>> {

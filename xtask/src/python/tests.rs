@@ -79,6 +79,14 @@ fn errors_have_a_place_and_a_reason() {
         ("é = 1\n'ü' = 2", "2:1: invalid assignment target"),
         ("\r\r\nf'{'", "3:4: expected an expression"),
         ("match", ""),
+        (
+            "x\ntry: a\nelse: b",
+            "3:8: expected `except` or `finally` after `try` block",
+        ),
+        (
+            "try: a\nelse: b\nfinally: c",
+            "1:1: expected `except` after `try` block, since there is an `else`",
+        ),
         ("a = [(1, 2]", "1:11: expected `,`, found `]`"),
         ("except* A: pass", "1:1: expected a statement"),
         (
