@@ -309,7 +309,10 @@ fn open_calls(journal: &[Entry]) -> Vec<i32> {
 
 fn journal(state: &Path) -> Vec<Entry> {
     let text = fs::read_to_string(state.join("calls.jsonl")).unwrap_or_default();
-    text.lines()
+    // A line without its end is still being written.
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    whole
+        .lines()
         .map(|line| {
             let value: Value = serde_json::from_str(line).expect("the fake's own journal");
             let words = value["begin"].as_array().map(|words| {
