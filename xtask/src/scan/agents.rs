@@ -96,7 +96,8 @@ pub struct Package {
     pub file: String,
     pub line: u32,
     pub through: Vec<String>,
-    /// Whether the agent's image has it.
+    /// Whether the agent's image has it, as far as its locks tell: one without
+    /// lists is believed to have everything.
     pub in_image: bool,
     #[serde(skip)]
     any_of: Vec<String>,
@@ -240,7 +241,7 @@ impl Package {
     /// twin): one that the image has is the one that counts.
     fn choose(&mut self, provided: &Provided, image: &str) {
         let here = self.any_of.iter().find(|name| provided.has(image, name));
-        self.in_image = here.is_some();
+        self.in_image = here.is_some() || !provided.knows(image);
         let anywhere = || self.any_of.iter().find(|name| provided.anywhere(name));
         if let Some(name) = here.or_else(anywhere) {
             self.distribution = name.clone();

@@ -45,6 +45,14 @@ impl Provided {
             .is_some_and(|packages| packages.contains(package))
     }
 
+    /// Whether anything is known of what the image has: one that stands on
+    /// somebody else's image and installs no list may have any package.
+    pub fn knows(&self, image: &str) -> bool {
+        self.images
+            .get(image)
+            .is_some_and(|packages| !packages.is_empty())
+    }
+
     /// Whether any image has it.
     pub fn anywhere(&self, package: &str) -> bool {
         self.all.contains(package)

@@ -263,3 +263,17 @@ fn rules_that_cannot_be_used() {
     let outcome = fixture.run(&["scan"]).expect(3);
     golden::check("bad_rules", &fixture, &outcome);
 }
+
+#[test]
+fn images_without_lists_are_believed() {
+    let fixture = fixture();
+    for list in ["core", "audio"] {
+        fixture.edit_manifest(&format!("requirements = [\"{list}\"]"), "");
+    }
+    fixture.write(TWIN, "import netifaces\n");
+    let outcome = fixture.run(&["scan", "--check"]).expect(0);
+    assert!(!outcome.stdout.contains("no-image"), "{}", outcome.stdout);
+    // Typing errors are none the less.
+    fixture.write(TWIN, "import threa\n");
+    fixture.run(&["scan", "--check"]).expect(9);
+}
