@@ -151,10 +151,13 @@ impl Podman {
             }
             // Parallel changes can find podman's database locked (podman
             // issue 25886); nothing has happened yet then, so try again.
+            // Of two creations that bring the same new volume one fails (seen
+            // with 4.3.1), before its container exists.
             // Listings trip over things that another podman removes meanwhile
             // (seen with `podman images` during a build, 4.3.1).
             let looks = call.deadline_ms == READ_DEADLINE_MS;
             let passing = output.stderr.contains("database is locked")
+                || output.stderr.contains("volume already exists")
                 || looks && output.stderr.contains("not known");
             if passing && attempt < PASSING_ATTEMPTS {
                 std::thread::sleep(Duration::from_millis(100 << attempt));
