@@ -357,9 +357,8 @@ fn check(app: &App, work: &Work, args: &Args, started: Instant) -> Result<(), Fa
     let (mut split, problems) = work.judged()?;
     let mut stale = Vec::new();
     for (list, text) in &split.lists {
-        let path = work.out.join(list.file());
-        if fs::read(&path).ok().as_deref() != Some(text.as_bytes()) {
-            stale.push(path.display().to_string());
+        if lock::differs(&work.out, &list.file(), text) {
+            stale.push(work.out.join(list.file()).display().to_string());
         }
     }
     split
@@ -388,9 +387,7 @@ fn write(
         Failure::new(Exit::Findings, message)
             .hint("`--check` tells which files do not belong together; run it again")
     };
-    let differs = |name: &str, text: &str| {
-        fs::read(work.out.join(name)).ok().as_deref() != Some(text.as_bytes())
-    };
+    let differs = |name: &str, text: &str| lock::differs(&work.out, name, text);
     let lists = split.lists.iter().map(|(list, text)| (list.file(), text));
     let lists: Vec<_> = lists.filter(|(name, text)| differs(name, text)).collect();
     let mut changed: Vec<String> = lists.iter().map(|(name, _)| name.clone()).collect();
@@ -402,14 +399,7 @@ fn write(
     }
     fs::create_dir_all(&work.out).map_err(failed)?;
     for (name, text) in lists {
-        let part = work
-            .out
-            .join(format!(".{name}.part-{}", std::process::id()));
-        let moved = fs::write(&part, text).and_then(|()| fs::rename(&part, work.out.join(&name)));
-        if moved.is_err() {
-            let _ = fs::remove_file(&part);
-        }
-        moved.map_err(failed)?;
+        lock::put(&work.out, &name, text).map_err(failed)?;
     }
     if let Some(locked) = locked {
         changed.extend(lock::publish(&work.out, locked).map_err(failed)?);

@@ -154,19 +154,30 @@ pub fn publish(folder: &Path, locked: &Locked) -> io::Result<Vec<String>> {
         let Some(text) = locked.files.get(&name) else {
             continue;
         };
-        let path = folder.join(&name);
-        if fs::read(&path).is_ok_and(|found| found == text.as_bytes()) {
-            continue;
+        if differs(folder, &name, text) {
+            put(folder, &name, text)?;
+            changed.push(name);
         }
-        let part = folder.join(format!(".{name}.part-{}", std::process::id()));
-        let moved = fs::write(&part, text).and_then(|()| fs::rename(&part, &path));
-        if moved.is_err() {
-            let _ = fs::remove_file(&part);
-        }
-        moved?;
-        changed.push(name);
     }
     Ok(changed)
+}
+
+/// Whether the file of that name is missing or holds anything else.
+pub fn differs(folder: &Path, name: &str, text: &str) -> bool {
+    !fs::read(folder.join(name)).is_ok_and(|found| found == text.as_bytes())
+}
+
+/// Writes a list or a lock, whole or not at all.
+///
+/// # Errors
+/// If it cannot be written; the file is as it was then.
+pub fn put(folder: &Path, name: &str, text: &str) -> io::Result<()> {
+    let part = folder.join(format!(".{name}.part-{}", std::process::id()));
+    let moved = fs::write(&part, text).and_then(|()| fs::rename(&part, folder.join(name)));
+    if moved.is_err() {
+        let _ = fs::remove_file(&part);
+    }
+    moved
 }
 
 /// The locks that are in `folder`, by file name.

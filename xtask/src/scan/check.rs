@@ -34,7 +34,7 @@ pub fn check(
     findings
 }
 
-/// The findings that keep one of `names` from starting.
+/// The findings that keep agents from starting.
 pub fn stopping(findings: &[Finding]) -> impl Iterator<Item = &Finding> {
     findings
         .iter()
