@@ -3,14 +3,10 @@
 //!
 //! `cargo +nightly fuzz run scan_source -- -runs=1000000`
 #![no_main]
-#![allow(dead_code, reason = "the sources are those of the tool, not all of them are used here")]
 
 use std::sync::{Mutex, OnceLock, mpsc};
 
 use libfuzzer_sys::fuzz_target;
-
-#[path = "../../xtask/src/python/mod.rs"]
-mod python;
 
 use python::{PythonVersion, facts::FileFacts, parse};
 

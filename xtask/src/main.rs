@@ -19,7 +19,6 @@ mod host;
 mod plan;
 mod podman;
 mod process;
-mod python;
 mod requirements;
 mod scan;
 mod system;

@@ -8,11 +8,13 @@ use std::{
 };
 
 use super::{App, scratch, unreadable};
+use python::modules::Sources;
+
 use crate::{
     failure::{Exit, Failure},
     host::recipes,
     podman::inside,
-    python::modules::Sources,
+
     requirements::{
         distributions::Resolver,
         finding::Finding,

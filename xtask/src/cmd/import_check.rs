@@ -7,6 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{App, code::Code, podman_failure, scratch};
+use python::modules::Sources;
+
 use crate::{
     failure::{Exit, Failure},
     plan::{State, image_tag, images},
@@ -14,7 +16,6 @@ use crate::{
         Engine,
         inside::{self, Image, Imports},
     },
-    python::modules::Sources,
     system::System,
 };
 

@@ -5,14 +5,17 @@ use std::{collections::BTreeSet, rc::Rc, time::Instant};
 
 use serde::Serialize;
 
-use super::{App, code::Code, select};
+use super::{App, code::Code, scratch, select};
+use python::{
+    facts::FileFacts,
+    memory::Memory,
+    modules::Sources,
+    tree::{self, Skipped, Tree},
+};
+
 use crate::{
     failure::{Exit, Failure},
-    python::{
-        facts::FileFacts,
-        modules::Sources,
-        tree::{self, Skipped, Tree},
-    },
+    plan::spec::hash_of,
     requirements::{
         finding::{Finding, Severity},
         rules::Rules,
@@ -72,8 +75,12 @@ pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
     let started = Instant::now();
     let system = app.system()?;
     let names = chosen(&system, &args.names)?;
-    let code = Code::load(app, &system)?;
-    let tree = read(&system)?;
+    let (tree, code) = std::thread::scope(|scope| {
+        let tree = scope.spawn(|| read(&system));
+        let code = Code::load(app, &system);
+        (tree.join().expect("reading does not panic"), code)
+    });
+    let (tree, code) = (tree?, code?);
     let counts = count(&tree, &code.rules);
     let skipped = tree.skipped;
     let sources = Sources::new(system.monorepo.clone(), system.base.python, tree.files);
@@ -118,10 +125,22 @@ pub fn read(system: &System) -> Result<Tree, Failure> {
         version: system.base.python,
         ..tree::Options::default()
     };
-    tree::scan(&system.monorepo, &options).map_err(|error| {
+    let root = system.monorepo.display().to_string();
+    let file = scratch().join(format!("scan-{}.json", hash_of(&root)));
+    let memory = Memory::open(file, format!("{} {}", options.version, own_version()));
+    tree::scan(&system.monorepo, &options, &memory).map_err(|error| {
         let root = system.monorepo.display();
         Failure::new(Exit::Manifest, format!("`{root}` cannot be read: {error}"))
     })
+}
+
+/// Another build of this tool may find other things in a file.
+fn own_version() -> String {
+    let about = std::env::current_exe().and_then(std::fs::metadata);
+    about.map_or_else(
+        |_| "unknown".to_owned(),
+        |about| format!("{:?} {}", about.modified().ok(), about.len()),
+    )
 }
 
 fn mark<'s>(rules: &'s Rules, facts: &'s FileFacts) -> File<'s> {

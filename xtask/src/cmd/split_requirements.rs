@@ -18,9 +18,10 @@ use super::{
     scratch,
     split_report::{Ending, report},
 };
+use python::modules::Sources;
+
 use crate::{
     failure::{Exit, Failure},
-    python::modules::Sources,
     requirements::{
         file::{self, Files},
         finding::{Finding, Severity},

@@ -97,18 +97,16 @@ fn steps(quick: bool) -> Vec<(&'static str, Vec<&'static str>)> {
     if !quick {
         // Ignored by plain `cargo test`: one asks the package index, the other
         // needs Python's test suite.
-        for (name, filter) in [
-            ("locks against the index", "requirements::"),
-            ("scanner against Python", "oracle"),
+        for (name, package, filter) in [
+            ("locks against the index", "xtask", "requirements::"),
+            ("scanner against Python", "xtask-python", "oracle"),
         ] {
             let words = [
                 "cargo",
                 "test",
                 "--quiet",
                 "--package",
-                "xtask",
-                "--bin",
-                "xtask",
+                package,
                 filter,
                 "--",
                 "--ignored",

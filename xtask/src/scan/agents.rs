@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::Provided;
+use python::{
+    closure::{Closure, Use, chain, closure},
+    facts::SyntaxError,
+    modules::{Path, Sources},
+};
+
 use crate::{
-    python::{
-        closure::{Closure, Use, chain, closure},
-        facts::SyntaxError,
-        modules::{Path, Sources},
-    },
     requirements::{
         distributions::{Resolution, Resolver, Source},
         known,

@@ -5,8 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{AgentScan, Provided, agents::Category};
+use python::{facts::FileFacts, modules::Sources, stdlib};
+
 use crate::{
-    python::{facts::FileFacts, modules::Sources, stdlib},
     requirements::finding::{Finding, Place, Severity},
     system::{NetworkMode, System},
 };

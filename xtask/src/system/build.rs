@@ -18,7 +18,7 @@ use super::{
     placeholder,
     reader::At,
 };
-use crate::python::PythonVersion;
+use python::PythonVersion;
 
 const DEFAULT_COMMAND: [&str; 3] = ["python3", "-u", "{script}"];
 /// What agents really answer to, then the plan's plain text.

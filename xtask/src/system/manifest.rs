@@ -17,7 +17,7 @@ use super::{
     reader::{At, Broken, Fields, record},
     value::{boolean, choice, cpus, integer, list, parsed, string, text},
 };
-use crate::python::PythonVersion;
+use python::PythonVersion;
 
 /// The version of the manifest's shape that this tool reads.
 pub const SCHEMA: u64 = 1;

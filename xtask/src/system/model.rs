@@ -13,7 +13,7 @@ use std::{
 
 use serde::Serialize;
 
-use crate::python::PythonVersion;
+use python::PythonVersion;
 
 /// Lists of requirements that every monorepo has; a lock may exist of more.
 pub const LISTS: &[&str] = &["core", "shared", "gpu", "audio"];

@@ -10,7 +10,7 @@ use super::{
     subnet::SubnetError,
     value::{Node, integer, text},
 };
-use crate::python::PythonVersion;
+use python::PythonVersion;
 
 /// An index, a UUID or `all`; indices may be written as numbers.
 pub fn gpu_device(problems: &mut Problems, node: Node<'_>) -> Option<GpuRequest> {

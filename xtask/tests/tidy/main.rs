@@ -107,10 +107,17 @@ fn walk(root: &Path, below: &Path) -> Vec<String> {
         .collect()
 }
 
+/// Where the tool's sources are, and those of its room `python`, which is a
+/// crate of its own.
+const TOOL: &str = "xtask/src/";
+const PYTHON: &str = "xtask/python/src/";
+
 /// Sources of the tool itself.
 fn sources(files: &[File]) -> impl Iterator<Item = &File> {
-    let rust = |file: &&File| file.path.starts_with("xtask/src/") && file.path.ends_with(".rs");
-    files.iter().filter(rust)
+    let ours = |path: &str| path.starts_with(TOOL) || path.starts_with(PYTHON);
+    files
+        .iter()
+        .filter(move |file| ours(&file.path) && file.path.ends_with(".rs"))
 }
 
 /// Compiled for tests alone.

@@ -4,7 +4,7 @@
 //! of which stands below it, so there are no circles.
 
 use super::{
-    File, is_test,
+    File, PYTHON, TOOL, is_test,
     rust::{Keep, code, paths, without_tests},
     sources,
 };
@@ -45,7 +45,6 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("requirements", &["process", "system", "ui", "failure"]),
     ("plan", &["system"]),
     ("system", &["python"]),
-    ("python", &[]),
     ("health", &[]),
     ("python", &[]),
     ("process", &[]),
@@ -98,9 +97,8 @@ pub fn table(_: &[File]) -> Vec<String> {
 
 /// `xtask/src/podman/argv.rs` -> `podman`, `argv`.
 fn module(path: &str) -> Vec<String> {
-    let path = path
-        .trim_start_matches("xtask/src/")
-        .trim_end_matches(".rs");
+    let path = path.replace(PYTHON, "python/").replace(TOOL, "");
+    let path = path.trim_end_matches(".rs");
     let path = path.trim_end_matches("/mod");
     path.split('/').map(str::to_owned).collect()
 }
@@ -115,15 +113,17 @@ fn room(module: &[String]) -> String {
     }
 }
 
-/// The module path behind `crate::` and `super::`; `None` for other crates and
-/// for what stands in the root itself.
+/// The module path behind `crate::`, `super::` and `python::`; `None` for other
+/// crates and for what stands in the root itself.
 fn resolve(module: &[String], path: &str) -> Option<Vec<String>> {
     let mut words = path.split("::").peekable();
     let mut at = match *words.peek()? {
         "crate" => {
             words.next();
-            Vec::new()
+            let own = (module[0] == "python").then(|| "python".to_owned());
+            own.into_iter().collect()
         }
+        "python" => Vec::new(),
         "super" if module != ["main"] => {
             let mut at = module.to_vec();
             while words.peek() == Some(&"super") {

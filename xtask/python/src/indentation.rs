@@ -86,7 +86,7 @@ fn width(blank: &str) -> Width {
 
 #[cfg(test)]
 mod tests {
-    use crate::python::{PythonVersion, parse};
+    use crate::{PythonVersion, parse};
 
     #[test]
     fn tabs_and_spaces_must_not_depend_on_each_other() {

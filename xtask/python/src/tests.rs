@@ -119,6 +119,7 @@ fn the_json_has_all_fields() {
     };
     let expected = serde_json::json!({
         "path": "a.py",
+        "lines": 8,
         "parses": true,
         "error": null,
         "imports": [

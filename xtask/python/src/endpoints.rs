@@ -116,7 +116,7 @@ fn holes(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::python::{PythonVersion, facts::FileFacts, parse};
+    use crate::{PythonVersion, facts::FileFacts, parse};
 
     fn facts(text: &str) -> FileFacts {
         let facts = parse::one("a.py".into(), text.into(), PythonVersion::DEFAULT);

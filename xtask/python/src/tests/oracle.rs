@@ -11,9 +11,10 @@ use std::{
     process::Command,
 };
 
-use crate::python::{
+use crate::{
     PythonVersion,
     facts::Need,
+    memory::Memory,
     tree::{self, Options},
 };
 
@@ -35,7 +36,7 @@ enum Plain {
 #[test]
 #[ignore = "needs Python's test suite; `cargo xtask test` runs it"]
 fn the_reference_monorepo_is_read_as_python_does() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../containers/reference");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../containers/reference");
     let count = compare(&python(), &root);
     assert!(count >= 13, "only {count} files in {}", root.display());
 }
@@ -95,7 +96,7 @@ fn scanned(python: &Python, root: &Path) -> BTreeMap<String, Said> {
         version: python.version,
         ..Options::default()
     };
-    let tree = tree::scan(root, &options).expect("a folder");
+    let tree = tree::scan(root, &options, &Memory::default()).expect("a folder");
     let left_out = |path: &str| path.split('/').any(|part| LEFT_OUT.contains(&part));
     let files = tree.files.into_iter().filter(|file| !left_out(&file.path));
     let said = files.map(|file| {
@@ -115,7 +116,7 @@ fn scanned(python: &Python, root: &Path) -> BTreeMap<String, Said> {
 }
 
 fn asked(python: &Python, root: &Path) -> BTreeMap<String, Said> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/oracle.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/tests/oracle.py");
     let output = Command::new(python.program)
         .arg(script)
         .arg(root)

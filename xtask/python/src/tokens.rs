@@ -246,7 +246,7 @@ fn is_compound(kind: TokenKind) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::python::{PythonVersion, parse};
+    use crate::{PythonVersion, parse};
 
     /// The message of the error, or `fine`; short and long texts take two ways,
     /// which must agree.

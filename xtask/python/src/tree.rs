@@ -4,12 +4,13 @@
 //! that lies around in a tree ends the walk: what cannot be read is listed.
 
 use std::{
-    collections::BTreeSet,
-    fs::{self, File},
+    collections::{BTreeSet, HashMap},
+    fs::{self, File, Metadata},
     io::{self, Read},
     path::{Path, PathBuf},
     sync::{Mutex, mpsc},
     thread,
+    time::SystemTime,
 };
 
 use ignore::{DirEntry, WalkBuilder};
@@ -18,6 +19,7 @@ use serde::Serialize;
 use super::{
     PythonVersion,
     facts::{FileFacts, SyntaxError},
+    memory::{Mark, Memory},
     parse, source,
 };
 
@@ -54,10 +56,11 @@ pub struct Skipped {
     pub reason: String,
 }
 
-/// Reads all Python files below `root`.
+/// Reads all Python files below `root`, except those that `memory` knows.
 ///
 /// Fails only if `root` is no folder that can be listed.
-pub fn scan(root: &Path, options: &Options) -> io::Result<Tree> {
+pub fn scan(root: &Path, options: &Options, memory: &Memory) -> io::Result<Tree> {
+    let started = SystemTime::now();
     let root = fs::canonicalize(root)?;
     fs::read_dir(&root)?;
     let threads = options
@@ -66,12 +69,13 @@ pub fn scan(root: &Path, options: &Options) -> io::Result<Tree> {
     let (give, take) = mpsc::channel::<PathBuf>();
     let take = Mutex::new(take);
     let mut tree = Tree::default();
+    let mut marks = HashMap::new();
     thread::scope(|scope| {
         let reader = || {
-            let mut part = Tree::default();
+            let mut part = Part::default();
             // The guard is given back before the file is read.
             while let Ok(path) = { next(&take) } {
-                part.read(&root, &path, options.version);
+                part.read(&root, &path, options.version, memory);
             }
             part
         };
@@ -85,10 +89,16 @@ pub fn scan(root: &Path, options: &Options) -> io::Result<Tree> {
         drop(give);
         for reader in readers {
             if let Ok(part) = reader.join() {
-                tree.add(part);
+                tree.add(part.tree);
+                marks.extend(part.marks);
             }
         }
     });
+    let marked = tree
+        .files
+        .iter()
+        .filter_map(|facts| Some((*marks.get(&facts.path)?, facts)));
+    memory.keep(started, marked);
     tree.files.sort_by(|a, b| a.path.cmp(&b.path));
     tree.skipped.sort();
     tree.skipped.dedup();
@@ -99,31 +109,62 @@ pub fn scan(root: &Path, options: &Options) -> io::Result<Tree> {
 ///
 /// Fails if it cannot be read at all; a link is followed.
 pub fn read_one(root: &Path, path: &str, version: PythonVersion) -> io::Result<FileFacts> {
-    let facts = match content(&root.join(path))? {
+    let path_on_disk = root.join(path);
+    let facts = match content(&path_on_disk, &fs::metadata(&path_on_disk)?)? {
         Ok(bytes) => parse::one(path.to_owned(), bytes, version),
         Err(error) => refused(path.to_owned(), error),
     };
     Ok(facts)
 }
 
-impl Tree {
-    fn read(&mut self, root: &Path, path: &Path, version: PythonVersion) {
+/// What one thread has read.
+#[derive(Default)]
+struct Part {
+    tree: Tree,
+    marks: HashMap<String, Mark>,
+}
+
+impl Part {
+    fn read(&mut self, root: &Path, path: &Path, version: PythonVersion, memory: &Memory) {
         let name = relative(root, path);
-        match content(path) {
-            Ok(Ok(bytes)) => {
-                self.bytes += bytes.len() as u64;
-                let facts = parse::file(name, bytes, version);
-                self.lines += u64::from(facts.lines);
-                self.files.push(facts);
-            }
-            Ok(Err(error)) => self.files.push(refused(name, error)),
-            Err(error) => self.skipped.push(Skipped {
+        if let Err(error) = self.try_read(path, &name, version, memory) {
+            self.tree.skipped.push(Skipped {
                 path: name,
                 reason: format!("cannot be read: {error}"),
-            }),
+            });
         }
     }
 
+    fn try_read(
+        &mut self,
+        path: &Path,
+        name: &str,
+        version: PythonVersion,
+        memory: &Memory,
+    ) -> io::Result<()> {
+        // Looked at before it is read: what changes it in between is noticed
+        // the next time.
+        let about = fs::metadata(path)?;
+        let mark = Mark::of(&about);
+        let facts = match memory.recall(name, mark) {
+            Some(facts) => facts.clone(),
+            None => match content(path, &about)? {
+                Ok(bytes) => parse::file(name.to_owned(), bytes, version),
+                Err(error) => {
+                    self.tree.files.push(refused(name.to_owned(), error));
+                    return Ok(());
+                }
+            },
+        };
+        self.tree.bytes += about.len();
+        self.tree.lines += u64::from(facts.lines);
+        self.marks.insert(name.to_owned(), mark);
+        self.tree.files.push(facts);
+        Ok(())
+    }
+}
+
+impl Tree {
     fn add(&mut self, other: Tree) {
         self.files.extend(other.files);
         self.skipped.extend(other.skipped);
@@ -225,8 +266,7 @@ fn relative(root: &Path, path: &Path) -> String {
 
 /// The bytes of a file, unless there are too many; a pipe or a device is never
 /// opened.
-fn content(path: &Path) -> io::Result<Result<Vec<u8>, String>> {
-    let about = fs::metadata(path)?;
+fn content(path: &Path, about: &Metadata) -> io::Result<Result<Vec<u8>, String>> {
     if !about.is_file() {
         return Err(io::Error::other("is no regular file"));
     }

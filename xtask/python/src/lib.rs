@@ -16,6 +16,7 @@ mod endpoints;
 pub mod facts;
 mod imports;
 mod indentation;
+pub mod memory;
 pub mod modules;
 pub mod parse;
 mod position;

@@ -30,7 +30,7 @@ fn scanned(folder: &tempfile::TempDir, only: &[&str]) -> Tree {
         only: only.iter().map(|path| (*path).to_owned()).collect(),
         ..Options::default()
     };
-    scan(folder.path(), &options).expect("a tree")
+    scan(folder.path(), &options, &Memory::default()).expect("a tree")
 }
 
 fn paths(tree: &Tree) -> Vec<&str> {
@@ -71,7 +71,10 @@ fn python_files_are_found_in_order() {
         threads: Some(1),
         ..Options::default()
     };
-    assert_eq!(scan(folder.path(), &again).expect("a tree"), tree);
+    assert_eq!(
+        scan(folder.path(), &again, &Memory::default()).expect("a tree"),
+        tree
+    );
 }
 
 #[test]
@@ -96,7 +99,11 @@ fn ignore_files_are_honoured_without_a_repository() {
         ["a/top.py", "keep_old.py", "sub/d.py"]
     );
     // Those above the root do not count.
-    let below = scan(&folder.path().join("build"), &Options::default());
+    let below = scan(
+        &folder.path().join("build"),
+        &Options::default(),
+        &Memory::default(),
+    );
     assert_eq!(paths(&below.expect("a tree")), ["a.py"]);
 }
 
@@ -209,7 +216,12 @@ fn a_root_that_is_no_folder_is_an_error() {
     let folder = folder(&[("a.py", "")]);
     for root in ["a.py", "nowhere"] {
         assert!(
-            scan(&folder.path().join(root), &Options::default()).is_err(),
+            scan(
+                &folder.path().join(root),
+                &Options::default(),
+                &Memory::default()
+            )
+            .is_err(),
             "{root}"
         );
     }

@@ -1,6 +1,6 @@
 //! What is found in a text, and how much it is needed.
 
-use crate::python::{PythonVersion, facts::FileFacts, parse};
+use crate::{PythonVersion, facts::FileFacts, parse};
 
 fn facts(text: &str) -> FileFacts {
     let facts = parse::one("a.py".into(), text.into(), PythonVersion::DEFAULT);

@@ -3,7 +3,7 @@
 use std::{fs, path::Path as Folder};
 
 use super::{Closure, chain, closure};
-use crate::python::{
+use crate::{
     PythonVersion,
     modules::{Path, Sources},
 };

@@ -5,22 +5,24 @@
 
 use std::fmt;
 
-use serde::{Serialize, Serializer, ser::SerializeStruct};
+use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 
 /// All that was found in one file. A file that does not parse has an error and
 /// empty lists.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct FileFacts {
     /// Relative to the root of the tree, with `/` between the parts.
     pub path: String,
-    /// The number of lines; 0 if it does not parse. Not part of the JSON.
+    /// The number of lines; 0 if it does not parse.
     pub lines: u32,
     /// Why the file does not parse; `None` if it does.
     pub error: Option<SyntaxError>,
     /// Absolute imports in the order of the file.
     pub imports: Vec<Import>,
+    #[serde(rename = "relative_imports")]
     pub relative: Vec<RelativeImport>,
     /// `importlib.import_module("literal")` and `__import__("literal")`.
+    #[serde(rename = "dynamic_imports")]
     pub dynamic: Vec<Import>,
     /// Addresses that the file listens on, as far as they are written down.
     pub binds: Vec<Endpoint>,
@@ -36,8 +38,9 @@ impl FileFacts {
 
 impl Serialize for FileFacts {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let mut object = to.serialize_struct("FileFacts", 8)?;
+        let mut object = to.serialize_struct("FileFacts", 9)?;
         object.serialize_field("path", &self.path)?;
+        object.serialize_field("lines", &self.lines)?;
         object.serialize_field("parses", &self.parses())?;
         object.serialize_field("error", &self.error)?;
         object.serialize_field("imports", &self.imports)?;
@@ -50,7 +53,7 @@ impl Serialize for FileFacts {
 }
 
 /// Why a file does not parse, and where.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SyntaxError {
     /// From 1.
     pub line: u32,
@@ -67,7 +70,7 @@ impl fmt::Display for SyntaxError {
 }
 
 /// `import a.b`, `from a.b import c, d`, or a dynamic import.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Import {
     /// The top-level name, `a` of `a.b`.
     pub name: String,
@@ -83,7 +86,7 @@ pub struct Import {
 }
 
 /// `from . import a`, `from ..a.b import c`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RelativeImport {
     /// The number of leading dots, at least 1.
     pub level: u32,
@@ -96,7 +99,8 @@ pub struct RelativeImport {
 }
 
 /// What happens if an imported module is not there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "NeedFields")]
 pub enum Need {
     /// Whoever imports the file fails.
     Hard,
@@ -108,7 +112,7 @@ pub enum Need {
 }
 
 /// Why an import is soft. Where several reasons hold, the outermost counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Why {
     /// An error of the import is caught, or the import answers such an error.
@@ -141,6 +145,26 @@ impl Need {
     }
 }
 
+/// `Need` as it stands in JSON.
+#[derive(Deserialize)]
+struct NeedFields {
+    kind: String,
+    why: Option<Why>,
+}
+
+impl TryFrom<NeedFields> for Need {
+    type Error = String;
+
+    fn try_from(fields: NeedFields) -> Result<Self, String> {
+        match (fields.kind.as_str(), fields.why) {
+            ("hard", None) => Ok(Need::Hard),
+            ("main", None) => Ok(Need::Main),
+            ("soft", Some(why)) => Ok(Need::Soft(why)),
+            (kind, why) => Err(format!("no import is `{kind}` for the reason {why:?}")),
+        }
+    }
+}
+
 impl Serialize for Need {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let mut object = to.serialize_struct("Need", 2)?;
@@ -151,7 +175,7 @@ impl Serialize for Need {
 }
 
 /// A `tcp://` address that stands in the file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint {
     /// As written, with `{}` where an expression stands.
     pub address: String,
