@@ -9,8 +9,8 @@ use std::{
 };
 
 use super::{
-    App, image_report, image_report::Summary, import_check::Questions, outcome, podman_failure,
-    scratch, unreadable,
+    App, code, image_report, image_report::Summary, import_check::Questions, outcome,
+    podman_failure, scratch, unreadable,
 };
 use crate::{
     execute,
@@ -48,7 +48,7 @@ pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
         return Ok(());
     };
     if let Some(folder) = &args.sbom {
-        write_bills(&system, &wanted, folder)?;
+        write_bills(app, &system, &wanted, folder)?;
     }
     if app.ui.json_wanted() {
         app.ui.json("build-images", &summary);
@@ -68,13 +68,16 @@ const ASK: Ask = Ask {
 
 /// What there is, and the steps that would bring `wanted` up to date.
 pub fn planned(
+    app: &App,
     system: &System,
     engine: &Engine,
     wanted: &BTreeSet<String>,
     force: bool,
 ) -> Result<(State, Plan), Failure> {
+    let left_out = code::left_out(app, system)?;
     let state = observe::observe(&engine.podman, ASK).map_err(podman_failure)?;
-    let recipes = recipes::read(system, &scratch()).map_err(|error| unreadable(&error))?;
+    let recipes =
+        recipes::read(system, &left_out, &scratch()).map_err(|error| unreadable(&error))?;
     let plan = images::plan(system, &state, wanted, &recipes, force);
     Ok((state, plan))
 }
@@ -88,7 +91,7 @@ pub fn converge(
     force: bool,
 ) -> Result<Option<Summary>, Failure> {
     let started = Instant::now();
-    let (state, plan) = planned(system, engine, wanted, force)?;
+    let (state, plan) = planned(app, system, engine, wanted, force)?;
     if app.global.dry_run {
         app.print_plan("build-images", engine, &plan);
         if !app.ui.json_wanted() {
@@ -208,16 +211,23 @@ fn remember_packages(
 }
 
 /// One file for each image of `wanted` and what they stand on.
-fn write_bills(system: &System, wanted: &BTreeSet<String>, folder: &Path) -> Result<(), Failure> {
+fn write_bills(
+    app: &App,
+    system: &System,
+    wanted: &BTreeSet<String>,
+    folder: &Path,
+) -> Result<(), Failure> {
     let failed = |path: &Path, error: &std::io::Error| {
         let message = format!("cannot write `{}`: {error}", path.display());
         Failure::new(Exit::Build, message)
     };
     fs::create_dir_all(folder).map_err(|error| failed(folder, &error))?;
-    let recipes = recipes::read(system, &scratch()).map_err(|error| unreadable(&error))?;
-    for name in images::closure(system, wanted) {
-        let bill = sbom::bill(system, &name, &recipes.builds[&name].inputs_hash)
-            .map_err(|error| unreadable(&error))?;
+    let names = images::closure(system, wanted);
+    let all: Vec<&str> = names.iter().map(String::as_str).collect();
+    let left_out = code::left_out(app, system)?;
+    let hashes = recipes::inputs_of(system, &left_out, &all).map_err(|error| unreadable(&error))?;
+    for name in &names {
+        let bill = sbom::bill(system, name, &hashes[name]).map_err(|error| unreadable(&error))?;
         let file = folder.join(format!("{name}.cdx.json"));
         let text = format!("{bill:#}\n");
         fs::write(&file, text).map_err(|error| failed(&file, &error))?;

@@ -12,9 +12,8 @@ use python::modules::Sources;
 
 use crate::{
     failure::{Exit, Failure},
-    host::recipes,
+    host::recipes::{self, LeftOut},
     podman::inside,
-
     requirements::{
         distributions::Resolver,
         finding::Finding,
@@ -73,6 +72,15 @@ impl Code {
     }
 }
 
+/// Scripts that images do without; see `scan::apart`.
+pub fn left_out(app: &App, system: &System) -> Result<LeftOut, Failure> {
+    let code = Code::load(app, system)?;
+    let sources = Sources::new(system.monorepo.clone(), system.base.python, Vec::new());
+    let agents = code.agents(system, &sources, &|_| true);
+    let text = |path: &str| fs::read(system.monorepo.join(path)).ok();
+    Ok(scan::left_out(system, &agents, &text))
+}
+
 /// Agents that their image, or their code, would keep from starting are not
 /// deployed: a container that ends at its first import helps nobody.
 pub fn preflight(app: &App, system: &System, names: &BTreeSet<String>) -> Result<(), Failure> {
@@ -106,7 +114,8 @@ pub fn preflight(app: &App, system: &System, names: &BTreeSet<String>) -> Result
 fn installed(system: &System) -> Result<BTreeMap<String, Vec<String>>, Failure> {
     let images = system.images.values().filter(|image| image.adds_packages());
     let names: Vec<&str> = images.map(|image| image.name.as_str()).collect();
-    let hashes = recipes::inputs_of(system, &names).map_err(|error| unreadable(&error))?;
+    let hashes =
+        recipes::inputs_of(system, &LeftOut::new(), &names).map_err(|error| unreadable(&error))?;
     let cache = scratch();
     let mut installed: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let known = names

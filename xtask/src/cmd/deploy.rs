@@ -149,7 +149,7 @@ pub fn planned(
     };
     let state = app.state(engine, system, ask)?;
     let mut plan = make_plan(system, &state, chosen, how)?;
-    plan.warnings.extend(stale_images(system, &state)?);
+    plan.warnings.extend(stale_images(app, system, &state)?);
     Ok(plan)
 }
 
@@ -201,7 +201,7 @@ fn made(system: &System, plan: &Plan) -> BTreeSet<String> {
 }
 
 /// Images that were built from other code or requirements than there are now.
-fn stale_images(system: &System, state: &State) -> Result<Vec<String>, Failure> {
+fn stale_images(app: &App, system: &System, state: &State) -> Result<Vec<String>, Failure> {
     let used: BTreeSet<&str> = system
         .agents
         .iter()
@@ -211,7 +211,8 @@ fn stale_images(system: &System, state: &State) -> Result<Vec<String>, Failure> 
         .into_iter()
         .filter(|name| state.images.contains_key(&image_tag(name)))
         .collect();
-    let hashes = recipes::inputs_of(system, &used).map_err(|error| unreadable(&error))?;
+    let hashes = recipes::inputs_of(system, &code::left_out(app, system)?, &used)
+        .map_err(|error| unreadable(&error))?;
     Ok(used
         .into_iter()
         .filter(|name| {

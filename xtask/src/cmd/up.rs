@@ -148,7 +148,7 @@ fn dry_run(
         let engine = app.engine(system)?;
         check_toolchain::preflight(app, &engine, system, &chosen)?;
         let wanted = build_images::needed(system, &chosen);
-        let (_, images) = build_images::planned(system, &engine, &wanted, false)?;
+        let (_, images) = build_images::planned(app, system, &engine, &wanted, false)?;
         if !app.ui.json_wanted() {
             app.print_plan("build-images", &engine, &images);
         }

@@ -2,7 +2,7 @@
 //! specifications with their content hashes.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ffi::OsString,
     fs, io,
     os::unix::fs::PermissionsExt,
@@ -41,20 +41,15 @@ pub struct Unreadable {
     pub error: io::Error,
 }
 
+/// Code that images do without: paths below the monorepo, by image.
+pub type LeftOut = BTreeMap<String, BTreeSet<String>>;
+
 /// Every image's build. `scratch` is a folder for files that builds need.
-pub fn read(system: &System, scratch: &Path) -> Result<Recipes, Unreadable> {
-    let ignorefile = scratch.join(format!("{}.containerignore", system.name));
-    let code = if system.images.values().any(|image| image.code) {
-        code_hash(system)?
-    } else {
-        String::new()
-    };
-    let mut hashes = BTreeMap::new();
-    hashes.insert(system.base.name.clone(), base_hash(system));
+pub fn read(system: &System, left_out: &LeftOut, scratch: &Path) -> Result<Recipes, Unreadable> {
+    let names: Vec<&str> = system.images.keys().map(String::as_str).collect();
+    let hashes = inputs_of(system, left_out, &names)?;
     let (mut builds, mut fetches) = (BTreeMap::new(), BTreeMap::new());
-    for name in system.images.keys() {
-        hash_image(system, name, &code, &mut hashes)?;
-    }
+    let mut ignorefiles = BTreeMap::new();
     let secrets = secrets(&|name| std::env::var_os(name));
     for (name, image) in &system.images {
         let context = if image.code {
@@ -62,6 +57,7 @@ pub fn read(system: &System, scratch: &Path) -> Result<Recipes, Unreadable> {
         } else {
             &system.root
         };
+        let ignorefile = scratch.join(format!("{}.{name}.containerignore", system.name));
         let build = BuildSpec {
             system: system.name.clone(),
             tag: image_tag(name),
@@ -78,6 +74,13 @@ pub fn read(system: &System, scratch: &Path) -> Result<Recipes, Unreadable> {
             },
             inputs_hash: hashes[name].clone(),
         };
+        if image.code {
+            let write = Action::WriteFile {
+                path: ignorefile,
+                lines: ignore_lines(system, left_out.get(name)),
+            };
+            ignorefiles.insert(name.clone(), write);
+        }
         if image.adds_packages() && has_stage(&image.containerfile, FETCHED_STAGE)? {
             fetches.insert(name.clone(), fetch(system, &build));
         }
@@ -87,24 +90,25 @@ pub fn read(system: &System, scratch: &Path) -> Result<Recipes, Unreadable> {
         base: Some(base(system, scratch)?),
         builds,
         fetches,
-        ignorefile: Some(Action::WriteFile {
-            path: ignorefile,
-            lines: ignore_lines(system),
-        }),
+        ignorefiles,
     })
 }
 
 /// Hashes of these images' inputs alone, to tell whether they have changed.
-pub fn inputs_of(system: &System, names: &[&str]) -> Result<BTreeMap<String, String>, Unreadable> {
+pub fn inputs_of(
+    system: &System,
+    left_out: &LeftOut,
+    names: &[&str],
+) -> Result<BTreeMap<String, String>, Unreadable> {
     let any_code = names.iter().any(|name| system.images[*name].code);
     let code = match any_code {
-        true => code_hash(system)?,
-        false => String::new(),
+        true => code_files(system)?,
+        false => Vec::new(),
     };
     let mut hashes = BTreeMap::new();
     hashes.insert(system.base.name.clone(), base_hash(system));
     for name in names {
-        hash_image(system, name, &code, &mut hashes)?;
+        hash_image(system, name, &code, left_out, &mut hashes)?;
     }
     Ok(hashes)
 }
@@ -187,14 +191,15 @@ fn has_stage(containerfile: &Path, stage: &str) -> Result<bool, Unreadable> {
 fn hash_image(
     system: &System,
     name: &str,
-    code: &str,
+    code: &[Entry],
+    left_out: &LeftOut,
     hashes: &mut BTreeMap<String, String>,
 ) -> Result<(), Unreadable> {
     if hashes.contains_key(name) {
         return Ok(());
     }
     let image = &system.images[name];
-    hash_image(system, &image.parent, code, hashes)?;
+    hash_image(system, &image.parent, code, left_out, hashes)?;
     let mut sha = Sha256::new();
     sha.update(name);
     sha.update(&hashes[&image.parent]);
@@ -205,7 +210,9 @@ fn hash_image(
             .unwrap_or_default()
             .to_string_lossy()
             .into_owned();
-        add_tree(&mut sha, &label, input, &[])?;
+        let mut entries = Vec::new();
+        add_tree(&mut entries, &label, input, &[])?;
+        entries.iter().for_each(|entry| hash_entry(&mut sha, entry));
     }
     sha.update(hash_of(&(
         &image.env,
@@ -219,33 +226,40 @@ fn hash_image(
         }
     }
     if image.code {
-        sha.update(code);
+        let left_out = left_out.get(name);
+        for line in ignore_lines(system, left_out) {
+            sha.update(line);
+            sha.update([0]);
+        }
+        let kept = |entry: &&Entry| !left_out.is_some_and(|paths| paths.contains(&entry.path));
+        let kept = code.iter().filter(kept);
+        kept.for_each(|entry| hash_entry(&mut sha, entry));
     }
     hashes.insert(name.to_owned(), short(sha));
     Ok(())
 }
 
-fn code_hash(system: &System) -> Result<String, Unreadable> {
-    let mut sha = Sha256::new();
-    for line in ignore_lines(system) {
-        sha.update(line);
-        sha.update([0]);
-    }
-    for path in &system.code {
-        add_tree(
-            &mut sha,
-            path,
-            &system.monorepo.join(path),
-            &system.code_exclude,
-        )?;
-    }
-    Ok(short(sha))
+/// A file or folder that counts for what an image is.
+struct Entry {
+    path: String,
+    /// Its kind, and what it holds.
+    content: String,
 }
 
-/// Adds a file, or a folder's files in name order, with their names.
+/// All code of the monorepo, whichever image it goes into.
+fn code_files(system: &System) -> Result<Vec<Entry>, Unreadable> {
+    let mut entries = Vec::new();
+    for path in &system.code {
+        let from = system.monorepo.join(path);
+        add_tree(&mut entries, path, &from, &system.code_exclude)?;
+    }
+    Ok(entries)
+}
+
+/// Adds a file, or a folder and its files in name order.
 fn add_tree(
-    sha: &mut Sha256,
-    label: &str,
+    entries: &mut Vec<Entry>,
+    name: &str,
     path: &Path,
     exclude: &[String],
 ) -> Result<(), Unreadable> {
@@ -253,36 +267,49 @@ fn add_tree(
         path: path.to_owned(),
         error,
     };
+    let mut add = |content: String| {
+        entries.push(Entry {
+            path: name.to_owned(),
+            content,
+        });
+    };
     let kind = fs::symlink_metadata(path).map_err(unreadable)?;
     if kind.is_symlink() {
         let target = fs::read_link(path).map_err(unreadable)?;
-        sha.update(format!("{label}\0link\0{}\0", target.display()));
+        add(format!("link {}", target.display()));
         return Ok(());
     }
     if kind.is_file() {
         let executable = kind.permissions().mode() & 0o100 != 0;
-        let mark = if executable { "\0executable" } else { "" };
-        return add_file(sha, &format!("{label}{mark}"), path);
+        let kind = if executable { "program" } else { "file" };
+        let mut sha = Sha256::new();
+        sha.update(fs::read(path).map_err(unreadable)?);
+        add(format!("{kind} {}", short(sha)));
+        return Ok(());
     }
     if !kind.is_dir() {
         // Reading a pipe or a device may never end.
-        sha.update(format!("{label}\0special\0"));
+        add("special".to_owned());
         return Ok(());
     }
-    sha.update(format!("{label}\0folder\0"));
+    add("folder".to_owned());
     // Names need not be UTF-8; what is hashed of them is good enough.
-    let mut entries: Vec<OsString> = fs::read_dir(path)
+    let mut found: Vec<OsString> = fs::read_dir(path)
         .map_err(unreadable)?
         .map(|entry| Ok(entry?.file_name()))
         .collect::<io::Result<_>>()
         .map_err(unreadable)?;
-    entries.retain(|name| !excluded(&name.to_string_lossy(), exclude));
-    entries.sort();
-    for name in entries {
-        let label = format!("{label}/{}", name.to_string_lossy());
-        add_tree(sha, &label, &path.join(&name), exclude)?;
+    found.retain(|name| !excluded(&name.to_string_lossy(), exclude));
+    found.sort();
+    for child in found {
+        let name = format!("{name}/{}", child.to_string_lossy());
+        add_tree(entries, &name, &path.join(&child), exclude)?;
     }
     Ok(())
+}
+
+fn hash_entry(sha: &mut Sha256, entry: &Entry) {
+    sha.update(format!("{}\0{}\0", entry.path, entry.content));
 }
 
 fn add_file(sha: &mut Sha256, label: &str, path: &Path) -> Result<(), Unreadable> {
@@ -305,14 +332,20 @@ fn excluded(name: &str, patterns: &[String]) -> bool {
         })
 }
 
-fn ignore_lines(system: &System) -> Vec<String> {
+fn ignore_lines(system: &System, left_out: Option<&BTreeSet<String>>) -> Vec<String> {
     let hidden = ["*".to_owned()];
     let shown = system.code.iter().map(|path| format!("!{path}"));
     let excluded = system
         .code_exclude
         .iter()
         .map(|pattern| format!("**/{pattern}"));
-    hidden.into_iter().chain(shown).chain(excluded).collect()
+    let left_out = left_out.into_iter().flatten().cloned();
+    hidden
+        .into_iter()
+        .chain(shown)
+        .chain(excluded)
+        .chain(left_out)
+        .collect()
 }
 
 /// What a build needs of the host and must not keep. `variable` looks up an

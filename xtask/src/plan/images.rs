@@ -18,8 +18,8 @@ pub struct Recipes {
     pub builds: BTreeMap<String, BuildSpec>,
     /// What can be downloaded for an image before its parent exists.
     pub fetches: BTreeMap<String, BuildSpec>,
-    /// Files that must be written before any build that copies code.
-    pub ignorefile: Option<Action>,
+    /// The file that must be written before an image's code is copied.
+    pub ignorefiles: BTreeMap<String, Action>,
 }
 
 /// The images that `wanted` needs, parents included, parents first.
@@ -67,7 +67,6 @@ pub fn plan(
             }
         },
     }
-    let mut ignorefile = None;
     for name in closure(system, wanted) {
         let image = &system.images[&name];
         let build = &recipes.builds[&name];
@@ -92,12 +91,9 @@ pub fn plan(
             let cause = "while its parent is built";
             after.push(plan.push(&name, action, base_step.into_iter().collect(), cause));
         }
-        if image.code
-            && let Some(write) = &recipes.ignorefile
-        {
-            after.push(*ignorefile.get_or_insert_with(|| {
-                plan.push(&name, write.clone(), Vec::new(), "decides what is copied")
-            }));
+        if let Some(write) = recipes.ignorefiles.get(&name) {
+            let cause = "decides what is copied";
+            after.push(plan.push(&name, write.clone(), Vec::new(), cause));
         }
         let step = plan.push(&name, Action::BuildImage(build.clone()), after, cause);
         built.insert(name, step);

@@ -6,8 +6,10 @@
 //! asks podman nothing.
 
 pub mod agents;
+pub mod apart;
 pub mod check;
 mod images;
 
 pub use agents::{AgentScan, Category, scan_agents};
+pub use apart::left_out;
 pub use images::Provided;

@@ -104,6 +104,54 @@ fn what_would_end_at_an_import_is_told_and_not_deployed() {
     }
 }
 
+/// A change in one agent rebuilds the image of its own group only, unless code
+/// of another group has a way to it.
+#[test]
+fn an_image_holds_no_scripts_of_other_groups() {
+    let fixture = fixture();
+    let build = || {
+        let outcome = fixture.run(&["build-images", "--jobs", "1"]).expect(0);
+        let changes = outcome.changes().into_iter();
+        let tags = changes.filter_map(|call| call.split(' ').nth(2).map(str::to_owned));
+        tags.collect::<Vec<String>>()
+    };
+    let (core, system) = (
+        "localhost/trial-core-services:latest",
+        "localhost/trial-system-services:latest",
+    );
+    build();
+    fixture.write(TWIN, "import json\nfrom common import link  # changed\n");
+    assert_eq!(build(), [core]);
+    fixture.write(
+        ENGINE,
+        "import librosa\nfrom common import link  # changed\n",
+    );
+    assert_eq!(build(), [system]);
+    let ignored = fs::read_to_string(
+        fixture.path("cache/ai-system-xtask/trial.trial-core-services.containerignore"),
+    );
+    let ignored = ignored.expect("an ignore file");
+    assert!(
+        ignored.contains("\nmain_pc_code/agents/emotion-engine.py\n"),
+        "{ignored}"
+    );
+    assert!(!ignored.contains("system-digital-twin"), "{ignored}");
+
+    // What both use, a mention, and a computed name.
+    let shared = "repo/containers/monorepo/main_pc_code/common/link.py";
+    fixture.write(shared, "import zmq  # changed\n");
+    assert_eq!(build(), [core, system]);
+    for code in [
+        "import json\nSTARTS = 'agents/emotion-engine.py'\n",
+        "import importlib\nimportlib.import_module(input())\n",
+    ] {
+        fixture.write(TWIN, code);
+        build();
+        fixture.write(ENGINE, &format!("import librosa\n# {}\n", code.len()));
+        assert_eq!(build(), [core, system], "{code}");
+    }
+}
+
 #[test]
 fn the_import_check_can_be_left_out() {
     let fixture = fixture();

@@ -92,7 +92,8 @@ impl Tree {
     }
 
     fn recipes_of(&self, system: &System) -> Recipes {
-        read(system, &self.path("scratch")).unwrap_or_else(|error| panic!("{error:?}"))
+        read(system, &LeftOut::new(), &self.path("scratch"))
+            .unwrap_or_else(|error| panic!("{error:?}"))
     }
 
     /// Hashes of `core` and `demo-code`.
@@ -118,7 +119,7 @@ impl Tree {
 fn hashes_are_the_same_every_time_and_in_another_place() {
     assert_eq!(Tree::new().hashes(), Tree::new().hashes());
     let tree = Tree::new();
-    let alone = inputs_of(&tree.system(), &["demo-code"]).expect("readable");
+    let alone = inputs_of(&tree.system(), &LeftOut::new(), &["demo-code"]).expect("readable");
     assert_eq!(alone["demo-code"], tree.hashes()[1]);
 }
 
@@ -273,7 +274,7 @@ fn a_missing_file_is_named() {
     let tree = Tree::new();
     let system = tree.system();
     fs::remove_file(tree.path("containers/requirements.txt")).expect("it was there");
-    let error = read(&system, &tree.path("scratch")).expect_err("it is gone");
+    let error = read(&system, &LeftOut::new(), &tree.path("scratch")).expect_err("it is gone");
     assert_eq!(error.path, tree.path("containers/requirements.txt"));
     assert_eq!(error.error.kind(), io::ErrorKind::NotFound);
 }
@@ -292,7 +293,7 @@ fn builds_say_what_is_seen_and_what_is_secret() {
         BTreeMap::from([("PARENT".into(), "localhost/core:latest".into())])
     );
     assert!(code.secrets.is_empty() && core.ignorefile.is_none());
-    let ignorefile = tree.path("scratch/demo.containerignore");
+    let ignorefile = tree.path("scratch/demo.demo-code.containerignore");
     assert_eq!(code.ignorefile.as_ref(), Some(&ignorefile));
     let lines = ["*", "!code", "**/.git", "**/__pycache__", "**/*.pyc"];
     let lines = lines.map(str::to_owned).to_vec();
@@ -300,7 +301,7 @@ fn builds_say_what_is_seen_and_what_is_secret() {
         path: ignorefile,
         lines,
     };
-    assert_eq!(recipes.ignorefile, Some(write));
+    assert_eq!(recipes.ignorefiles.get("demo-code"), Some(&write));
 }
 
 #[test]
@@ -356,6 +357,24 @@ fn secrets_are_files_and_names_of_variables_never_values() {
 }
 
 #[test]
+fn code_that_an_image_does_without_does_not_count() {
+    let tree = Tree::new();
+    let left_out = LeftOut::from([("demo-code".into(), BTreeSet::from(["code/b/c.py".into()]))]);
+    let recipe = || read(&tree.system(), &left_out, &tree.path("scratch")).expect("readable");
+    let before = recipe();
+    assert_ne!(before.builds["demo-code"].inputs_hash, tree.hashes()[1]);
+    let Some(Action::WriteFile { lines, .. }) = before.ignorefiles.get("demo-code") else {
+        panic!("no ignore file: {:?}", before.ignorefiles);
+    };
+    assert_eq!(lines.last().map(String::as_str), Some("code/b/c.py"));
+    tree.write("tree/code/b/c.py", "changed");
+    let hash = |recipes: &Recipes| recipes.builds["demo-code"].inputs_hash.clone();
+    assert_eq!(hash(&recipe()), hash(&before));
+    tree.write("tree/code/a.py", "changed");
+    assert_ne!(hash(&recipe()), hash(&before));
+}
+
+#[test]
 fn seven_hundred_files_are_hashed_at_once() {
     let tree = Tree::new();
     let text = "x = 1\n".repeat(1_500);
@@ -403,7 +422,7 @@ fn locks_packages_and_variables_count_for_the_image_that_names_them() {
     let different: std::collections::BTreeSet<&String> = hashes.iter().collect();
     assert_eq!(different.len(), hashes.len());
     fs::remove_file(tree.path("requirements/requirements.gpu.lock")).expect("it was there");
-    let error = read(&system, &tree.path("scratch")).expect_err("it is gone");
+    let error = read(&system, &LeftOut::new(), &tree.path("scratch")).expect_err("it is gone");
     assert_eq!(error.path, tree.path("requirements/requirements.gpu.lock"));
 }
 

@@ -43,6 +43,11 @@ fn recipes(case: &Case) -> Recipes {
         secrets: Vec::new(),
         inputs_hash: format!("inputs of {name}"),
     };
+    let write = |name: &String| Action::WriteFile {
+        path: format!("/{name}").into(),
+        lines: Vec::new(),
+    };
+    let code = case.system.images.values().filter(|image| image.code);
     let names = case.system.images.keys();
     Recipes {
         base: Some(BaseSpec {
@@ -53,10 +58,9 @@ fn recipes(case: &Case) -> Recipes {
         }),
         builds: names.map(|name| (name.clone(), build(name))).collect(),
         fetches: BTreeMap::new(),
-        ignorefile: Some(Action::WriteFile {
-            path: "/ignore".into(),
-            lines: Vec::new(),
-        }),
+        ignorefiles: code
+            .map(|image| (image.name.clone(), write(&image.name)))
+            .collect(),
     }
 }
 
@@ -105,11 +109,12 @@ fn on_an_empty_engine_the_base_comes_first() {
         false,
         "0 demo-base: provide localhost/demo-base:latest (does not exist)
          1 core: build localhost/core:latest after [0] (does not exist)
-         2 demo-code: write /ignore (decides what is copied)
+         2 demo-code: write /demo-code (decides what is copied)
          3 demo-code: build localhost/demo-code:latest after [1, 2] (does not exist)
          4 torch: build localhost/torch:latest after [1] (does not exist)
          5 gpu: build localhost/gpu:latest after [4] (does not exist)
-         6 gpu-code: build localhost/gpu-code:latest after [5, 2] (does not exist)",
+         6 gpu-code: write /gpu-code (decides what is copied)
+         7 gpu-code: build localhost/gpu-code:latest after [5, 6] (does not exist)",
     );
 }
 
@@ -140,7 +145,7 @@ fn changed_inputs_rebuild_an_image_and_what_stands_on_it() {
         false,
         "0 torch: build localhost/torch:latest (its inputs changed)
          1 gpu: build localhost/gpu:latest after [0] (its parent is rebuilt)
-         2 gpu-code: write /ignore (decides what is copied)
+         2 gpu-code: write /gpu-code (decides what is copied)
          3 gpu-code: build localhost/gpu-code:latest after [1, 2] (its parent is rebuilt)
          unchanged: demo-base core demo-code",
     );
