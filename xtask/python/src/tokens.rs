@@ -48,7 +48,6 @@ pub fn look(text: &str, tokens: &Tokens) -> Result<bool, Fault> {
             T::String | T::FStringMiddle => {
                 worthwhile |= opens_with_scheme(text, token.start().to_usize());
             }
-            T::Newline => depth.newline(),
             T::Comment | T::NonLogicalNewline | T::Int => {}
             _ => {
                 if let Err(message) = depth.add(kind) {
@@ -131,7 +130,8 @@ fn of_part(text: &str) -> Result<(), &'static str> {
     }
 }
 
-/// An upper bound on the depth of the syntax tree, token by token.
+/// About how deep the syntax tree is, token by token, and rather too much than
+/// too little.
 #[derive(Default)]
 struct Depth {
     /// One for each open bracket or f-string.
@@ -139,20 +139,69 @@ struct Depth {
     /// The level outside of all brackets.
     ground: Level,
     indents: usize,
-    /// Of all levels together.
-    depth: usize,
+    /// What the levels that are open add up to.
+    open: usize,
     /// F-strings among the levels.
     strings: usize,
 }
 
+/// What stands between two brackets. Operators that take turns nest: the first
+/// operand of a sum of a hundred parts stands a hundred levels down. What stands
+/// side by side does not add up.
 #[derive(Default, Clone, Copy)]
 struct Level {
-    /// What may be nested within each other on this level.
-    depth: usize,
-    /// A comma in the parameters of a lambda does not end the nesting.
-    lambda: bool,
+    /// The deepest of the elements before the last comma, `and` or comparison.
+    elements: usize,
+    /// Operators that nest whatever stands around them, and those of a sum and
+    /// of a product so far.
+    any: usize,
+    sums: usize,
+    products: usize,
+    /// The deepest term of the sum, the deepest factor of the product, and the
+    /// operand at hand: dots, calls and closed brackets.
+    term: usize,
+    factor: usize,
+    operand: usize,
+    /// Lambdas whose parameters have not ended: a comma among these does not
+    /// end the nesting.
+    lambdas: usize,
     /// The level of an f-string, whose parts are next to each other.
     string: bool,
+}
+
+impl Level {
+    /// How deep the level is.
+    fn depth(&self) -> usize {
+        let term = self.products + self.factor.max(self.operand);
+        let element = self.any + self.sums + self.term.max(term);
+        self.elements.max(element)
+    }
+
+    /// What it adds to whatever stands in the bracket that comes next.
+    fn open(&self) -> usize {
+        self.any + self.sums + self.products
+    }
+
+    fn end_factor(&mut self) {
+        self.factor = self.factor.max(std::mem::take(&mut self.operand));
+    }
+
+    fn end_term(&mut self) {
+        self.end_factor();
+        let term = std::mem::take(&mut self.products) + std::mem::take(&mut self.factor);
+        self.term = self.term.max(term);
+    }
+
+    fn end_part(&mut self) {
+        self.end_term();
+        let part = std::mem::take(&mut self.sums) + std::mem::take(&mut self.term);
+        self.elements = self.elements.max(self.any + part);
+    }
+
+    fn end_element(&mut self) {
+        self.end_part();
+        self.any = 0;
+    }
 }
 
 impl Depth {
@@ -161,36 +210,30 @@ impl Depth {
             // Operands, and what is skipped.
             T::Name | T::Int | T::Float | T::Complex | T::Comment | T::NonLogicalNewline => {}
             T::String | T::FStringMiddle | T::TStringMiddle => {}
-            // A chain of these is one flat node.
-            T::And | T::Or | T::Less | T::Greater | T::EqEqual | T::NotEqual => {}
-            T::LessEqual | T::GreaterEqual | T::In | T::Is => {}
-            T::Comma => {
-                if let Some(level) = self.levels.last_mut().filter(|level| !level.lambda) {
-                    self.depth -= std::mem::take(&mut level.depth);
-                }
-            }
             T::Lpar | T::Lsqb | T::Lbrace => {
-                // What is called again and again nests outside of the brackets.
-                self.deeper()?;
-                self.levels.push(Level::default());
+                self.enter(Level::default())?;
                 if self.levels.len().saturating_sub(self.strings) > BRACKETS_MAX {
                     return Err("too many nested parentheses");
                 }
             }
             T::FStringStart | T::TStringStart => {
-                self.deeper()?;
-                self.levels.push(Level {
+                self.enter(Level {
                     string: true,
                     ..Level::default()
-                });
+                })?;
                 self.strings += 1;
             }
-            T::Rpar | T::Rsqb | T::Rbrace => self.close(),
+            T::Rpar | T::Rsqb | T::Rbrace => self.close()?,
             T::FStringEnd | T::TStringEnd => {
                 self.strings = self.strings.saturating_sub(1);
-                self.close();
+                self.close()?;
             }
-            T::Newline => self.newline(),
+            T::Newline => {
+                self.levels.clear();
+                self.ground = Level::default();
+                self.open = 0;
+                self.strings = 0;
+            }
             T::Indent => {
                 self.indents += 1;
                 if self.indents >= INDENTS_MAX {
@@ -198,41 +241,63 @@ impl Depth {
                 }
             }
             T::Dedent => self.indents = self.indents.saturating_sub(1),
-            T::Lambda => {
-                self.level().lambda = true;
-                self.deeper()?;
-            }
-            _ => self.deeper()?,
+            _ => self.within(kind)?,
         }
         Ok(())
     }
 
-    fn newline(&mut self) {
-        self.levels.clear();
-        self.ground = Level::default();
-        self.depth = 0;
-        self.strings = 0;
+    /// A token that opens and closes nothing.
+    fn within(&mut self, kind: TokenKind) -> Result<(), &'static str> {
+        let level = self.levels.last_mut().unwrap_or(&mut self.ground);
+        let before = level.open();
+        match kind {
+            T::Comma if level.lambdas == 0 => level.end_element(),
+            T::Colon if level.lambdas > 0 => level.lambdas -= 1,
+            // A chain of these is one flat node.
+            T::And | T::Or | T::Less | T::Greater | T::EqEqual | T::NotEqual => level.end_part(),
+            T::LessEqual | T::GreaterEqual | T::In | T::Is => level.end_part(),
+            T::Plus | T::Minus => {
+                level.end_term();
+                level.sums += 1;
+            }
+            T::Star | T::Slash | T::DoubleSlash | T::Percent | T::At | T::DoubleStar => {
+                level.end_factor();
+                level.products += 1;
+            }
+            T::Dot => level.operand += 1,
+            kind => {
+                level.lambdas += usize::from(kind == T::Lambda);
+                level.any += 1;
+            }
+        }
+        let (depth, after) = (level.depth(), level.open());
+        self.open = self.open + after - before;
+        Self::judge(depth.max(self.open))
     }
 
-    fn level(&mut self) -> &mut Level {
-        self.levels.last_mut().unwrap_or(&mut self.ground)
+    fn enter(&mut self, level: Level) -> Result<(), &'static str> {
+        self.levels.push(level);
+        Self::judge(self.open + self.levels.len())
     }
 
-    fn deeper(&mut self) -> Result<(), &'static str> {
-        self.level().depth += 1;
-        self.depth += 1;
-        match self.depth > DEPTH_MAX {
+    /// The bracket becomes a part of the operand around it.
+    fn close(&mut self) -> Result<(), &'static str> {
+        let Some(inner) = self.levels.pop() else {
+            return Ok(());
+        };
+        self.open -= inner.open();
+        let level = self.levels.last_mut().unwrap_or(&mut self.ground);
+        level.operand = level.operand.max(inner.depth()) + 1;
+        if level.string {
+            level.end_factor();
+        }
+        Self::judge(level.depth())
+    }
+
+    fn judge(depth: usize) -> Result<(), &'static str> {
+        match depth > DEPTH_MAX {
             true => Err("too many nested expressions"),
             false => Ok(()),
-        }
-    }
-
-    fn close(&mut self) {
-        if let Some(level) = self.levels.pop() {
-            self.depth -= level.depth;
-        }
-        if let Some(string) = self.levels.last_mut().filter(|level| level.string) {
-            self.depth -= std::mem::take(&mut string.depth);
         }
     }
 }
@@ -303,6 +368,20 @@ mod tests {
     }
 
     #[test]
+    fn what_has_closed_is_not_forgotten() {
+        for link in [" + a", " * a", ".a", "[0]"] {
+            let deep = format!(
+                "x = {}a{}",
+                "(".repeat(100),
+                format!("){}", link.repeat(40)).repeat(100)
+            );
+            assert_eq!(verdict(&deep), "too many nested expressions", "{link}");
+        }
+        let many = "(a + b + c) * d, ".repeat(5000);
+        assert_eq!(verdict(&format!("x = ({many})")), "fine");
+    }
+
+    #[test]
     fn what_is_long_but_flat_is_fine() {
         for part in ["1 and ", "1 < "] {
             assert_eq!(verdict(&(part.repeat(5000) + "1")), "fine");
@@ -317,6 +396,16 @@ mod tests {
             "fine"
         );
         assert_eq!(verdict(&"f(a.b)(c)\n".repeat(5000)), "fine");
+        for part in [
+            "a.b: lambda c, d=1: e + f, ",
+            "'a': (lambda b, c: -1), ",
+            "a * b ** 2 * c: d * e - f * g + 1, ",
+        ] {
+            assert_eq!(verdict(&format!("x = {{{}}}", part.repeat(5000))), "fine");
+        }
+        // The terms of a sum are next to each other, whatever they hold.
+        let sum = "a * b.c ** 2 * d * (e + f) * g + ".repeat(1000);
+        assert_eq!(verdict(&format!("x = {sum}1")), "fine");
         assert_eq!(verdict(&format!("f'{}'", "{a.b}".repeat(6000))), "fine");
     }
 
