@@ -22,14 +22,14 @@ DAYS_KEPT = 30
 WORTH_A_POOL = 20
 
 
-def compile_one(job: tuple[str, Path]) -> None:
-    """Compiles a file into the cache; what does not compile leaves an empty entry, so that it is not tried again."""
-    source, entry = job
+def compile_one(job: tuple[str, str, Path]) -> None:
+    """Compiles a file, which will be known by another path, into the cache; what does not compile leaves an empty entry,
+    so that it is not tried again."""
+    source, shown, entry = job
     partial = entry.with_suffix(f".{os.getpid()}")
+    mode = py_compile.PycInvalidationMode.CHECKED_HASH
     try:
-        py_compile.compile(
-            source, str(partial), doraise=True, invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH
-        )
+        py_compile.compile(source, str(partial), dfile=shown, doraise=True, invalidation_mode=mode)
     except (py_compile.PyCompileError, ValueError, RecursionError, MemoryError):
         partial.write_bytes(b"")
     # A whole entry or none: builds that run at the same time share the cache.
@@ -40,6 +40,32 @@ def open_up(path: str, bits: int) -> None:
     mode = os.stat(path).st_mode
     if mode & bits != bits:
         os.chmod(path, mode | bits)
+
+
+def entry_of(source: str, shown: str, cache: Path) -> Path:
+    """Where the bytecode of a file is kept. The path is part of it because tracebacks show the path that was compiled."""
+    digest = hashlib.sha256(MAGIC_NUMBER + shown.encode(errors="surrogateescape") + b"\0")
+    with open(source, "rb") as file:
+        digest.update(file.read())
+    return cache / digest.hexdigest()
+
+
+def fill(jobs: list[tuple[str, str, Path]]) -> None:
+    """Compiles what the cache does not have yet."""
+    missing = [job for job in jobs if not job[2].exists()]
+    if len(missing) < WORTH_A_POOL:
+        for job in missing:
+            compile_one(job)
+    else:
+        with ProcessPoolExecutor() as pool:
+            list(pool.map(compile_one, missing, chunksize=10))
+
+
+def forget_the_old(cache: Path) -> None:
+    too_old = time.time() - DAYS_KEPT * 24 * 3600
+    for entry in cache.iterdir():
+        if entry.is_file() and entry.stat().st_mtime < too_old:
+            entry.unlink(missing_ok=True)
 
 
 def prepare(tree: str, cache: Path) -> dict[str, Path]:
@@ -53,36 +79,20 @@ def prepare(tree: str, cache: Path) -> dict[str, Path]:
                 continue
             open_up(path, 0o444)
             if name.endswith(".py"):
-                # The path is part of it because tracebacks show the path that was compiled.
-                digest = hashlib.sha256(MAGIC_NUMBER + path.encode(errors="surrogateescape") + b"\0")
-                with open(path, "rb") as source:
-                    digest.update(source.read())
-                entries[path] = cache / digest.hexdigest()
+                entries[path] = entry_of(path, path, cache)
     return entries
 
 
 def main(tree: str, cache: Path) -> None:
     entries = prepare(tree, cache)
-
-    missing = [(path, entry) for path, entry in entries.items() if not entry.exists()]
-    if len(missing) < WORTH_A_POOL:
-        for job in missing:
-            compile_one(job)
-    else:
-        with ProcessPoolExecutor() as pool:
-            list(pool.map(compile_one, missing, chunksize=10))
-
+    fill([(path, path, entry) for path, entry in entries.items()])
     for path, entry in entries.items():
         os.utime(entry)
         if entry.stat().st_size:
             target = cache_from_source(path)
             os.makedirs(os.path.dirname(target), exist_ok=True)
             shutil.copyfile(entry, target)
-
-    too_old = time.time() - DAYS_KEPT * 24 * 3600
-    for entry in cache.iterdir():
-        if entry.is_file() and entry.stat().st_mtime < too_old:
-            entry.unlink(missing_ok=True)
+    forget_the_old(cache)
 
 
 if __name__ == "__main__":

@@ -69,13 +69,16 @@ fi
 # Links into the cache instead of copies: nothing but the cache is wanted here. What is there already needs no index.
 if [ -s "$out/index.lock" ]; then
     export UV_CACHE_DIR UV_NO_PROGRESS=1 UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=symlink
+    linked=$(mktemp -d)
     fetch() {
-        "$tools/bin/uv" pip install --python python3 --target "$(mktemp -d)" --no-deps --require-hashes \
+        "$tools/bin/uv" pip install --python python3 --target "$linked" --no-deps --require-hashes \
             --only-binary :all: --requirements "$out/index.lock" "$@"
     }
     fetched=$cache/fetched-$(digest "$out/index.lock")
     if [ ! -e "$fetched" ]; then
         fetch --offline --quiet 2> /dev/null || fetch
+        # Other builds come first.
+        nice -n 19 python3 "$build/scripts/finish_packages.py" "$cache/bytecode" "$linked"
         touch "$fetched"
     fi
 fi

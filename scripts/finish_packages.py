@@ -1,17 +1,25 @@
-"""Makes installed packages ready for an image: finish_packages.py
+"""Makes installed packages ready for an image: finish_packages.py CACHE [AHEAD]
 
 Takes out what nothing in an image can use, then compiles the rest: containers run with a read-only root, so that
-bytecode which is not there now would be compiled at every start.
+bytecode which is not there now would be compiled at every start. Bytecode is kept in CACHE. AHEAD is a folder that the
+packages have been linked into: what will be needed of them is compiled and nothing else is done, while there is nothing
+better to do.
 """
 
-import compileall
 import os
 import re
 import shutil
 import struct
+import sys
 import sysconfig
 import time
+from importlib.util import cache_from_source
 from pathlib import Path
+
+import compile_code
+
+# Where packages are in an image, whatever is compiled ahead of it.
+PLACE = Path("/opt/venv/lib/python{}.{}/site-packages".format(*sys.version_info))
 
 # Large packages whose own tests are folders that nothing else imports. Named one by one, because there are packages
 # that import theirs.
@@ -88,8 +96,8 @@ def without_debug_info(library: Path) -> int:
         return before - end
 
 
-def main() -> None:
-    packages = Path(sysconfig.get_path("purelib"))
+def remove_useless(packages: Path) -> int:
+    """Returns the number of bytes."""
     patterns = [f"{package}/**/tests" for package in TESTED] + list(USELESS)
     useless = [path for pattern in patterns for path in packages.glob(pattern)] + other_cuda(packages)
     freed = 0
@@ -99,13 +107,53 @@ def main() -> None:
             continue
         freed += size(path)
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    return freed
+
+
+def to_compile(packages: Path, cache: Path) -> list[tuple[str, str, Path]]:
+    """Every module without bytecode, as it will be known, with its place in the cache; those of the parent have theirs."""
+    jobs = []
+    for folder, _, names in os.walk(packages):
+        for name in names:
+            path = os.path.join(folder, name)
+            if name.endswith(".py") and not NOT_COMPILED.search(path) and not os.path.exists(cache_from_source(path)):
+                shown = str(PLACE / os.path.relpath(path, packages))
+                jobs.append((path, shown, compile_code.entry_of(path, shown, cache)))
+    return jobs
+
+
+def put(source: str, entry: Path) -> None:
+    """Gives a module its bytecode, which is checked by the module's time and size, as that of installers is."""
+    os.utime(entry)
+    code = entry.read_bytes()
+    if code:
+        about = os.stat(source)
+        target = cache_from_source(source)
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        head = struct.pack("<III", 0, int(about.st_mtime) & 0xFFFFFFFF, about.st_size & 0xFFFFFFFF)
+        Path(target).write_bytes(code[:4] + head + code[16:])
+
+
+def main(cache: Path, ahead: str | None) -> None:
+    cache.mkdir(exist_ok=True)
+    if ahead:
+        # Links only: nothing that they lead to is touched.
+        remove_useless(Path(ahead))
+        compile_code.fill(to_compile(Path(ahead), cache))
+        return
+    packages = Path(sysconfig.get_path("purelib"))
+    freed = remove_useless(packages)
     freed += sum(without_debug_info(library) for library in packages.glob("triton/_C/*.so"))
     print(f"removed {freed / 1e6:.0f} MB that nothing in a container can use")
 
     started = time.monotonic()
-    compileall.compile_dir(packages, quiet=2, workers=0, rx=NOT_COMPILED)
-    print(f"bytecode compiled in {time.monotonic() - started:.1f} s")
+    jobs = to_compile(packages, cache)
+    compile_code.fill(jobs)
+    for source, _, entry in jobs:
+        put(source, entry)
+    compile_code.forget_the_old(cache)
+    print(f"{len(jobs)} modules have bytecode after {time.monotonic() - started:.1f} s")
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else None)

@@ -46,4 +46,4 @@ if [ -s "$fetched/index.lock" ]; then
     packages --offline || packages
 fi
 "$uv" pip check
-"$venv/bin/python3" "$build/scripts/finish_packages.py"
+"$venv/bin/python3" "$build/scripts/finish_packages.py" "$build/cache/bytecode"
