@@ -13,7 +13,6 @@ import py_compile
 import shutil
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
 from importlib.util import MAGIC_NUMBER, cache_from_source
 from pathlib import Path
 
@@ -57,6 +56,9 @@ def fill(jobs: list[tuple[str, str, Path]]) -> None:
         for job in missing:
             compile_one(job)
     else:
+        # Imported when it is needed, which takes longer than compiling a file.
+        from concurrent.futures import ProcessPoolExecutor
+
         with ProcessPoolExecutor() as pool:
             list(pool.map(compile_one, missing, chunksize=10))
 

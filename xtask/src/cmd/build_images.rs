@@ -17,7 +17,7 @@ use crate::{
     failure::{Exit, Failure, nearest},
     host::{recipes, sbom},
     plan::{Plan, State, image_tag, images, label},
-    podman::{Engine, PodmanError, inside, observe, observe::Ask},
+    podman::{Engine, PodmanError, inside, observe},
     system::System,
     ui::progress::Progress,
 };
@@ -58,13 +58,16 @@ pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
     Ok(())
 }
 
-const ASK: Ask = Ask {
-    containers: false,
-    images: true,
-    layers: true,
-    networks: false,
-    volumes: false,
-};
+/// The system's images as they are.
+fn look(system: &System, engine: &Engine) -> Result<State, Failure> {
+    let names = system.images.keys().chain([&system.base.name]);
+    let tags: Vec<String> = names.map(|name| image_tag(name)).collect();
+    let images = observe::images_with_layers(&engine.podman, &tags).map_err(podman_failure)?;
+    Ok(State {
+        images,
+        ..State::default()
+    })
+}
 
 /// What there is, and the steps that would bring `wanted` up to date.
 pub fn planned(
@@ -75,7 +78,7 @@ pub fn planned(
     force: bool,
 ) -> Result<(State, Plan), Failure> {
     let left_out = code::left_out(app, system)?;
-    let state = observe::observe(&engine.podman, ASK).map_err(podman_failure)?;
+    let state = look(system, engine)?;
     let recipes =
         recipes::read(system, &left_out, &scratch()).map_err(|error| unreadable(&error))?;
     let plan = images::plan(system, &state, wanted, &recipes, force);
@@ -115,7 +118,7 @@ pub fn converge(
     let state = if plan.is_empty() {
         state
     } else {
-        observe::observe(&engine.podman, ASK).map_err(podman_failure)?
+        look(system, engine)?
     };
     remember_packages(app, system, engine, &state, wanted)?;
     let outcomes = outcome::outcomes(&plan, &report);

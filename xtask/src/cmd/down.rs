@@ -45,7 +45,6 @@ pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
     let ask = Ask {
         containers: true,
         images: args.images,
-        layers: false,
         networks: args.networks,
         volumes: args.volumes,
     };

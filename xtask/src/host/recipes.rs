@@ -59,7 +59,8 @@ pub fn read(system: &System, left_out: &LeftOut, scratch: &Path) -> Result<Recip
         };
         let ignorefile = scratch.join(format!("{}.{name}.containerignore", system.name));
         let build = BuildSpec {
-            system: system.name.clone(),
+            system: (image.parent == system.base.name).then(|| system.name.clone()),
+            code: image.code,
             tag: image_tag(name),
             containerfile: image.containerfile.clone(),
             context: context.clone(),
@@ -165,6 +166,8 @@ fn args(system: &System, image: &Image) -> BTreeMap<String, String> {
 /// The part of a build that can be done while its parent is built.
 fn fetch(system: &System, build: &BuildSpec) -> BuildSpec {
     BuildSpec {
+        // It stands on nothing.
+        system: Some(system.name.clone()),
         tag: image_tag(&format!("{}{FETCHED_SUFFIX}", system.name)),
         target: Some(FETCHED_STAGE.to_owned()),
         env: BTreeMap::new(),

@@ -73,7 +73,11 @@ pub struct NetworkSpec {
 /// One `podman build`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct BuildSpec {
-    pub system: String,
+    /// Owner to label it with; `None` where the parent is labelled, since every
+    /// label is a step of a build, and images inherit them.
+    pub system: Option<String>,
+    /// A service image: only copies code, so that its build gets no network.
+    pub code: bool,
     pub tag: String,
     pub containerfile: PathBuf,
     pub context: PathBuf,

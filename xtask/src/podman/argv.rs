@@ -173,11 +173,13 @@ fn build_image(build: &BuildSpec, quirks: &Quirks) -> Args {
         };
         option(&mut args, "--secret", &value);
     }
-    option(
-        &mut args,
-        "--label",
-        &format!("{}={}", label::SYSTEM, build.system),
-    );
+    if let Some(system) = &build.system {
+        let label = format!("{}={system}", label::SYSTEM);
+        option(&mut args, "--label", &label);
+    }
+    if build.code {
+        option(&mut args, "--network", "none");
+    }
     match &build.target {
         None => option(
             &mut args,

@@ -10,12 +10,11 @@ use serde::Deserialize;
 use super::run::{Call, Podman, PodmanError};
 use crate::plan::state::{Container, Image, Network, State, Status};
 
-/// What to ask for; every field is one podman call, layers are a second one.
+/// What to ask for; every field is one podman call.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Ask {
     pub containers: bool,
     pub images: bool,
-    pub layers: bool,
     pub networks: bool,
     pub volumes: bool,
 }
@@ -24,9 +23,7 @@ pub struct Ask {
 pub fn observe(podman: &Podman, ask: Ask) -> Result<State, PodmanError> {
     std::thread::scope(|scope| {
         let containers = ask.containers.then(|| scope.spawn(|| containers(podman)));
-        let images = ask
-            .images
-            .then(|| scope.spawn(|| images(podman, ask.layers)));
+        let images = ask.images.then(|| scope.spawn(|| images(podman, false)));
         let networks = ask.networks.then(|| scope.spawn(|| networks(podman)));
         let volumes = ask.volumes.then(|| scope.spawn(|| volumes(podman)));
         Ok(State {
@@ -80,6 +77,34 @@ pub fn containers(podman: &Podman) -> Result<BTreeMap<String, Container>, Podman
             Some((name, container))
         })
         .collect())
+}
+
+/// Images by tag, with their layers: one quick call if all of `tags` exist.
+/// Otherwise whatever images there are, as from `observe`.
+pub fn images_with_layers(
+    podman: &Podman,
+    tags: &[String],
+) -> Result<BTreeMap<String, Image>, PodmanError> {
+    let mut args = vec!["image", "inspect"];
+    args.extend(tags.iter().map(String::as_str));
+    let call = Call::read("inspect images", &args);
+    let known = match podman.json::<Vec<InspectedImage>>(&call) {
+        Ok(known) => known,
+        Err(PodmanError::Interrupted) => return Err(PodmanError::Interrupted),
+        Err(_) => return images(podman, true),
+    };
+    let mut images = BTreeMap::new();
+    for image in known {
+        let tagged = image.repo_tags.clone().unwrap_or_default();
+        let image = Image {
+            id: plain_id(&image.id),
+            labels: image.labels.unwrap_or_default(),
+            size_bytes: image.size,
+            layers: image.root_fs.layers,
+        };
+        images.extend(tagged.into_iter().map(|tag| (tag, image.clone())));
+    }
+    Ok(images)
 }
 
 fn images(podman: &Podman, layers: bool) -> Result<BTreeMap<String, Image>, PodmanError> {
@@ -182,6 +207,12 @@ struct ListedImage {
 struct InspectedImage {
     #[serde(rename = "Id")]
     id: String,
+    #[serde(rename = "RepoTags")]
+    repo_tags: Option<Vec<String>>,
+    #[serde(rename = "Labels")]
+    labels: Option<BTreeMap<String, String>>,
+    #[serde(rename = "Size", default)]
+    size: u64,
     #[serde(rename = "RootFS")]
     root_fs: RootFs,
 }

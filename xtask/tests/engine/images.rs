@@ -8,7 +8,7 @@ use super::support::{repository, run, xtask};
 /// Wall time of a build after one line of code has changed. The goal is two
 /// seconds on an idle machine; this one may still be writing gigabytes of the
 /// images that were built before, which doubled it.
-const CODE_CHANGE: Duration = Duration::from_secs(6);
+const CODE_CHANGE: Duration = Duration::from_secs(2);
 
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
@@ -41,15 +41,17 @@ fn one_changed_line_rebuilds_service_images_alone_and_no_change_nothing() {
         args.extend(more);
         run(xtask(&args)).expect(0)
     };
-    run(xtask(&["build-images"])).expect(0);
+    build(&[]);
     let builds = |stderr: &str| stderr.matches(" build --tag ").count();
 
-    let agent = folder.path().join("main_pc_code/agents/emotion_engine.py");
+    let agent = folder
+        .path()
+        .join("main_pc_code/agents/coordinator_agent.py");
     let mut took = Vec::new();
     for round in 0..3 {
         let text = fs::read_to_string(&agent).unwrap();
         fs::write(&agent, format!("{text}# round {round}\n")).unwrap();
-        let ended = build(&["ai-system-core-services"]);
+        let ended = build(&[]);
         assert_eq!(builds(&ended.stderr), 1, "{}", ended.stderr);
         for image in ended.json()["images"].as_array().unwrap() {
             let service = image["name"] == "ai-system-core-services";
@@ -64,8 +66,6 @@ fn one_changed_line_rebuilds_service_images_alone_and_no_change_nothing() {
     let best = took.iter().min().unwrap();
     assert!(*best <= CODE_CHANGE.mul_f64(load.max(1.0)), "{took:?}");
 
-    let all = build(&[]);
-    eprintln!("the other two service images: {:?}", all.took);
     let again = build(&[]);
     assert_eq!(builds(&again.stderr), 0, "{}", again.stderr);
     assert!(!again.stderr.contains(" run --rm "), "{}", again.stderr);

@@ -359,6 +359,7 @@ pub fn build(store: &Store, args: &[String]) -> Answer {
         "--env",
         "--target",
         "--timestamp",
+        "--network",
     ];
     let options = parse(args, &valued, &["--layers=false", "--pull=never"]);
     assert!(options.has("--pull=never"), "registries must not be asked");

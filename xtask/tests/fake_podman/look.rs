@@ -110,6 +110,7 @@ pub fn image_inspect(store: &Store, args: &[String]) -> Answer {
             "RepoTags": image.names,
             "RepoDigests": image.digests,
             "Labels": image.labels,
+            "Size": 1_000_000 * image.layers.len(),
             "RootFS": { "Type": "layers", "Layers": image.layers },
         }));
     }

@@ -58,7 +58,8 @@ fn state(images: &[(&str, Image)]) -> State {
 
 fn build(name: &str) -> BuildSpec {
     BuildSpec {
-        system: "demo".into(),
+        system: Some("demo".into()),
+        code: false,
         tag: image_tag(name),
         containerfile: "Containerfile".into(),
         context: "/".into(),

@@ -326,7 +326,8 @@ hint: nothing was left running; run the same command again to go on",
 #[test]
 fn ctrl_c_during_builds_keeps_what_was_built() {
     let build = crate::plan::spec::BuildSpec {
-        system: "demo".into(),
+        system: Some("demo".into()),
+        code: false,
         tag: "localhost/core:latest".into(),
         containerfile: "/Containerfile".into(),
         context: "/".into(),

@@ -32,7 +32,8 @@ fn layered() -> Case {
 /// Recipes whose inputs are those that the images were built from.
 fn recipes(case: &Case) -> Recipes {
     let build = |name: &String| BuildSpec {
-        system: "demo".into(),
+        system: Some("demo".into()),
+        code: false,
         tag: image_tag(name),
         containerfile: "Containerfile".into(),
         context: "/".into(),

@@ -261,7 +261,8 @@ fn networks_images_and_volumes_are_removed_without_force() {
 #[test]
 fn builds_never_pull_and_keep_no_secret() {
     let build = BuildSpec {
-        system: "demo".into(),
+        system: Some("demo".into()),
+        code: false,
         tag: "localhost/core:latest".into(),
         containerfile: "/repo/images/core/Containerfile".into(),
         context: "/repo".into(),
@@ -294,6 +295,19 @@ fn builds_never_pull_and_keep_no_secret() {
         "podman build --tag localhost/demo-fetched:latest --file /repo/images/core/Containerfile
          --build-arg 'PARENT=localhost/base:latest' --label 'ai-system.system=demo'
          --target fetched --timestamp 0 '--layers=false' '--pull=never' /repo",
+    );
+    let service = BuildSpec {
+        system: None,
+        code: true,
+        secrets: Vec::new(),
+        env: BTreeMap::new(),
+        ..build.clone()
+    };
+    check(
+        &Action::BuildImage(service),
+        "podman build --tag localhost/core:latest --file /repo/images/core/Containerfile
+         --ignorefile /cache/demo.containerignore --build-arg 'PARENT=localhost/base:latest' --network none
+         --label 'ai-system.inputs=0123' '--layers=false' '--pull=never' /repo",
     );
     check(
         &Action::BuildImage(build),
