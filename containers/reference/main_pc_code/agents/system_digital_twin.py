@@ -8,7 +8,7 @@ from typing import Any
 sys.path.append(os.path.dirname(__file__) + "/../..")  # The root of the monorepo, for runs without PYTHONPATH.
 
 from main_pc_code.common.agent import Agent, Reply, Request, main
-from main_pc_code.common.messages import RequestError, field
+from main_pc_code.common.messages import RequestError, field, text
 
 MAX_AGENTS = 4096
 MISSED_REGISTRATIONS = 3
@@ -35,11 +35,12 @@ class SystemDigitalTwin(Agent):
         return {"registered_agents": len(self.agents)}
 
     def register(self, request: Request) -> Reply:
-        name = field(request, "name", str)
+        name = text(request, "name", 200)
+        address = text(request, "address", 300)
         ports = {key: field(request, key, int) for key in ("port", "health_port")}
         capabilities = field(request, "capabilities", list)
-        if not name or len(name) > 200:
-            raise RequestError("`name` must have 1 to 200 characters")
+        if not address.startswith("tcp://"):
+            raise RequestError("`address` must be like tcp://172.20.1.11:26002")
         if not all(1 <= port <= 65535 for port in ports.values()):
             raise RequestError("`port` and `health_port` must be from 1 to 65535")
         if len(capabilities) > 100 or not all(isinstance(item, str) and len(item) <= 200 for item in capabilities):
@@ -49,7 +50,7 @@ class SystemDigitalTwin(Agent):
             if len(self.agents) >= MAX_AGENTS:
                 raise RequestError(f"the registry is full: {MAX_AGENTS} agents")
             self.log.info("agent registered", name=name, **ports)
-        self.agents[name] = {"name": name, **ports, "capabilities": capabilities}
+        self.agents[name] = {"name": name, "address": address, **ports, "capabilities": capabilities}
         self.last_seen_s[name] = time.monotonic()
         return {"registered": name}
 
