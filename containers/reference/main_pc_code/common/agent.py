@@ -1,8 +1,8 @@
 """The base of every agent: a main port, a health port, a place in the registry, and a quick end.
 
 Threads: the main thread answers health checks, so that no request can delay them; one takes requests and hands them to
-`workers` others; one keeps the agent registered with SystemDigitalTwin; an agent may have loops of its own. All of them
-end when the stop pipe becomes readable, which a signal does through `signal.set_wakeup_fd`.
+`workers` others; one keeps the agent registered with SystemDigitalTwin once it is ready; an agent may have loops of its
+own. All of them end when the stop pipe becomes readable, which a signal does through `signal.set_wakeup_fd`.
 
 Only the standard library and zmq are imported here: the time to the first health reply is what deployments wait for.
 Heavy libraries belong into an agent's `setup`.
@@ -12,6 +12,7 @@ import os
 import select
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -22,6 +23,7 @@ import zmq
 from main_pc_code.common import messages
 from main_pc_code.common.log import LEVELS, JsonLog
 from main_pc_code.common.messages import PeerError, RequestError
+from main_pc_code.common.metrics import process_metrics
 from main_pc_code.common.server import RequestServer
 from main_pc_code.common.settings import LOG_FOLDER, Settings, StartError, read_settings
 
@@ -56,6 +58,7 @@ class Agent:
         self.ready = False
         self._started_s = time.monotonic()
         self._exit_code = 0
+        self._threads: list[threading.Thread] = []
         self.stop_fd, self.wakeup_fd = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self.context = zmq.Context()
         # Requests to peers have their own IO thread, because zmq looks up host names in it and that may take seconds.
@@ -117,18 +120,19 @@ class Agent:
         ports = (self.settings.port, self.settings.health_port)
         main_socket = self._bind(zmq.ROUTER, ports[0])
         health_socket = self._bind(zmq.REP, ports[1])
-        threads = [threading.Thread(target=self._handle_requests, args=(main_socket,), daemon=True)]
-        if self.registers and REGISTRY in self.settings.peers:
-            threads.append(threading.Thread(target=self._keep_registered, daemon=True))
-        for thread in threads:
-            thread.start()
+        self._start(self._handle_requests, main_socket)
         self.log.info("started", port=ports[0], health_port=ports[1], pid=os.getpid(), log_file=self.log.path)
         self._answer_health_checks(health_socket)
         deadline_s = time.monotonic() + STOP_TIMEOUT_S
-        for thread in threads:
+        for thread in self._threads:
             thread.join(max(0.0, deadline_s - time.monotonic()))
-        self.log.info("stopped", uptime_s=self.uptime_s(), abandoned_threads=sum(t.is_alive() for t in threads))
+        abandoned = sum(thread.is_alive() for thread in self._threads)
+        self.log.info("stopped", uptime_s=self.uptime_s(), abandoned_threads=abandoned)
         return self._exit_code
+
+    def _start(self, target: Callable[..., None], *arguments: Any) -> None:
+        self._threads.append(threading.Thread(target=target, args=arguments, daemon=True))
+        self._threads[-1].start()
 
     def _bind(self, kind: int, port: int) -> zmq.Socket:
         endpoint = f"tcp://{self.settings.bind_address}:{port}"
@@ -144,27 +148,15 @@ class Agent:
         return server
 
     def _handle_requests(self, server: zmq.Socket) -> None:
-        limit_bytes = self.settings.config.max_request_bytes
-        actions: dict[str, Callable[[Request], Reply]] = {}
-
-        def handle(frames: list[bytes]) -> Reply:
-            request = messages.parse(frames, limit_bytes)
-            action = messages.field(request, "action", str)
-            if action not in actions:
-                raise RequestError(f"unknown action `{action[:80]}`; known are {', '.join(sorted(actions))}")
-            return actions[action](request)
-
-        def answer(frames: list[bytes]) -> bytes:
-            return self._encode_answer(handle, frames)
-
         try:
             self.setup()
-            actions.update(self.actions())
-            for loop in self.loops():
-                threading.Thread(target=self._run_loop, args=(loop,), daemon=True).start()
             self.ready = True
-            limits = (self.workers, self.max_waiting, limit_bytes)
-            RequestServer(server, answer, self._refusal, *limits).serve(self.stop_fd)
+            registers = self.registers and REGISTRY in self.settings.peers
+            for loop in (*self.loops(), *([self._keep_registered] if registers else [])):
+                self._start(self._run_loop, loop)
+            actions = self.actions()
+            limits = (self.workers, self.max_waiting, self.settings.config.max_request_bytes)
+            RequestServer(server, lambda frames: self._answer(actions, frames), self._refusal, *limits).serve(self.stop_fd)
         except Exception:
             self._give_up()
 
@@ -175,14 +167,31 @@ class Agent:
             self._give_up()
 
     def _give_up(self) -> None:
-        """An agent that can no longer do its work must not look healthy."""
-        self.log.exception("cannot go on")
+        """Called while an exception is handled: an agent that can no longer do its work must not look healthy."""
+        error = sys.exception()
+        if isinstance(error, StartError):
+            self.log.error("cannot start", reason=str(error))
+        else:
+            self.log.exception("cannot go on")
         self._exit_code = 1
         self.stop()
 
-    def _encode_answer(self, handle: Callable[[list[bytes]], Reply], frames: list[bytes]) -> bytes:
+    def _answer(self, actions: dict[str, Callable[[Request], Reply]], frames: list[bytes]) -> bytes:
+        def handle() -> Reply:
+            request = self._parse(frames)
+            action = messages.field(request, "action", str)
+            if action not in actions:
+                raise RequestError(f"unknown action `{action[:80]}`; known are {', '.join(sorted(actions))}")
+            return actions[action](request)
+
+        return self._encode_answer(handle)
+
+    def _parse(self, frames: list[bytes]) -> Request:
+        return messages.parse(frames, self.settings.config.max_request_bytes)
+
+    def _encode_answer(self, handle: Callable[[], Reply]) -> bytes:
         try:
-            return messages.encode({"status": "ok", "agent": self.name} | handle(frames))
+            return messages.encode({"status": "ok", "agent": self.name} | handle())
         except RequestError as error:
             return self._refusal(error)
         except Exception as error:
@@ -203,18 +212,18 @@ class Agent:
                 frames = server.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
                 continue  # A message without a REQ envelope: the socket has dropped it.
-            server.send(self._encode_answer(self._check_health, frames))
+            server.send(self._encode_answer(lambda frames=frames: self._check_health(frames)))
         server.close()
 
     def _check_health(self, frames: list[bytes]) -> Reply:
         is_text = len(frames) == 1 and frames[0].strip() == b"health"
-        if not is_text and messages.parse(frames).get("action") != "health_check":
+        if not is_text and self._parse(frames).get("action") != "health_check":
             raise RequestError('expected {"action": "health_check"} or the text `health`')
         details = self.health_details() if self.ready else {}
         return details | {"ready": self.ready, "uptime_s": self.uptime_s()}
 
     def _keep_registered(self) -> None:
-        """Registers again and again, since a restarted SystemDigitalTwin knows nobody; deregisters at the end."""
+        """Registers again and again, since SystemDigitalTwin forgets who is silent; deregisters at the end."""
         registered, warned, wait_s = False, False, 0.0
         while not self.wait_for_stop(wait_s):
             try:
@@ -241,6 +250,7 @@ class Agent:
             "port": self.settings.port,
             "health_port": self.settings.health_port,
             "capabilities": self.capabilities,
+            "metrics": process_metrics(),
         }
 
     def _deregister(self) -> None:

@@ -8,6 +8,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import zmq
 
@@ -34,12 +35,12 @@ class RequestServer:
     ) -> None:
         self._socket, self._answer, self._refuse = socket, answer, refuse
         self._workers, self._max_waiting, self._max_request_bytes = workers, max_waiting, max_request_bytes
-        self._jobs: queue.SimpleQueue[tuple[Frames, Frames] | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[tuple[Frames, Frames]] = queue.SimpleQueue()
         self._in_hand = 0
         self._typical_s = MIN_RETRY_S
 
     def serve(self, stop_fd: int) -> None:
-        """Returns once `stop_fd` is readable; requests that are still being answered then get no reply."""
+        """Until `stop_fd` is readable; then what waits is dropped, and what is being answered still gets its reply."""
         replies = self._socket.context.socket(zmq.PULL)
         replies.bind(REPLIES)
         for _ in range(self._workers):
@@ -47,32 +48,34 @@ class RequestServer:
         poller = zmq.Poller()
         for source in (self._socket, replies, stop_fd):
             poller.register(source, zmq.POLLIN)
-        while True:
-            ready = dict(poller.poll())
-            if stop_fd in ready:
-                break
+        while stop_fd not in (ready := dict(poller.poll())):
             if replies in ready:
-                self._in_hand -= 1
-                self._socket.send_multipart(replies.recv_multipart())
+                self._pass_on(replies.recv_multipart())
             if self._socket in ready:
                 self._take(self._socket.recv_multipart())
-        for _ in range(self._workers):
-            self._jobs.put(None)
-        self._socket.close(linger=0)
+        with suppress(queue.Empty):
+            while self._jobs.get_nowait():
+                self._in_hand -= 1
+        while self._in_hand:
+            self._pass_on(replies.recv_multipart())
+        self._socket.close()
+
+    def _pass_on(self, reply: Frames) -> None:
+        self._in_hand -= 1
+        self._socket.send_multipart(reply)
 
     def _take(self, frames: Frames) -> None:
         if b"" not in frames:
             return  # No envelope as REQ sockets make it, so that nobody waits for a reply.
         body = frames.index(b"") + 1
         envelope, message = frames[:body], frames[body:]
-        if problem := self._problem(message):
+        if problem := self._problem(sum(map(len, frames))):
             self._socket.send_multipart([*envelope, self._refuse(problem)])
             return
         self._in_hand += 1
         self._jobs.put((envelope, message))
 
-    def _problem(self, message: Frames) -> RequestError | None:
-        size_bytes = sum(map(len, message))
+    def _problem(self, size_bytes: int) -> RequestError | None:
         if size_bytes > self._max_request_bytes:
             return RequestError(f"message of {size_bytes} bytes; the limit is {self._max_request_bytes}")
         if self._in_hand < self._workers + self._max_waiting:
@@ -83,10 +86,9 @@ class RequestServer:
     def _work(self) -> None:
         replies = self._socket.context.socket(zmq.PUSH)
         replies.connect(REPLIES)
-        while (job := self._jobs.get()) is not None:
-            envelope, message = job
+        while True:
+            envelope, message = self._jobs.get()
             started_s = time.monotonic()
             reply = self._answer(message)
             self._typical_s += SMOOTHING * (time.monotonic() - started_s - self._typical_s)
             replies.send_multipart([*envelope, reply])
-        replies.close(linger=0)
