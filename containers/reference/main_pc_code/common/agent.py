@@ -21,6 +21,7 @@ from typing import Any, ClassVar, NoReturn
 import zmq
 
 from main_pc_code.common import messages
+from main_pc_code.common.connections import Connections
 from main_pc_code.common.log import LEVELS, JsonLog
 from main_pc_code.common.messages import PeerError, RequestError
 from main_pc_code.common.metrics import process_metrics
@@ -62,7 +63,7 @@ class Agent:
         self.stop_fd, self.wakeup_fd = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self.context = zmq.Context()
         # Requests to peers have their own IO thread, because zmq looks up host names in it and that may take seconds.
-        self.peer_context = zmq.Context()
+        self.connections = Connections(zmq.Context())
 
     def setup(self) -> None:
         """Runs before the first request, in the request thread; until it returns, health says `ready: false`."""
@@ -105,7 +106,7 @@ class Agent:
         address = self.settings.peers.get(peer)
         if address is None:
             raise PeerError(f"no address of this peer: {peer}_ADDRESS is not set")
-        return messages.ask(self.peer_context, address, message, timeout_s, self.stop_fd)
+        return self.connections.ask(address, message, timeout_s, self.stop_fd)
 
     def stop(self) -> None:
         """Asks all threads to end; callable from any thread."""
@@ -194,6 +195,8 @@ class Agent:
             return messages.encode({"status": "ok", "agent": self.name} | handle())
         except RequestError as error:
             return self._refusal(error)
+        except RecursionError:
+            return self._refusal(RequestError("nested too deeply"))
         except Exception as error:
             # Whatever is wrong in a handler, the agent goes on and the sender is told.
             self.log.exception("a handler failed")
@@ -256,7 +259,7 @@ class Agent:
     def _deregister(self) -> None:
         request = {"action": "deregister", "name": self.name}
         try:
-            messages.ask(self.peer_context, self.settings.peers[REGISTRY], request, DEREGISTER_TIMEOUT_S)
+            self.connections.ask(self.settings.peers[REGISTRY], request, DEREGISTER_TIMEOUT_S)
         except PeerError as error:
             self.log.debug("not deregistered", error=str(error))
 

@@ -1,9 +1,7 @@
-"""Messages between agents: one frame, one JSON object, over ZeroMQ REQ and REP sockets."""
+"""Messages between agents: one frame with one JSON object."""
 
 import json
 from typing import Any, NoReturn
-
-import zmq
 
 # A larger frame ends its sender's connection. Between an agent's own limit and this one the sender gets an error reply.
 MAX_FRAME_BYTES = 16 * 1024 * 1024
@@ -13,7 +11,7 @@ class RequestError(Exception):
     """Why a request is refused; text, code and details become the error reply.
 
     Codes: `bad_request`, the sender's mistake, which nobody else would answer either; `busy`, with `retry_after_s`;
-    `unavailable`, something is missing here, such as a model; `internal`, the agent's own fault.
+    `unavailable`, something is missing here, such as a model; `timeout`; `internal`, the agent's own fault.
     """
 
     def __init__(self, text: str, code: str = "bad_request", **details: Any) -> None:
@@ -80,35 +78,6 @@ def number(
     if not low <= value <= high:
         raise RequestError(f"`{key}` must be from {low} to {high}")
     return value if whole else float(value)
-
-
-def ask(
-    context: zmq.Context, address: str, message: dict[str, Any], timeout_s: float, stop_fd: int | None = None
-) -> dict[str, Any]:
-    """Sends a request and returns the reply, if its status is ok; PeerError otherwise, at once if `stop_fd` gets readable.
-
-    Each call has its own socket: a REQ socket that missed one reply can send no more.
-    """
-    socket = context.socket(zmq.REQ)
-    try:
-        socket.linger = 0
-        socket.maxmsgsize = MAX_FRAME_BYTES
-        socket.connect(address)
-        socket.send(encode(message))
-        poller = zmq.Poller()
-        poller.register(socket, zmq.POLLIN)
-        if stop_fd is not None:
-            poller.register(stop_fd, zmq.POLLIN)
-        if socket not in dict(poller.poll(int(timeout_s * 1000))):
-            raise PeerError(f"no answer from {address} within {timeout_s} s")
-        reply = parse(socket.recv_multipart())
-    except (zmq.ZMQError, RequestError) as error:
-        raise PeerError(f"{address}: {error}") from error
-    finally:
-        socket.close()
-    if reply.get("status") != "ok":
-        raise PeerError(f"{address} answered: {reply.get('error', reply)}", reply)
-    return reply
 
 
 def _reject_constant(constant: str) -> NoReturn:
