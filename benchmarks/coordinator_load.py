@@ -1,12 +1,13 @@
-"""Sends requests through CoordinatorAgent to SystemDigitalTwin at a fixed rate: benchmarks/coordinator_load.py [SECONDS] [RATE]
+"""Sends requests through CoordinatorAgent to SystemDigitalTwin: benchmarks/coordinator_load.py [SECONDS] [RATE]
 
-Both agents run as processes on loopback. Requests are sent when they are due, answered or not (an open loop), so that a
-slow answer delays no other request and latencies are not flattered. Prints counts, latencies in milliseconds and the
-memory of both agents at the start, in the middle and at the end; exits with 1 if any request is lost or refused. Needs
-pyzmq.
+RATE is in requests a second. Both agents run as processes on loopback. Requests are sent when they are due, answered or
+not (an open loop), so that a slow answer delays no other request and latencies are not flattered. Prints counts,
+latencies in milliseconds and the memory of both agents at the start, in the middle and at the end; exits with 1 if any
+request is lost or refused. Needs pyzmq.
 """
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -19,7 +20,8 @@ from main_pc_code.tests.harness import AgentProcess
 
 WARM_UP_S = 1.0
 LAST_ANSWERS_S = 5.0
-REQUEST = {"action": "submit", "capability": "agent_registry", "request": {"action": "ping"}, "timeout_s": LAST_ANSWERS_S}
+TASK = {"capability": "agent_registry", "request": {"action": "ping"}, "timeout_s": LAST_ANSWERS_S}
+REQUEST = json.dumps({"action": "submit", **TASK}).encode()
 
 
 class Load:
@@ -36,7 +38,7 @@ class Load:
     def send(self, number: int, due_s: float) -> None:
         id = str(number).encode()
         self._due_s[id] = due_s
-        self._socket.send_multipart([id, b"", json.dumps(REQUEST).encode()])
+        self._socket.send_multipart([id, b"", REQUEST])
 
     def receive_until(self, end_s: float) -> None:
         while (left_s := end_s - time.perf_counter()) > 0 and self._socket.poll(max(1, int(left_s * 1000))):
@@ -64,7 +66,7 @@ def run(load: Load, seconds: float, rate: float, first: int = 0) -> int:
 def rss_mb(agent: AgentProcess) -> float:
     assert agent.process is not None
     pages = int(Path(f"/proc/{agent.process.pid}/statm").read_text().split()[1])
-    return round(pages * 4096 / 1e6, 1)
+    return round(pages * os.sysconf("SC_PAGE_SIZE") / 1e6, 1)
 
 
 def percentile(values: list[float], share: float) -> float:
@@ -94,7 +96,8 @@ def main() -> int:
     answered = len(load.latencies_ms) - len(load.refused)
     print(f"sent {sent}, answered {answered}, refused {len(load.refused)}, lost {load.unanswered()}")
     shares = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
-    print("latency ms: " + ", ".join(f"{name} {percentile(load.latencies_ms, share)}" for name, share in shares.items()))
+    latencies = [f"{name} {percentile(load.latencies_ms, share)}" for name, share in shares.items()]
+    print(f"latency ms: {', '.join(latencies)}")
     for name, values in memory.items():
         print(f"{name}: resident MB at start, middle, end: {', '.join(map(str, values))}")
     for problem in sorted(set(load.refused))[:5]:

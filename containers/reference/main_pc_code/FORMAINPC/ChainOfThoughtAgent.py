@@ -18,6 +18,7 @@ MAX_STEPS = 20
 MAX_SHOWN_CHARS = 500  # Of each earlier answer in a question.
 MAX_QUESTION_CHARS = 8000
 MIN_ASK_S, MAX_ASK_S = 0.2, 60.0
+ASK_MARGIN_S = 1.0  # The coordinator should be the first to find that the time is over, and say what happened.
 THINKING_SHARE = 0.8  # Of the time for an ask; the rest is for the way there and back.
 PASSED_ON = ("code", "retry_after_s")  # Of an error reply.
 
@@ -31,7 +32,7 @@ class Attempt(NamedTuple):
 
 
 class ChainOfThoughtAgent(Agent):
-    """Has each step answered through the coordinator; what does not stand up to verification is asked again, revised."""
+    """Has each step answered through the coordinator; what does not stand up to verification is asked again."""
 
     default_name = "ChainOfThoughtAgent"
     default_port = 5612
@@ -101,13 +102,15 @@ class ChainOfThoughtAgent(Agent):
         end_s = time.monotonic() + min(max(share_s, MIN_ASK_S), MAX_ASK_S)
         while True:
             left_s = max(end_s - time.monotonic(), MIN_ASK_S)
-            think = {"action": "think", "question": question[-MAX_QUESTION_CHARS:], "seed": seed}
-            task = {"capability": CAPABILITY, "timeout_s": left_s, "request": think | {"timeout_s": left_s * THINKING_SHARE}}
+            limits = {"seed": seed, "timeout_s": left_s * THINKING_SHARE}
+            think = {"action": "think", "question": question[-MAX_QUESTION_CHARS:], **limits}
+            task = {"capability": CAPABILITY, "timeout_s": left_s, "request": think}
             try:
-                reply = self.ask(COORDINATOR, {"action": "submit", **task}, left_s + 1)
+                reply = self.ask(COORDINATOR, {"action": "submit", **task}, left_s + ASK_MARGIN_S)
             except PeerError as error:
                 wait_s = error.reply.get("retry_after_s", 0.0)
-                if error.reply.get("code") != "busy" or time.monotonic() + wait_s >= end_s or self.wait_for_stop(wait_s):
+                is_busy = error.reply.get("code") == "busy"
+                if not is_busy or time.monotonic() + wait_s >= end_s or self.wait_for_stop(wait_s):
                     raise
                 continue
             answer = reply.get("result", {}).get("answer")

@@ -8,6 +8,7 @@ Only the standard library and zmq are imported here: the time to the first healt
 Heavy libraries belong into an agent's `setup`.
 """
 
+import functools
 import os
 import select
 import signal
@@ -77,7 +78,7 @@ class Agent:
         return ()
 
     def health_details(self) -> Reply:
-        """Extra fields of the health reply once ready; called in the main thread at every check, so it must not wait."""
+        """Extra fields of the health reply once ready; called in the main thread at every check and must not wait."""
         return {}
 
     def ping(self, _request: Request) -> Reply:
@@ -155,9 +156,9 @@ class Agent:
             registers = self.registers and REGISTRY in self.settings.peers
             for loop in (*self.loops(), *([self._keep_registered] if registers else [])):
                 self._start(self._run_loop, loop)
-            actions = self.actions()
+            answer = functools.partial(self._answer, self.actions())
             limits = (self.workers, self.max_waiting, self.settings.config.max_request_bytes)
-            RequestServer(server, lambda frames: self._answer(actions, frames), self._refusal, *limits).serve(self.stop_fd)
+            RequestServer(server, answer, self._refusal, *limits).serve(self.stop_fd)
         except Exception:
             self._give_up()
 
@@ -215,7 +216,7 @@ class Agent:
                 frames = server.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
                 continue  # A message without a REQ envelope: the socket has dropped it.
-            server.send(self._encode_answer(lambda frames=frames: self._check_health(frames)))
+            server.send(self._encode_answer(functools.partial(self._check_health, frames)))
         server.close()
 
     def _check_health(self, frames: list[bytes]) -> Reply:

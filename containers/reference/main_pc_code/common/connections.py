@@ -99,7 +99,9 @@ class Connection:
             return parse(self._socket.recv_multipart())
         if self._monitor in ready:
             raise PeerError(f"{self.address}: the connection is refused or lost")
-        raise PeerError(f"{self.address}: no answer within {timeout_s:.3g} s" if not ready else "this agent is stopping")
+        if ready:
+            raise PeerError("this agent is about to end")
+        raise PeerError(f"{self.address}: no answer within {timeout_s:.3g} s")
 
     def is_lost(self) -> bool:
         return bool(self._monitor.poll(0))

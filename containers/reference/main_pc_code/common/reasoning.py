@@ -20,7 +20,9 @@ QUESTION = rf"{NUMBER}(?:(?:\s*[+*×÷]\s*|\s+[-/]\s+){NUMBER}){{1,20}}"
 ASKED = re.compile(rf"(?<![\w.+*/×÷=-])({QUESTION})(?!\.?\w|\s*[-=+*/×÷])")
 TERM = re.compile(rf"\s*([-+*/×÷])?\s*({NUMBER})")
 WORD = re.compile(r"[^\W\d_]{3,}")
-COMMON_WORDS = frozenset("and are but does for from has have how its not that the then there this was what when with".split())
+COMMON_WORDS = frozenset(
+    "and are but does for from has have how its not that the then there this was what when which who why with".split()
+)
 MIN_AGREEMENT = 0.3  # The share of words that two answers must have in common.
 
 
@@ -32,7 +34,7 @@ def split_problem(problem: str) -> tuple[list[str], list[str]]:
 
 
 def exact_value(step: str) -> Fraction | None:
-    """The result of the arithmetic that a step asks for; none if it asks for something else or for more than one thing."""
+    """The result of the arithmetic that a step asks for; none if it asks for something else, or for more than one."""
     found = ASKED.findall(step)
     return _evaluate(found[0]) if len(found) == 1 else None
 

@@ -56,9 +56,9 @@ class Router:
                 del self._tasks[capability]  # Senders make up capabilities; they must not fill the memory.
 
     def choose(self, capability: str, tried: set[str], now_s: float) -> tuple[Candidate, int] | None:
-        """Among the untried agents the one with the least in hand, those that failed lately last; and how many there were.
+        """The untried agent with the least in hand, those that failed lately last; and how many untried ones there were.
 
-        It counts as loaded until `finish`.
+        The task is in its hand until `finish`.
         """
         with self._lock:
             untried = [candidate for candidate in self.having(capability) if candidate.name not in tried]

@@ -38,9 +38,11 @@ def specification(request: dict[str, Any]) -> dict[str, Any]:
         "learning_rate": number(request, "learning_rate", 1e-9, 1e3, default=0.1),
     }
     if "data" not in request:
-        shape = {"rows": (2, MAX_ROWS, 100), "features": (1, MAX_FEATURES, 3)}
-        sizes = {key: number(request, key, low, high, default, whole=True) for key, (low, high, default) in shape.items()}
-        return spec | sizes | {"seed": number(request, "seed", 0, 2**31, default=0, whole=True)}
+        return spec | {
+            "seed": number(request, "seed", 0, 2**31, default=0, whole=True),
+            "rows": number(request, "rows", 2, MAX_ROWS, default=100, whole=True),
+            "features": number(request, "features", 1, MAX_FEATURES, default=3, whole=True),
+        }
     rows = field(request, "data", list)
     if not 2 <= len(rows) <= MAX_ROWS:
         raise RequestError(f"`data` must have 2 to {MAX_ROWS} rows")
@@ -64,7 +66,7 @@ class Training:
         self.checkpoint = checkpoint or Checkpoint(0, weights, self._loss(weights))
 
     def done(self) -> bool:
-        return self.checkpoint.step >= self._last_step
+        return bool(self.checkpoint.step >= self._last_step)
 
     def advance(self, steps: int) -> None:
         """Does some more steps, at most up to the last one."""
@@ -74,11 +76,9 @@ class Training:
             gradient = self._gradient(weights)
             weights = [weight - self._rate * slope for weight, slope in zip(weights, gradient, strict=True)]
             step += 1
-            if not all(map(math.isfinite, weights)):
-                raise DivergedError(f"diverged at step {step}; the learning rate {self._rate} is too large for this data")
         self.checkpoint = Checkpoint(step, weights, self._loss(weights))
         if not math.isfinite(self.checkpoint.loss):
-            raise DivergedError(f"diverged by step {step}; the learning rate {self._rate} is too large for this data")
+            raise DivergedError(f"diverged by step {step}: the learning rate {self._rate} is too large for this data")
 
     def _gradient(self, weights: Row) -> Row:
         """Of the mean squared error."""

@@ -55,7 +55,7 @@ class TwinState:
 
     def put_reservation(self, item: Reservation) -> None:
         self.reservations[item.id] = item
-        values = item._replace(amounts=encode(item.amounts).decode())
+        values = (item.id, item.owner, encode(item.amounts).decode(), item.expires_s)
         self._write("REPLACE INTO reservations VALUES (?, ?, ?, ?)", *values)
 
     def drop_reservation(self, id: str) -> bool:

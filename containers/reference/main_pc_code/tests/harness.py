@@ -73,8 +73,9 @@ class AgentProcess:
     def start(self) -> None:
         """Starts the process, also once more after `stop` or `kill`, on the same ports and with the same data."""
         command = [sys.executable, "-u", str(self.script)]
-        output = {"stdout": self._output, "stderr": subprocess.STDOUT}
-        self.process = subprocess.Popen(command, cwd=ROOT, env=self._environment, stdin=subprocess.DEVNULL, **output)
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, env=self._environment, stdin=subprocess.DEVNULL, stdout=self._output, stderr=self._output
+        )
 
     def wait_ready(self, timeout_s: float = READY_TIMEOUT_S) -> Message:
         """The first health reply with `ready: true`; fails with the agent's output if it exits or takes too long."""
@@ -123,7 +124,8 @@ def ask(address: str, message: Message, timeout_s: float = ASK_TIMEOUT_S) -> Mes
     reply = ask_raw(address, [json.dumps(message).encode()], timeout_s)
     if reply is None:
         raise TimeoutError(f"no answer from {address} within {timeout_s} s to {str(message)[:200]}")
-    return json.loads(reply[0])
+    answer: Message = json.loads(reply[0])
+    return answer
 
 
 def ask_raw(address: str, frames: list[bytes], timeout_s: float = ASK_TIMEOUT_S) -> list[bytes] | None:
