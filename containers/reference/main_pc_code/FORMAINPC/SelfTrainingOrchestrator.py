@@ -12,15 +12,15 @@ sys.path.append(os.path.dirname(__file__) + "/../..")  # The root of the monorep
 from main_pc_code.common.agent import REGISTRY, Agent, Reply, Request, main
 from main_pc_code.common.capacity import RESOURCES
 from main_pc_code.common.cycles import Cycle, Cycles
+from main_pc_code.common.environment import read_number
 from main_pc_code.common.messages import PeerError, RequestError, encode, number, text
 from main_pc_code.common.training import Checkpoint, DivergedError, Training, specification
 
 MAX_WAITING_CYCLES = 1000
 DEFAULT_RESOURCES = {"memory_mb": 64.0, "cpus": 0.5, "vram_mb": 0.0}
 LEASE_S = 30.0
-CHECKPOINT_INTERVAL_S = 0.2
 POLL_INTERVAL_S = 0.05
-RETRY_S = 1.0
+RETRY_S = 0.5
 RELEASE_TIMEOUT_S = 0.3  # Shorter than the time that an agent has to end.
 STEPS_AT_ONCE = 10
 LOOKED_AT = 50  # So many waiting cycles are looked at for one that can run.
@@ -35,6 +35,8 @@ class SelfTrainingOrchestrator(Agent):
     capabilities = ("training",)
 
     def setup(self) -> None:
+        environment = self.settings.environment
+        self.checkpoint_interval_s = read_number(environment, "CHECKPOINT_INTERVAL_S", 0.2, 0.001, 60)
         self.cycles = Cycles(self.settings.data_folder, self.log)
         self.running: int | None = None
         self.waits_until_s: dict[int, float] = {}
@@ -129,7 +131,7 @@ class SelfTrainingOrchestrator(Agent):
         training = Training(self.cycles.specification(id), reached and Checkpoint(**reached))
         lease_end_s = time.monotonic() + LEASE_S
         while not training.done():
-            pause_s = time.monotonic() + CHECKPOINT_INTERVAL_S
+            pause_s = time.monotonic() + self.checkpoint_interval_s
             try:
                 while not training.done() and time.monotonic() < pause_s:
                     training.advance(STEPS_AT_ONCE)

@@ -19,7 +19,6 @@ DEFAULT_TIMEOUT_S = 30.0
 MAX_ATTEMPTS = 5
 DEFAULT_ATTEMPTS = 3
 REFRESH_INTERVAL_S = 1.0
-MIN_REFRESH_INTERVAL_S = 0.1
 RETRY_S = 0.2
 
 
@@ -41,7 +40,7 @@ class CoordinatorAgent(Agent):
         self.counts = Counter({"done": 0, "failed": 0, "refused": 0, "retries": 0})
         self.count_lock = threading.Lock()
         self.refresh_lock = threading.Lock()
-        self.refreshed_s = float("-inf")
+        self.refresh_began_s = float("-inf")
         self.registry_problem: str | None = "not asked yet"
 
     def actions(self) -> dict[str, Any]:
@@ -83,7 +82,7 @@ class CoordinatorAgent(Agent):
 
     def stay_fresh(self) -> None:
         while not self.wait_for_stop(REFRESH_INTERVAL_S):
-            self._refresh(REFRESH_INTERVAL_S / 2)
+            self._refresh()
 
     def _run(self, capability: str, task: Request, deadline_s: float, attempts: int) -> Reply:
         failures: list[dict[str, Any]] = []
@@ -101,6 +100,7 @@ class CoordinatorAgent(Agent):
                 failures.append({"agent": chosen.name, "error": str(error), **_hints(error)})
                 if error.reply.get("code") == "bad_request":
                     raise RequestError(str(error), attempts=failures) from error
+                self._refresh()  # Somebody else may be able by now.
                 continue
             return {"result": result, "by": chosen.name, "attempts": failures}
         raise _failure(capability, failures, timed_out=time.monotonic() >= deadline_s)
@@ -118,15 +118,17 @@ class CoordinatorAgent(Agent):
         return reply
 
     def _having(self, capability: str) -> list[Candidate]:
-        """Asks the registry at once if nobody is known: it may have registered a moment ago."""
         if not self.router.having(capability):
-            self._refresh(MIN_REFRESH_INTERVAL_S)
+            self._refresh()  # Somebody may have registered a moment ago.
         return self.router.having(capability)
 
-    def _refresh(self, min_age_s: float) -> None:
+    def _refresh(self) -> None:
+        """Asks the registry, or waits while somebody else does who began after this call."""
+        called_s = time.monotonic()
         with self.refresh_lock:
-            if time.monotonic() - self.refreshed_s < min_age_s:
+            if self.refresh_began_s >= called_s:
                 return
+            self.refresh_began_s = time.monotonic()
             try:
                 agents = self.ask(REGISTRY, {"action": "list_agents"})["agents"]
                 # The registry itself has no address in its own list.
@@ -135,8 +137,6 @@ class CoordinatorAgent(Agent):
             except (PeerError, KeyError, TypeError) as error:
                 self.registry_problem = f"cannot be asked: {error}"
                 return
-            finally:
-                self.refreshed_s = time.monotonic()
             self.registry_problem = None
             # Tasks for itself would go round in circles.
             self.router.set_candidates(candidate for candidate in candidates if candidate.name != self.name)

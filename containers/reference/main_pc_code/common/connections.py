@@ -48,6 +48,13 @@ class Connections:
             raise PeerError(f"{address} answered: {str(reply.get('error', reply))[:1000]}", reply)
         return reply
 
+    def close(self) -> None:
+        """Closes those that are not in use; afterwards the context can be ended."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for item in idle:
+            item.close()
+
     def _take(self, address: str) -> "Connection":
         with self._lock:
             found = next((item for item in reversed(self._idle) if item.address == address), None)

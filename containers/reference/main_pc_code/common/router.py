@@ -56,7 +56,7 @@ class Router:
                 del self._tasks[capability]  # Senders make up capabilities; they must not fill the memory.
 
     def choose(self, capability: str, tried: set[str], now_s: float) -> tuple[Candidate, int] | None:
-        """The untried agent with the least in hand, those that failed lately last; and how many untried ones there were.
+        """The untried agent with the least in hand, those that failed lately last; and the number of untried ones.
 
         The task is in its hand until `finish`.
         """

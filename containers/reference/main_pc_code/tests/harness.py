@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -21,14 +22,29 @@ from typing import Any, Self, TypeVar
 
 import zmq
 
+from main_pc_code.common.agent import Agent
+from main_pc_code.common.log import JsonLog
+from main_pc_code.common.settings import read_settings
+
 ROOT = Path(__file__).resolve().parents[2]
 READY_TIMEOUT_S = 30.0
 ASK_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 5.0
 POLL_INTERVAL_S = 0.01
 
+NO_FOLDER = "/proc/none"
+
 T = TypeVar("T")
+AgentClass = TypeVar("AgentClass", bound=Agent)
 Message = dict[str, Any]
+
+
+def unstarted(agent_class: type[AgentClass], environment: Mapping[str, str] | None = None) -> AgentClass:
+    """An agent that has been set up and neither listens nor runs, for tests that call its actions directly."""
+    settings = read_settings(environment or {}, agent_class.default_port, agent_class.default_publish_port)
+    agent = agent_class(settings, JsonLog(agent_class.default_name, NO_FOLDER))
+    agent.setup()
+    return agent
 
 
 class AgentProcess:
@@ -117,6 +133,45 @@ class AgentProcess:
     def output(self) -> str:
         """What it has written so far, of all its starts."""
         return os.pread(self._output.fileno(), 1_000_000, 0).decode(errors="replace")
+
+
+class FakePeer:
+    """Stands for a peer in a thread of this process: `answer` makes replies, or none, and the sender waits for ever."""
+
+    def __init__(self, answer: Callable[[Message], Message | None], address: str | None = None) -> None:
+        self.requests: list[Message] = []
+        self.senders: set[bytes] = set()  # One for each connection.
+        self.address = address or f"tcp://127.0.0.1:{free_ports(1)[0]}"
+        self._answer = answer
+        self._context = zmq.Context()
+        self._closing = threading.Event()
+        self._socket = self._context.socket(zmq.ROUTER)
+        self._socket.linger = 0
+        self._socket.bind(self.address)
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends all connections, as the death of a process does."""
+        self._closing.set()
+        self._thread.join()
+
+    def _serve(self) -> None:
+        while not self._closing.is_set():
+            if self._socket.poll(5):
+                sender, empty, message = self._socket.recv_multipart()
+                self.senders.add(sender)
+                self.requests.append(json.loads(message))
+                reply = self._answer(self.requests[-1])
+                if reply is not None:
+                    self._socket.send_multipart([sender, empty, json.dumps({"status": "ok"} | reply).encode()])
+        self._context.destroy(linger=0)
 
 
 def ask(address: str, message: Message, timeout_s: float = ASK_TIMEOUT_S) -> Message:
