@@ -1,6 +1,7 @@
 """JSON log lines on stdout and in a bounded file.
 
-The standard `logging` package is not used: importing it and its handlers takes about 20 ms, a fifth of an agent's start.
+The standard `logging` package is not used: importing it and its handlers takes about 20 ms, a fifth of an agent's
+start.
 """
 
 import json

@@ -1,20 +1,30 @@
-"""Messages between agents: one frame, one JSON object, over ZeroMQ REQ and REP sockets."""
+"""Messages between agents: one frame with one JSON object."""
 
 import json
 from typing import Any, NoReturn
-
-import zmq
 
 # A larger frame ends its sender's connection. Between an agent's own limit and this one the sender gets an error reply.
 MAX_FRAME_BYTES = 16 * 1024 * 1024
 
 
 class RequestError(Exception):
-    """The sender's mistake; the text becomes the error reply."""
+    """Why a request is refused; text, code and details become the error reply.
+
+    Codes: `bad_request`, the sender's mistake, which nobody else would answer either; `busy`, with `retry_after_s`;
+    `unavailable`, something is missing here, such as a model; `timeout`; `internal`, the agent's own fault.
+    """
+
+    def __init__(self, text: str, code: str = "bad_request", **details: Any) -> None:
+        super().__init__(text)
+        self.details = {"code": code} | details
 
 
 class PeerError(Exception):
-    """A peer that did not answer in time, or answered with an error or nonsense."""
+    """A peer that did not answer in time, or answered with an error or nonsense; `reply` is that answer, if any."""
+
+    def __init__(self, text: str, reply: dict[str, Any] | None = None) -> None:
+        super().__init__(text)
+        self.reply = reply or {}
 
 
 def parse(frames: list[bytes], max_bytes: int = MAX_FRAME_BYTES) -> dict[str, Any]:
@@ -46,33 +56,28 @@ def field(request: dict[str, Any], key: str, *kinds: type) -> Any:
     return value
 
 
-def ask(
-    context: zmq.Context, address: str, message: dict[str, Any], timeout_s: float, stop_fd: int | None = None
-) -> dict[str, Any]:
-    """Sends a request and returns the reply, if its status is ok; PeerError otherwise, at once if `stop_fd` gets readable.
+def text(request: dict[str, Any], key: str, max_chars: int, default: str | None = None) -> str:
+    """A field with text: not blank, not too long, and such that it can be written as UTF-8."""
+    if key not in request and default is not None:
+        return default
+    value: str = field(request, key, str)
+    if not value.strip() or len(value) > max_chars:
+        raise RequestError(f"`{key}` must have 1 to {max_chars} characters")
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise RequestError(f"`{key}` has half a surrogate pair")
+    return value
 
-    Each call has its own socket: a REQ socket that missed one reply can send no more.
-    """
-    socket = context.socket(zmq.REQ)
-    try:
-        socket.linger = 0
-        socket.maxmsgsize = MAX_FRAME_BYTES
-        socket.connect(address)
-        socket.send(encode(message))
-        poller = zmq.Poller()
-        poller.register(socket, zmq.POLLIN)
-        if stop_fd is not None:
-            poller.register(stop_fd, zmq.POLLIN)
-        if socket not in dict(poller.poll(int(timeout_s * 1000))):
-            raise PeerError(f"no answer from {address} within {timeout_s} s")
-        reply = parse(socket.recv_multipart())
-    except (zmq.ZMQError, RequestError) as error:
-        raise PeerError(f"{address}: {error}") from error
-    finally:
-        socket.close()
-    if reply.get("status") != "ok":
-        raise PeerError(f"{address} answered: {reply.get('error', reply)}")
-    return reply
+
+def number(
+    request: dict[str, Any], key: str, low: float, high: float, default: float | None = None, whole: bool = False
+) -> Any:
+    """A field with a number from `low` to `high`; an int if it is to be whole, else a float."""
+    if key not in request and default is not None:
+        return default
+    value = field(request, key, int) if whole else field(request, key, int, float)
+    if not low <= value <= high:
+        raise RequestError(f"`{key}` must be from {low} to {high}")
+    return value if whole else float(value)
 
 
 def _reject_constant(constant: str) -> NoReturn:

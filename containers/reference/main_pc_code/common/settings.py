@@ -11,6 +11,7 @@ from main_pc_code.common.messages import MAX_FRAME_BYTES
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 CONFIG_PATH = os.path.join(ROOT, "config", "agents.json")
 LOG_FOLDER = os.path.join(ROOT, "logs")
+DATA_FOLDER = os.path.join(ROOT, "data")
 MODEL_FOLDER = os.path.join(ROOT, "models")
 
 LIMITS = {"register_interval_s": (1, 3600), "max_request_bytes": (1024, MAX_FRAME_BYTES)}
@@ -33,19 +34,28 @@ class Settings(NamedTuple):
 
     port: int
     health_port: int
+    publish_port: int | None
     bind_address: str
+    data_folder: str
     peers: dict[str, str]
     environment: Mapping[str, str]
     config: Config
 
 
-def read_settings(environment: Mapping[str, str], default_port: int) -> Settings:
-    """Environment variables that are absent or empty get their defaults; the health port is the main port + 1."""
+def read_settings(
+    environment: Mapping[str, str], default_port: int, default_publish_port: int | None = None
+) -> Settings:
+    """Environment variables that are absent or empty get their defaults; the health port is the main port + 1.
+
+    An agent without a default for its publish port has none.
+    """
     port = _port(environment, "PORT", default_port)
     return Settings(
         port=port,
         health_port=_port(environment, "HEALTH_CHECK_PORT", port + 1),
+        publish_port=default_publish_port and _port(environment, "PUBLISH_PORT", default_publish_port),
         bind_address=environment.get("BIND_ADDRESS") or "*",
+        data_folder=environment.get("DATA_FOLDER") or DATA_FOLDER,
         peers={
             key.removesuffix("_ADDRESS"): value
             for key, value in sorted(environment.items())
