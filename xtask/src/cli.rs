@@ -29,7 +29,7 @@ pub struct Cli {
     pub command: Command,
 }
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub struct Global {
     /// Manifest to read [default: containers/system.toml of this checkout]
     #[arg(long, global = true, value_name = "PATH")]
@@ -90,6 +90,10 @@ pub enum Command {
     Logs(cmd::logs::Args),
     /// Stop and remove the agents' containers in reverse order
     Down(cmd::down::Args),
+    /// Run the agents' unit tests, each in a container of its agent's image
+    TestUnit(cmd::test_unit::Args),
+    /// Run integration tests among the live agents, or in a copy of the system
+    TestIntegration(cmd::test_integration::Args),
     /// Run all tests of this tool, on real podman too
     Test(cmd::test::Args),
     /// Print a shell completion script

@@ -52,6 +52,20 @@ pub struct How {
     pub no_import_check: bool,
 }
 
+impl How {
+    /// As quick as it is safe, without a second look.
+    pub fn quick() -> Self {
+        How {
+            no_deps: true,
+            order: Order::Dependencies,
+            settle: 0,
+            recreate: false,
+            keep: false,
+            no_import_check: false,
+        }
+    }
+}
+
 /// The end of a deployment.
 #[derive(Debug, Serialize)]
 pub struct Summary {

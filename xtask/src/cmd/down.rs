@@ -7,7 +7,11 @@ use crate::{
     execute,
     failure::{Exit, Failure},
     plan::down::{self, Remove},
-    podman::observe::{self, Ask},
+    podman::{
+        Engine,
+        observe::{self, Ask},
+    },
+    system::System,
     ui::{progress::Progress, seconds},
 };
 
@@ -31,6 +35,27 @@ pub struct Args {
 struct Summary {
     removed: Vec<outcome::Outcome>,
     elapsed_ms: u64,
+}
+
+/// Removes everything that belongs to a system, except for images.
+pub fn remove_all(app: &App, system: &System, engine: &Engine) -> Result<(), Failure> {
+    let ask = Ask {
+        containers: true,
+        images: false,
+        networks: true,
+        volumes: true,
+    };
+    let state = observe::observe(&engine.podman, ask).map_err(podman_failure)?;
+    let remove = Remove {
+        networks: true,
+        images: false,
+        volumes: true,
+    };
+    let plan = down::plan(system, &state, None, remove);
+    let progress = Progress::new(app.ui, &plan);
+    let report = execute::execute(engine, &plan, app.slots(), &progress);
+    drop(progress);
+    outcome::failure(&plan, &report, Exit::Gate).map_or(Ok(()), Err)
 }
 
 pub fn run(app: &App, args: &Args) -> Result<(), Failure> {

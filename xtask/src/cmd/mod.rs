@@ -18,6 +18,9 @@ pub mod split_report;
 pub mod split_requirements;
 pub mod status;
 pub mod test;
+pub mod test_integration;
+pub mod test_report;
+pub mod test_unit;
 #[cfg(test)]
 mod tests;
 pub mod up;
@@ -40,7 +43,7 @@ use crate::{
         observe::{self, Ask},
     },
     process::Cancel,
-    system::{self, Agent, Source, System},
+    system::{self, Agent, Group, NetworkMode, Source, System},
     ui::Ui,
 };
 
@@ -71,6 +74,8 @@ pub fn run(cli: Cli, cancel: Cancel) -> Result<(), Failure> {
         Command::Status(args) => status::run(&app, args),
         Command::Logs(args) => logs::run(&app, args),
         Command::Down(args) => down::run(&app, args),
+        Command::TestUnit(args) => test_unit::run(&app, args),
+        Command::TestIntegration(args) => test_integration::run(&app, args),
         Command::Test(args) => test::run(&app, args),
         Command::Completions(args) => completions::run(&app, args),
     }
@@ -79,6 +84,37 @@ pub fn run(cli: Cli, cancel: Cancel) -> Result<(), Failure> {
 impl App {
     /// The manifest, read and checked.
     pub fn system(&self) -> Result<System, Failure> {
+        self.load(&|source| system::load(source))
+    }
+
+    /// A copy of the system that can stand beside it; `taken` shows the networks
+    /// that there are.
+    pub fn copy(&self, original: &System, taken: &State) -> Result<System, Failure> {
+        let bound = |group: &&Group| group.network_mode != NetworkMode::Bridge;
+        if let Some(group) = original.groups.iter().find(bound) {
+            let message = format!("group `{}` has no network of its own to copy", group.name);
+            return Err(Failure::new(Exit::Manifest, message)
+                .hint("test the live system, without --isolated"));
+        }
+        // Held until all are chosen, so that none is chosen twice.
+        let held = std::cell::RefCell::new(Vec::new());
+        let free_port = || {
+            let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).ok()?;
+            let port = listener.local_addr().ok()?.port();
+            held.borrow_mut().push(listener);
+            Some(port)
+        };
+        let copy = system::Copy {
+            taken: host::taken_subnets(taken),
+            free_port: &free_port,
+        };
+        self.load(&|source| system::load_copy(source, &copy))
+    }
+
+    fn load(
+        &self,
+        read: &dyn Fn(&Source) -> Result<System, system::ManifestError>,
+    ) -> Result<System, Failure> {
         let manifest = match &self.global.manifest {
             Some(path) => path.clone(),
             None => std::env::current_dir()
@@ -93,7 +129,7 @@ impl App {
                 })?,
         };
         let monorepo = self.global.monorepo.clone();
-        system::load(&Source { manifest, monorepo }).map_err(|error| {
+        read(&Source { manifest, monorepo }).map_err(|error| {
             if self.ui.json_wanted() {
                 let problems = serde_json::json!({ "problems": error.problems() });
                 self.ui.json("error", &problems);
@@ -139,6 +175,14 @@ impl App {
             &say,
         )
         .map(Some)
+    }
+
+    /// Takes the lock on containers of tests, of which one run at a time has any.
+    pub fn lock_tests(&self, system: &System, command: &str) -> Result<ProjectLock, Failure> {
+        let say = |text: &str| self.ui.note(text);
+        let name = format!("{}-tests", system.name);
+        let timeout_ms = self.global.lock_timeout;
+        project_lock::take(&name, command, timeout_ms, &self.cancel, &say)
     }
 
     /// Engine and host as the planners want them, health of running agents

@@ -207,16 +207,24 @@ impl Work {
     }
 
     fn request(&self, split: &Split) -> Result<lock::Request, Failure> {
-        // The build tools belong to the images of this repository.
-        let build = self.code.folder.join(lock::BUILD_LIST);
-        let build = fs::read_to_string(&build).map_err(|error| {
-            let message = format!("`{}` cannot be read: {error}", build.display());
-            Failure::new(Exit::Findings, message).hint("restore it from the repository")
-        })?;
+        // The tools belong to the images of this repository.
+        let read = |name: &str| {
+            let path = self.code.folder.join(name);
+            fs::read_to_string(&path).map_err(|error| {
+                let message = format!("`{}` cannot be read: {error}", path.display());
+                Failure::new(Exit::Findings, message).hint("restore it from the repository")
+            })
+        };
+        let test = match self.code.folder.join(lock::TEST_LIST).exists() {
+            true => read(lock::TEST_LIST)?,
+            false => String::new(),
+        };
+        let build = read(lock::BUILD_LIST)?;
         Ok(lock::Request {
             lists: split.lists.clone(),
             limits: split::limits(&self.files, &self.code.rules, &self.environment),
             build,
+            test,
             build_limits: self.code.rules.build.clone(),
             python: self.python.clone(),
             platform: PLATFORM.to_owned(),

@@ -17,7 +17,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::system::System;
+use crate::{
+    plan::State,
+    system::{Subnet, System},
+};
 
 /// Folders that podman reads CDI specifications from (podman 4.1 to 5.4).
 const CDI_FOLDERS: &[&str] = &["/etc/cdi", "/var/run/cdi"];
@@ -30,6 +33,15 @@ pub fn gpu_offered() -> bool {
         .flatten()
         .filter_map(|entry| fs::read_to_string(entry.ok()?.path()).ok())
         .any(|spec| spec.contains("nvidia.com/gpu"))
+}
+
+/// Subnets of podman's networks and of this host's routes.
+pub fn taken_subnets(state: &State) -> Vec<Subnet> {
+    let networks = state.networks.values().flat_map(|network| &network.subnets);
+    let podmans = networks.filter_map(|subnet| subnet.parse().ok());
+    let table = fs::read_to_string("/proc/net/route").unwrap_or_default();
+    let routes = table.lines().skip(1).filter_map(toolchain::route);
+    podmans.chain(routes.map(|(_, subnet)| subnet)).collect()
 }
 
 /// Devices that the manifest names and this host has, each with the id of its

@@ -330,7 +330,7 @@ fn routes(system: &System, state: &State, table: &str) -> Vec<Finding> {
 
 /// A line of `/proc/net/route`: addresses are little-endian hexadecimal. The
 /// default route covers everything and clashes with nothing.
-fn route(line: &str) -> Option<(String, Subnet)> {
+pub fn route(line: &str) -> Option<(String, Subnet)> {
     let fields: Vec<&str> = line.split_whitespace().collect();
     let number = |text: &str| u32::from_str_radix(text, 16).ok().map(u32::swap_bytes);
     let base = number(fields.get(1)?)?;

@@ -12,6 +12,7 @@ mod replace;
 pub mod spec;
 pub mod state;
 pub mod step;
+pub mod testing;
 #[cfg(test)]
 mod tests;
 
@@ -33,6 +34,8 @@ pub mod label {
     pub const SPEC: &str = "ai-system.spec";
     /// Hash of what went into an image.
     pub const INPUTS: &str = "ai-system.inputs";
+    /// The system that a container tests.
+    pub const TEST: &str = "ai-system.test";
 }
 
 /// Why no plan can be made.

@@ -70,6 +70,27 @@ pub struct NetworkSpec {
     pub isolate: bool,
 }
 
+/// A container that tests run in, and that is gone afterwards.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TestSpec {
+    pub system: String,
+    pub name: String,
+    pub image: String,
+    /// Image whose root is mounted at `tools_at`: what tests are run with.
+    pub tools: String,
+    pub tools_at: String,
+    /// Networks it is attached to; none but its own loopback without.
+    pub networks: Vec<String>,
+    pub env: BTreeMap<String, String>,
+    pub mounts: Vec<MountSpec>,
+    pub memory_mb: u64,
+    /// `None`: as many as there are.
+    pub cpus: Option<f64>,
+    pub pids: u32,
+    /// What the program that runs pytest is told, as JSON.
+    pub config: String,
+}
+
 /// One `podman build`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct BuildSpec {

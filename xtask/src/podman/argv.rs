@@ -6,7 +6,10 @@ use std::net::Ipv4Addr;
 use crate::{
     plan::{
         Action, label,
-        spec::{self, BuildSpec, ContainerSpec, NetworkSpec, NetworkSpecMode, Secret},
+        spec::{
+            self, BuildSpec, ContainerSpec, MountSpec, NetworkSpec, NetworkSpecMode, Secret,
+            TestSpec,
+        },
         step::{BaseFrom, BaseSpec, Bootstrap},
     },
     podman::quirks::Quirks,
@@ -14,6 +17,8 @@ use crate::{
 };
 
 type Args = Vec<String>;
+
+const RUN_TESTS: &str = include_str!("inside/run_tests.py");
 
 /// The arguments behind podman's global options; `None` for actions that are
 /// not one podman call.
@@ -124,6 +129,58 @@ pub fn run_inside(image: &str, program: &[String], quirks: &Quirks) -> Args {
     args.push(image.to_owned());
     args.extend(program.iter().cloned());
     args
+}
+
+/// Tests in a container that is as restricted as those of agents are.
+pub fn run_test(test: &TestSpec, quirks: &Quirks) -> Args {
+    let mut args = words(&["run", "--rm", "--name", &test.name]);
+    option(
+        &mut args,
+        "--label",
+        &format!("{}={}", label::TEST, test.system),
+    );
+    if test.networks.is_empty() {
+        option(&mut args, "--network", "none");
+    }
+    for network in &test.networks {
+        option(&mut args, "--network", network);
+    }
+    option(&mut args, "--cap-drop", "all");
+    option(&mut args, "--security-opt", "no-new-privileges");
+    args.push("--read-only".into());
+    option(&mut args, "--memory", &format!("{}m", test.memory_mb));
+    if let Some(cpus) = test.cpus {
+        option(&mut args, "--cpus", &cpus.to_string());
+    }
+    option(&mut args, "--pids-limit", &test.pids.to_string());
+    args.extend(quirks.container.iter().cloned());
+    args.push("--init".into());
+    args.push("--http-proxy=false".into());
+    option(&mut args, "--log-driver", "none");
+    for (name, value) in &test.env {
+        option(&mut args, "--env", &format!("{name}={value}"));
+    }
+    option(
+        &mut args,
+        "--mount",
+        &format!(
+            "type=image,source={},destination={}",
+            test.tools, test.tools_at
+        ),
+    );
+    mounts(&mut args, &test.mounts);
+    option(&mut args, "--pull", "never");
+    args.push(test.image.clone());
+    args.extend(words(&["python3", "-c", RUN_TESTS, &test.config]));
+    args
+}
+
+fn mounts(args: &mut Args, mounts: &[MountSpec]) {
+    for mount in mounts {
+        let mode = if mount.read_only { "ro" } else { "rw" };
+        let value = format!("{}:{}:{mode}", mount.source, mount.target);
+        option(args, "--volume", &value);
+    }
 }
 
 fn ensure_base(base: &BaseSpec, podman: &impl Fn(&[String]) -> String) -> Vec<String> {
@@ -262,14 +319,7 @@ fn create_container(container: &ContainerSpec, quirks: &Quirks) -> Args {
     for (name, value) in &container.env {
         option(&mut args, "--env", &format!("{name}={value}"));
     }
-    for mount in &container.mounts {
-        let mode = if mount.read_only { "ro" } else { "rw" };
-        option(
-            &mut args,
-            "--volume",
-            &format!("{}:{}:{mode}", mount.source, mount.target),
-        );
-    }
+    mounts(&mut args, &container.mounts);
     for device in &container.devices {
         option(&mut args, "--device", device);
     }

@@ -5,6 +5,7 @@ pub mod caps;
 pub mod engine;
 pub mod inside;
 pub mod observe;
+pub mod pytest;
 pub mod quirks;
 pub mod run;
 

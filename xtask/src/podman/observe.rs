@@ -150,6 +150,27 @@ fn add_layers(podman: &Podman, images: &mut BTreeMap<String, Image>) -> Result<(
     Ok(())
 }
 
+/// Addresses of running containers: network to address, by container.
+pub fn addresses(
+    podman: &Podman,
+    names: &[&str],
+) -> Result<BTreeMap<String, BTreeMap<String, String>>, PodmanError> {
+    if names.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let mut args = vec!["container", "inspect"];
+    args.extend(names);
+    let inspected: Vec<InspectedContainer> =
+        podman.json(&Call::read("inspect containers", &args))?;
+    let all = inspected.into_iter().map(|container| {
+        let networks = container.settings.networks.unwrap_or_default().into_iter();
+        let addressed = networks.filter(|(_, network)| !network.address.is_empty());
+        let addresses = addressed.map(|(name, network)| (name, network.address));
+        (container.name, addresses.collect())
+    });
+    Ok(all.collect())
+}
+
 fn networks(podman: &Podman) -> Result<BTreeMap<String, Network>, PodmanError> {
     let call = Call::read("list networks", &["network", "ls", "--format", "json"]);
     let listed: Vec<ListedNetwork> = podman.json(&call)?;
@@ -201,6 +222,26 @@ struct ListedImage {
     labels: Option<BTreeMap<String, String>>,
     #[serde(default)]
     size: u64,
+}
+
+#[derive(Deserialize)]
+struct InspectedContainer {
+    #[serde(rename = "Name")]
+    name: String,
+    #[serde(rename = "NetworkSettings")]
+    settings: InspectedSettings,
+}
+
+#[derive(Deserialize)]
+struct InspectedSettings {
+    #[serde(rename = "Networks")]
+    networks: Option<BTreeMap<String, InspectedAddress>>,
+}
+
+#[derive(Deserialize)]
+struct InspectedAddress {
+    #[serde(rename = "IPAddress", default)]
+    address: String,
 }
 
 #[derive(Deserialize)]

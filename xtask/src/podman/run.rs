@@ -221,7 +221,9 @@ impl Podman {
         Some(("TMPDIR".to_owned(), folder.display().to_string()))
     }
 
-    fn probe_with(
+    /// Runs to an end whose exit code is the answer; `on_line` sees the output as
+    /// it comes.
+    pub fn probe_with(
         &self,
         call: &Call,
         on_line: Option<&(dyn Fn(&str) + Sync)>,

@@ -55,6 +55,9 @@ pub const SHARED: &str = "requirements.shared.lock";
 pub const SOURCE: &str = "requirements.source.lock";
 /// List of the build tools.
 pub const BUILD_LIST: &str = "requirements.build.txt";
+/// List of what tests are run with, and its lock. There may be none.
+pub const TEST_LIST: &str = "requirements.test.txt";
+pub const TEST_LOCK: &str = "requirements.test.lock";
 
 /// Metadata of hundreds of packages over a slow line, some built from source.
 const JOINT_DEADLINE: Duration = Duration::from_secs(600);
@@ -69,7 +72,7 @@ pub fn lock_name(list: List) -> String {
 /// Names of all locks, in the order in which they are made.
 pub fn lock_names() -> Vec<String> {
     let lists = List::ALL.into_iter().map(lock_name);
-    let rest = [SHARED, SOURCE, BUILD_LOCK, JOINT].map(str::to_owned);
+    let rest = [SHARED, SOURCE, BUILD_LOCK, TEST_LOCK, JOINT].map(str::to_owned);
     lists.chain(rest).collect()
 }
 
@@ -104,11 +107,13 @@ pub fn lock(
     let sources = Sources::new(request);
     let workshop = Workshop::open(request, uv, scratch, cancel)?;
     let before = existing(request, upgrade)?;
-    workshop.write(BUILD_LOCK, &preferences(before.get(BUILD_LOCK), upgrade))?;
+    for lock in [BUILD_LOCK, TEST_LOCK] {
+        workshop.write(lock, &preferences(before.get(lock), upgrade))?;
+    }
     workshop.write_sources(&sources)?;
     let preferred = preferences(before.get(JOINT), upgrade);
     let (all, mut remarks) = joint(&workshop, &sources, &preferred)?;
-    let (mut lists, source_names, mut build) = thread::scope(|scope| {
+    let (mut lists, source_names, mut build, mut test) = thread::scope(|scope| {
         let lists = List::ALL.map(|list| {
             let (workshop, sources) = (&workshop, &sources);
             (
@@ -117,17 +122,25 @@ pub fn lock(
             )
         });
         let source = scope.spawn(|| source_names(&workshop, &sources));
-        let build = scope.spawn(|| build_pins(&workshop, &sources, upgrade));
+        let (workshop, sources) = (&workshop, &sources);
+        let tools = move |call: Call| tool_pins(workshop, sources, upgrade, &call);
+        let build = scope.spawn(move || tools(Call::build(sources)));
+        let tested = !sources.test.is_empty();
+        let test = tested.then(|| scope.spawn(move || tools(Call::test())));
         let mut found = BTreeMap::new();
         for (list, handle) in lists {
             found.insert(list, joined(handle)?);
         }
-        Ok::<_, LockError>((found, joined(source)?, joined(build)?))
+        let test = test.map(joined).transpose()?;
+        Ok::<_, LockError>((found, joined(source)?, joined(build)?, test))
     })?;
     for (list, pins) in &mut lists {
         keep_hashes(pins, request, &lock_name(*list), upgrade, &mut remarks);
     }
     keep_hashes(&mut build, request, BUILD_LOCK, upgrade, &mut remarks);
+    if let Some(test) = &mut test {
+        keep_hashes(test, request, TEST_LOCK, upgrade, &mut remarks);
+    }
     remarks.sort();
     remarks.dedup();
     let made = Parts {
@@ -135,6 +148,7 @@ pub fn lock(
         lists,
         source_names,
         build,
+        test,
     };
     Ok(Locked {
         moved: moved(before.get(JOINT), &made.all),
@@ -214,7 +228,7 @@ fn existing(
     upgrade: &Upgrade,
 ) -> Result<BTreeMap<&'static str, LockFile>, LockError> {
     let mut found = BTreeMap::new();
-    for name in [JOINT, BUILD_LOCK] {
+    for name in [JOINT, BUILD_LOCK, TEST_LOCK] {
         let Some(text) = request.existing.get(name) else {
             continue;
         };
@@ -346,19 +360,20 @@ fn source_names(workshop: &Workshop, sources: &Sources) -> Result<BTreeSet<Strin
     })
 }
 
-fn build_pins(
+/// What is locked apart from the lists: tools of builds and of tests.
+fn tool_pins(
     workshop: &Workshop,
     sources: &Sources,
     upgrade: &Upgrade,
+    call: &Call,
 ) -> Result<Vec<Pin>, LockError> {
-    let call = Call::build(sources);
     // The cache does not know what is new.
     let made = match upgrade {
-        Upgrade::None => workshop.run_from_cache(&call, LIST_DEADLINE),
-        Upgrade::All | Upgrade::Packages(_) => workshop.run(&call, LIST_DEADLINE),
+        Upgrade::None => workshop.run_from_cache(call, LIST_DEADLINE),
+        Upgrade::All | Upgrade::Packages(_) => workshop.run(call, LIST_DEADLINE),
     };
-    let made = made.map_err(|said| said.into_error(&format!("make {BUILD_LOCK}")))?;
-    let lock = workshop.parse(&made.text, BUILD_LOCK)?;
+    let made = made.map_err(|said| said.into_error(&format!("make {}", call.output)))?;
+    let lock = workshop.parse(&made.text, call.output)?;
     Ok(annotated(lock.pins, sources))
 }
 
@@ -368,6 +383,7 @@ struct Parts {
     lists: BTreeMap<List, Vec<Pin>>,
     source_names: BTreeSet<String>,
     build: Vec<Pin>,
+    test: Option<Vec<Pin>>,
 }
 
 fn assemble(request: &Request, made: Parts) -> Locked {
@@ -376,6 +392,7 @@ fn assemble(request: &Request, made: Parts) -> Locked {
         lists,
         source_names,
         build,
+        test,
     } = made;
     let shared = shared_pins(&lists);
     let source = source_pins(&lists, &source_names);
@@ -399,6 +416,7 @@ fn assemble(request: &Request, made: Parts) -> Locked {
     parts.push((SHARED.into(), shared));
     parts.push((SOURCE.into(), source));
     parts.push((BUILD_LOCK.into(), build));
+    parts.extend(test.map(|test| (TEST_LOCK.to_owned(), test)));
     let mut pins: BTreeMap<String, usize> = BTreeMap::from([(JOINT.to_owned(), all.pins.len())]);
     let mut files = BTreeMap::new();
     let mut others = BTreeMap::new();

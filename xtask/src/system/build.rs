@@ -9,10 +9,10 @@ use std::{collections::BTreeMap, path::PathBuf};
 use super::{
     effective::{Member, View, join},
     graph::Graph,
-    manifest::{BaseTable, GroupTable, ImageTable, NetworkTable},
+    manifest::{BaseTable, GroupTable, ImageTable, NetworkTable, SuiteTable, TestsTable},
     model::{
         Agent, BaseImage, GpuPolicy, GpuRequest, Group, Image, Mount, MountSource, Network,
-        NetworkMode, RestartPolicy, System,
+        NetworkMode, RestartPolicy, Suite, System, Tests,
     },
     naming::address_variable,
     placeholder,
@@ -30,6 +30,7 @@ const DEFAULT_RESTART: RestartPolicy = RestartPolicy::OnFailure(3);
 const DEFAULT_START_TIMEOUT_S: u32 = 60;
 const DEFAULT_START_ATTEMPTS: u32 = 2;
 const DEFAULT_STOP_TIMEOUT_S: u32 = 5;
+const DEFAULT_TEST_TIMEOUT_S: u32 = 300;
 
 /// The system that a checked manifest describes.
 pub fn build(view: &View<'_>) -> Option<System> {
@@ -55,7 +56,34 @@ pub fn build(view: &View<'_>) -> Option<System> {
         networks,
         images: images.collect::<Option<_>>()?,
         groups,
+        tests: match &view.manifest.tests {
+            None => None,
+            Some(table) => Some(tests(table, &agents)?),
+        },
         agents,
+    })
+}
+
+fn tests(table: &TestsTable, agents: &[Agent]) -> Option<Tests> {
+    let suite = |suite: &SuiteTable| {
+        let regular = agents.iter().filter(|agent| !agent.optional);
+        Some(Suite {
+            name: suite.name.value.clone(),
+            script: suite.script.as_ref()?.value.clone(),
+            image: suite.image.as_ref()?.value.clone(),
+            from: values(&suite.from),
+            needs: match &suite.needs {
+                Some(needs) => values(needs),
+                None => regular.map(|agent| agent.name.clone()).collect(),
+            },
+            timeout_s: or_default(suite.timeout_s.as_ref(), DEFAULT_TEST_TIMEOUT_S),
+        })
+    };
+    Some(Tests {
+        image: table.image.as_ref()?.value.clone(),
+        code: values(&table.code),
+        unit_timeout_s: or_default(table.unit_timeout_s.as_ref(), DEFAULT_TEST_TIMEOUT_S),
+        suites: table.integration.iter().map(suite).collect::<Option<_>>()?,
     })
 }
 
@@ -225,6 +253,7 @@ fn agent(view: &View<'_>, member: &Member<'_>) -> Option<Agent> {
             .as_ref()
             .map(|relax| relax.value.clone())
             .unwrap_or_default(),
+        unit_tests: values(&table.unit_tests),
         script,
     })
 }

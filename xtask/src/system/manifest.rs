@@ -37,7 +37,28 @@ pub struct Manifest {
     pub networks: Vec<NetworkTable>,
     pub images: Vec<ImageTable>,
     pub groups: Vec<GroupTable>,
+    pub tests: Option<TestsTable>,
     pub broken: Broken,
+}
+
+/// `[tests]`
+#[derive(Debug)]
+pub struct TestsTable {
+    pub image: Option<At<String>>,
+    pub code: Vec<At<String>>,
+    pub unit_timeout_s: Option<At<u32>>,
+    pub integration: Vec<SuiteTable>,
+}
+
+/// `[tests.integration.NAME]`
+#[derive(Debug)]
+pub struct SuiteTable {
+    pub name: At<String>,
+    pub script: Option<At<String>>,
+    pub image: Option<At<String>>,
+    pub from: Vec<At<String>>,
+    pub needs: Option<At<Vec<At<String>>>>,
+    pub timeout_s: Option<At<u32>>,
 }
 
 /// `[system]`
@@ -141,6 +162,7 @@ pub struct AgentTable {
     pub gpu_device: Option<At<GpuRequest>>,
     pub vram_mb: Option<At<u64>>,
     pub relax: Option<At<Relaxations>>,
+    pub unit_tests: Vec<At<String>>,
     pub shared: Shared,
     pub broken: Broken,
 }
@@ -171,6 +193,7 @@ impl Manifest {
         let networks = fields.tables("networks", "network", network);
         let images = fields.tables("images", "image", image);
         let groups = fields.tables("groups", "group", group);
+        let tests = fields.optional("tests", record("tests", |fields| Some(tests(fields))));
         let broken = fields.finish();
         Manifest {
             schema,
@@ -179,6 +202,7 @@ impl Manifest {
             networks,
             images,
             groups,
+            tests: tests.map(|tests| tests.value),
             broken,
         }
     }
@@ -197,6 +221,30 @@ fn system(mut fields: Fields<'_, '_>) -> SystemTable {
         network_mode: fields.optional("network_mode", choice(NETWORK_MODES)),
         broken: fields.finish(),
     }
+}
+
+fn tests(mut fields: Fields<'_, '_>) -> TestsTable {
+    let table = TestsTable {
+        image: fields.required("image", text),
+        code: fields.list("code", text),
+        unit_timeout_s: fields.optional("unit_timeout_s", integer(1..=86_400)),
+        integration: fields.tables("integration", "suite", suite),
+    };
+    fields.finish();
+    table
+}
+
+fn suite(name: At<String>, mut fields: Fields<'_, '_>) -> SuiteTable {
+    let table = SuiteTable {
+        name,
+        script: fields.required("script", text),
+        image: fields.required("image", text),
+        from: fields.list("from", text),
+        needs: fields.optional("needs", list(text)),
+        timeout_s: fields.optional("timeout_s", integer(1..=86_400)),
+    };
+    fields.finish();
+    table
 }
 
 fn base(mut fields: Fields<'_, '_>) -> BaseTable {
@@ -261,6 +309,7 @@ fn group(name: At<String>, mut fields: Fields<'_, '_>) -> GroupTable {
         "gpu_device",
         "vram_mb",
         "relax",
+        "unit_tests",
     ];
     let group_name = name.value.clone();
     let help = format!("it belongs to single agents: `[groups.{group_name}.agents.NAME]`");
@@ -341,6 +390,7 @@ fn agent(name: At<String>, group: &str, mut fields: Fields<'_, '_>) -> AgentTabl
         gpu_device: fields.optional("gpu_device", gpu_device),
         vram_mb: fields.optional("vram_mb", integer(1..=1 << 32)),
         relax: fields.optional("relax", record("relax", relax)),
+        unit_tests: fields.list("unit_tests", text),
         shared: shared(&mut fields),
         broken: fields.finish(),
     }

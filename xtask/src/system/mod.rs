@@ -10,6 +10,7 @@
 
 mod build;
 mod check;
+mod copy;
 mod effective;
 pub mod graph;
 mod manifest;
@@ -37,6 +38,7 @@ use effective::{Places, View, join};
 use manifest::{Manifest, SCHEMA};
 use problem::Problems;
 
+pub use copy::Copy;
 pub use model::*;
 pub use problem::ManifestError;
 
@@ -56,6 +58,15 @@ pub struct Source {
 
 /// Reads and checks the manifest. The error holds every problem at once.
 pub fn load(source: &Source) -> Result<System, ManifestError> {
+    load_changed(source, None)
+}
+
+/// As `load`, for a copy that can stand beside the system of the manifest.
+pub fn load_copy(source: &Source, copy: &Copy<'_>) -> Result<System, ManifestError> {
+    load_changed(source, Some(copy))
+}
+
+fn load_changed(source: &Source, copy: Option<&Copy<'_>>) -> Result<System, ManifestError> {
     let text = read(&source.manifest).map_err(|error| ManifestError::Read {
         path: source.manifest.clone(),
         error,
@@ -70,7 +81,8 @@ pub fn load(source: &Source) -> Result<System, ManifestError> {
         .monorepo
         .as_ref()
         .map(|path| absolute(path).unwrap_or(path.clone()));
-    parse(&text, path, monorepo).map_err(|problems| problems.into_error(&source.manifest, text))
+    parse(&text, path, monorepo, copy)
+        .map_err(|problems| problems.into_error(&source.manifest, text))
 }
 
 /// The manifest of the repository that holds `start`.
@@ -99,7 +111,7 @@ fn read(path: &Path) -> io::Result<String> {
 /// tests of other rooms.
 #[cfg(test)]
 pub fn from_text(text: &str, path: &Path) -> System {
-    parse(text, path.to_owned(), None).unwrap_or_else(|problems| {
+    parse(text, path.to_owned(), None, None).unwrap_or_else(|problems| {
         let error = problems.into_error(path, text.to_owned());
         panic!("{}", error.render(false))
     })
@@ -110,10 +122,11 @@ fn parse(
     text: &str,
     path: PathBuf,
     override_monorepo: Option<PathBuf>,
+    copy: Option<&Copy<'_>>,
 ) -> Result<System, Problems> {
     let (document, errors) = DeTable::parse_recoverable(text);
     let mut problems = Problems::default();
-    let manifest = Manifest::decode(&mut problems, document.get_ref());
+    let mut manifest = Manifest::decode(&mut problems, document.get_ref());
     if let Some(schema) = &manifest.schema
         && schema.value > SCHEMA
     {
@@ -128,6 +141,9 @@ fn parse(
     }
     if syntax::report(&mut problems, text, &errors) {
         return Err(problems);
+    }
+    if let Some(copy) = copy {
+        copy.apply(&mut manifest);
     }
     let folder = path.parent().unwrap_or(Path::new("/")).to_owned();
     let written = manifest.system.monorepo.as_ref();

@@ -55,6 +55,36 @@ pub struct System {
     /// In start order: groups in order, dependencies inside, ties in the
     /// manifest's order. Optional agents included.
     pub agents: Vec<Agent>,
+    pub tests: Option<Tests>,
+}
+
+/// How the agents and the whole are tested.
+#[derive(Debug, Clone, Serialize)]
+pub struct Tests {
+    /// Image that pytest is installed in; mounted beside the image under test.
+    pub image: String,
+    /// Paths below `monorepo` that are mounted over the code of the image.
+    pub code: Vec<String>,
+    /// For all of one agent's unit tests.
+    pub unit_timeout_s: u32,
+    /// In the order of the manifest.
+    pub suites: Vec<Suite>,
+}
+
+/// Integration tests: one script, run against the live system.
+#[derive(Debug, Clone, Serialize)]
+pub struct Suite {
+    pub name: String,
+    /// Path below the monorepo.
+    pub script: String,
+    /// Image it runs in.
+    pub image: String,
+    /// Groups: it runs once as if it were an agent of each. None: it runs once,
+    /// with a place on the backbone alone.
+    pub from: Vec<String>,
+    /// Agents that must be healthy before it starts.
+    pub needs: Vec<String>,
+    pub timeout_s: u32,
 }
 
 /// Where the Python base image comes from: `sources` are tried in order.
@@ -219,6 +249,8 @@ pub struct Agent {
     /// Started only when named (the plan's "if needed").
     pub optional: bool,
     pub relax: Relaxations,
+    /// pytest files below the monorepo.
+    pub unit_tests: Vec<String>,
 }
 
 /// What an agent gives up of the secure defaults, each with its reason.

@@ -16,7 +16,7 @@ use super::super::{
     uv::BUILD_LOCK,
 };
 use super::{
-    JOINT, LockProblem, Request, Wrong, lock_name, lock_names,
+    JOINT, LockProblem, Request, TEST_LOCK, Wrong, lock_name, lock_names,
     request::{Sources, inputs_digest},
 };
 
@@ -33,6 +33,9 @@ pub fn check(request: &Request) -> Vec<LockProblem> {
             });
         };
         let Some(text) = request.existing.get(&name) else {
+            if name == TEST_LOCK && request.test.is_empty() {
+                continue;
+            }
             wrong(1, Wrong::Missing);
             continue;
         };
@@ -87,7 +90,7 @@ fn together(
                 wrong: Wrong::NotTogether,
             });
         }
-        if name == BUILD_LOCK {
+        if name == BUILD_LOCK || name == TEST_LOCK {
             continue;
         }
         for pin in &lock.pins {
@@ -133,12 +136,15 @@ fn requirements(
 ) {
     let sources = Sources::new(request);
     let environment = Environment::of_python(&request.python);
-    let build = (BUILD_LOCK.to_owned(), &sources.build);
+    let tools = [
+        (BUILD_LOCK.to_owned(), &sources.build),
+        (TEST_LOCK.to_owned(), &sources.test),
+    ];
     let lists = List::ALL.iter().filter_map(|list| {
         let lines = sources.lists.get(list)?;
         Some((lock_name(*list), lines))
     });
-    for (lock, lines) in lists.chain([build]) {
+    for (lock, lines) in lists.chain(tools) {
         let Some(found) = locks.get(&lock) else {
             continue;
         };

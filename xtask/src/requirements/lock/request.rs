@@ -12,7 +12,7 @@ use super::super::{
     rules::Limit,
     statement::{self, Statement},
 };
-use super::BUILD_LIST;
+use super::{BUILD_LIST, TEST_LIST};
 
 /// Everything that decides what is locked.
 #[derive(Debug, Clone)]
@@ -25,6 +25,8 @@ pub struct Request {
     /// Text of `requirements.build.txt`: tools of build stages, which also
     /// limit what uv uses to build a package from source.
     pub build: String,
+    /// Text of `requirements.test.txt`: what tests are run with; may be empty.
+    pub test: String,
     /// More limits for building from source.
     pub build_limits: Vec<Limit>,
     /// `3.11`
@@ -74,6 +76,7 @@ pub struct Sources {
     pub lists: BTreeMap<List, Vec<Line>>,
     pub limits: Vec<Limit>,
     pub build: Vec<Line>,
+    pub test: Vec<Line>,
     pub build_limits: Vec<Limit>,
 }
 
@@ -121,6 +124,7 @@ impl Sources {
             lists: request.lists.iter().map(list).collect(),
             limits: request.limits.clone(),
             build: read(&request.build, BUILD_LIST),
+            test: read(&request.test, TEST_LIST),
             build_limits: request.build_limits.clone(),
         }
     }
@@ -186,6 +190,9 @@ pub fn inputs_digest(request: &Request) -> String {
     }
     add("limits", sorted(&sources.limits));
     add("build", plain(&sources.build));
+    if !sources.test.is_empty() {
+        add("test", plain(&sources.test));
+    }
     add("build limits", sorted(&sources.build_limits));
     digest(&text)
 }

@@ -16,7 +16,7 @@ use super::super::{
     uv::{BUILD_LOCK, Uv},
 };
 use super::{
-    BUILD_LIST, JOINT, LockError, Request,
+    BUILD_LIST, JOINT, LockError, Request, TEST_LIST, TEST_LOCK,
     explain::plain_error,
     request::{Line, Sources},
 };
@@ -46,7 +46,7 @@ pub struct Call {
     /// Arguments behind those that all calls have.
     args: Vec<String>,
     /// The file that is written; one that is there tells what to prefer.
-    output: &'static str,
+    pub output: &'static str,
     offline: bool,
 }
 
@@ -107,6 +107,11 @@ impl Call {
             LIMITS_OF_BUILD,
             sources.build_limits.is_empty(),
         )
+    }
+
+    /// What tests are run with; an image of its own, like the build tools.
+    pub fn test() -> Self {
+        Call::new(TEST_LOCK, &["--generate-hashes", TEST_LIST])
     }
 
     /// Answered from uv's cache, or not at all.
@@ -225,6 +230,7 @@ impl<'a> Workshop<'a> {
         let build_limits = limits(&sources.build_limits);
         self.write(LIMITS, &limits(&sources.limits))?;
         self.write(BUILD_LIST, &build)?;
+        self.write(TEST_LIST, &text_of(&sources.test))?;
         self.write(LIMITS_OF_BUILD, &build_limits)?;
         self.write(BUILD_CONSTRAINTS, &format!("{build}{build_limits}"))
     }

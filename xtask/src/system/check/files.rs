@@ -33,7 +33,7 @@ fn escapes(path: &str) -> Option<&'static str> {
     }
 }
 
-fn report_escape(problems: &mut Problems, kind: &str, path: &At<String>) -> bool {
+pub fn report_escape(problems: &mut Problems, kind: &str, path: &At<String>) -> bool {
     let reason = escapes(path);
     if let Some(reason) = reason {
         problems.report(

@@ -11,6 +11,7 @@ mod names;
 mod networks;
 mod ports;
 mod references;
+mod tests_table;
 
 use super::{effective::View, problem::Problems};
 
@@ -23,4 +24,5 @@ pub fn check(view: &View<'_>, problems: &mut Problems) {
     files::check(view, problems);
     images::check(view, problems);
     agents::check(view, problems);
+    tests_table::check(view, problems);
 }

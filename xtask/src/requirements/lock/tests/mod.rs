@@ -36,6 +36,7 @@ fn request(core: &str, gpu: &str, audio: &str) -> Request {
         ]),
         limits: Vec::new(),
         build: "uv==0.13.9\nsetuptools<81\nwheel\n".into(),
+        test: String::new(),
         build_limits: Vec::new(),
         python: "3.11".into(),
         platform: "x86_64-manylinux_2_28".into(),

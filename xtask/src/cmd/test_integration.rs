@@ -1,0 +1,421 @@
+//! `test-integration`: scripts of tests in containers among the live agents,
+//! on the backbone or in the place of a group's agent. `--isolated` deploys a
+//! second copy of the system for them, and removes it whatever happens.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    time::Instant,
+};
+
+use serde_json::{Value, json};
+
+use super::{
+    App, deploy, down, health_check, podman_failure, select,
+    test_report::{self, Subject},
+    test_unit::{prepare, tests},
+};
+use crate::{
+    failure::{Exit, Failure, nearest},
+    plan::testing::{self, Job},
+    podman::{
+        Engine, argv,
+        observe::{self, Ask},
+        pytest,
+    },
+    process::Cancel,
+    system::{self, Agent, Group, NetworkMode, Suite, System},
+};
+
+/// What a container of tests on the backbone may use.
+const MEMORY_MB: u64 = 1024;
+const PIDS: u32 = 512;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Suites of the manifest [default: all]
+    #[arg(value_name = "SUITE")]
+    suites: Vec<String>,
+    /// Deploy a second copy of the system, with networks, ports and volumes of
+    /// its own, test that, and remove it
+    #[arg(long)]
+    isolated: bool,
+    /// Only tests whose names match, as pytest takes it
+    #[arg(short = 'k', value_name = "EXPRESSION")]
+    matching: Option<String>,
+    /// Folder for JUnit reports [default: target/test-results/integration]
+    #[arg(long, value_name = "DIR")]
+    junit: Option<PathBuf>,
+    /// Further options for pytest
+    #[arg(last = true, value_name = "OPTION")]
+    pytest: Vec<String>,
+}
+
+pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
+    let started = Instant::now();
+    let system = app.system()?;
+    let suites = chosen(&system, &args.suites)?;
+    let subjects = match args.isolated {
+        true => isolated(app, &system, &suites, args)?,
+        false => {
+            let mut engine = app.engine(&system)?;
+            let tools = BTreeSet::from([tests(&system)?.image.clone()]);
+            prepare(app, &system, &mut engine, &tools)?;
+            let _lock = app.lock(&system, "test-integration")?;
+            all(app, &system, &mut engine, &suites, args)?
+        }
+    };
+    if app.global.dry_run {
+        return Ok(());
+    }
+    let folder = args.junit.clone();
+    let folder = folder.unwrap_or_else(|| system.root.join("target/test-results/integration"));
+    let elapsed_ms = started.elapsed().as_millis() as u64;
+    test_report::finish(
+        app,
+        "test-integration",
+        &folder,
+        subjects,
+        Vec::new(),
+        elapsed_ms,
+    )
+}
+
+fn chosen(system: &System, names: &[String]) -> Result<Vec<Suite>, Failure> {
+    let suites = &tests(system)?.suites;
+    let known = || suites.iter().map(|suite| suite.name.as_str());
+    if let Some(unknown) = names
+        .iter()
+        .find(|name| !known().any(|known| known == **name))
+    {
+        let message = format!("unknown suite `{unknown}`");
+        return Err(Failure::new(Exit::Usage, message).hint(nearest(unknown, known())));
+    }
+    let wanted = |suite: &&Suite| names.is_empty() || names.contains(&suite.name);
+    let suites: Vec<Suite> = suites.iter().filter(wanted).cloned().collect();
+    if suites.is_empty() {
+        return Err(
+            Failure::new(Exit::Manifest, "the manifest names no integration tests")
+                .hint("add `[tests.integration.NAME]`; docs/manifest.md has the fields"),
+        );
+    }
+    let missing: Vec<String> = suites
+        .iter()
+        .filter(|suite| !system.monorepo.join(&suite.script).is_file())
+        .map(|suite| format!("{}: {}", suite.name, suite.script))
+        .collect();
+    if !missing.is_empty() {
+        return Err(
+            Failure::new(Exit::Tests, "scripts of tests do not exist in the monorepo")
+                .detail(missing)
+                .hint("correct `script`, or name suites that are there"),
+        );
+    }
+    Ok(suites)
+}
+
+/// One suite after the other: they share the agents.
+fn all(
+    app: &App,
+    system: &System,
+    engine: &mut Engine,
+    suites: &[Suite],
+    args: &Args,
+) -> Result<Vec<Subject>, Failure> {
+    let tools = &tests(system)?.image;
+    let live = Live::look(app, system, engine)?;
+    if app.global.dry_run {
+        for (suite, place) in places(system, suites) {
+            let spec = testing::container(system, tools, &job(system, &live, suite, place, args));
+            let line = argv::run_test(&spec, &engine.quirks);
+            app.ui.out(engine.podman.line(&line));
+        }
+        return Ok(Vec::new());
+    }
+    let _alone = app.lock_tests(system, "test-integration")?;
+    engine.ready()?;
+    pytest::remove_left(engine, &system.name).map_err(podman_failure)?;
+    let mut subjects = Vec::new();
+    for (suite, place) in places(system, suites) {
+        if app.cancel.requested() {
+            return Err(Failure::interrupted("containers of tests were removed"));
+        }
+        let from = place.map(|group| group.name.as_str());
+        let title = from.map_or_else(
+            || suite.name.clone(),
+            |from| format!("{} from {from}", suite.name),
+        );
+        let started = Instant::now();
+        let subject = match sick(app, system, engine, suite)? {
+            Some(problem) => Subject::not_run(&suite.name, from, problem),
+            None => {
+                app.ui.note(format!("{title}  running"));
+                let spec =
+                    testing::container(system, tools, &job(system, &live, suite, place, args));
+                let show = |event| test_report::show_event(app, &title, &event);
+                let ended = pytest::run(engine, &spec, suite.timeout_s, &show);
+                let elapsed_ms = started.elapsed().as_millis() as u64;
+                Subject::new(&suite.name, from, ended, elapsed_ms)
+            }
+        };
+        test_report::show_end(app, &subject);
+        subjects.push(subject);
+    }
+    if app.cancel.requested() {
+        return Err(Failure::interrupted("containers of tests were removed"));
+    }
+    Ok(subjects)
+}
+
+/// Each suite with each group in whose place it runs; `None`: the backbone.
+fn places<'s>(
+    system: &'s System,
+    suites: &'s [Suite],
+) -> impl Iterator<Item = (&'s Suite, Option<&'s Group>)> {
+    suites.iter().flat_map(move |suite| {
+        let groups = suite.from.iter().map(|name| Some(system.group(name)));
+        let backbone = suite.from.is_empty().then_some(None);
+        groups.chain(backbone).map(move |place| (suite, place))
+    })
+}
+
+/// Which of the agents that a suite needs cannot be worked with, and why.
+fn sick(
+    app: &App,
+    system: &System,
+    engine: &Engine,
+    suite: &Suite,
+) -> Result<Option<String>, Failure> {
+    let agents: Vec<&Agent> = suite
+        .needs
+        .iter()
+        .filter_map(|name| system.agent(name))
+        .collect();
+    let round = health_check::ask(app, engine, system, &agents)?;
+    let sick: Vec<String> = round
+        .agents
+        .iter()
+        .filter_map(|row| Some(format!("{} ({})", row.name, row.reason.as_ref()?)))
+        .collect();
+    if sick.is_empty() {
+        return Ok(None);
+    }
+    let sick = sick.join(", ");
+    Ok(Some(format!(
+        "it needs agents that are not healthy: {sick}"
+    )))
+}
+
+fn job(system: &System, live: &Live, suite: &Suite, place: Option<&Group>, args: &Args) -> Job {
+    let backbones = || {
+        system
+            .groups
+            .iter()
+            .filter_map(|group| group.backbone.clone())
+    };
+    let networks: Vec<String> = match place {
+        Some(group) => group
+            .network
+            .iter()
+            .chain(&group.backbone)
+            .cloned()
+            .collect(),
+        None => backbones().take(1).collect(),
+    };
+    // A group's agents may differ; the first that runs stands for them.
+    let like = place.and_then(|group| {
+        let members = || system.members(&group.name);
+        members().find(|agent| !agent.optional).or(members().next())
+    });
+    let mut options = args.pytest.clone();
+    if let Some(expression) = &args.matching {
+        options.extend(["-k".to_owned(), expression.clone()]);
+    }
+    let mut env = live.addresses(system, &networks);
+    let python_path = like
+        .or(system.agents.first())
+        .and_then(|agent| agent.env.get("PYTHONPATH"));
+    env.extend(python_path.map(|path| ("PYTHONPATH".to_owned(), path.clone())));
+    let mut container = format!("{}-test-{}", system.name, suite.name);
+    if let Some(group) = place {
+        container.push_str(&format!("-{}", group.name));
+    }
+    Job {
+        container,
+        image: suite.image.clone(),
+        env,
+        memory_mb: like.map_or(MEMORY_MB, |agent| agent.memory_mb),
+        cpus: like.map(|agent| agent.cpus),
+        pids: like.map_or(PIDS, |agent| agent.pids),
+        files: vec![suite.script.clone()],
+        options,
+        timeout_s: suite.timeout_s,
+        system: Some(live.description(system, place, like, &networks)),
+        networks,
+    }
+}
+
+/// Where the agents that run can be reached.
+struct Live {
+    /// Address by network, by agent.
+    addresses: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+impl Live {
+    fn look(app: &App, system: &System, engine: &Engine) -> Result<Self, Failure> {
+        let ask = Ask {
+            containers: true,
+            ..Ask::default()
+        };
+        let state = observe::observe(&engine.podman, ask).map_err(podman_failure)?;
+        let running: Vec<&Agent> = system
+            .agents
+            .iter()
+            .filter(|agent| {
+                let found = state.containers.get(&agent.container);
+                found.is_some_and(|found| found.running() && found.belongs_to(&system.name))
+            })
+            .collect();
+        if running.is_empty() && !app.global.dry_run {
+            return Err(
+                Failure::new(Exit::Unhealthy, "no agent of this system is running")
+                    .hint("`cargo xtask up` starts them; `--isolated` tests a copy of its own"),
+            );
+        }
+        let names: Vec<&str> = running
+            .iter()
+            .map(|agent| agent.container.as_str())
+            .collect();
+        let found = observe::addresses(&engine.podman, &names).map_err(podman_failure)?;
+        let addresses = running.iter().map(|agent| {
+            let own = found.get(&agent.container).cloned().unwrap_or_default();
+            (agent.name.clone(), own)
+        });
+        Ok(Live {
+            addresses: addresses.collect(),
+        })
+    }
+
+    /// Host part of an agent's address as seen from these networks.
+    fn host(&self, system: &System, agent: &Agent, networks: &[String]) -> Option<String> {
+        let own = self.addresses.get(&agent.name)?;
+        if system.group(&agent.group).network_mode == NetworkMode::Host {
+            // A name that podman puts into every container's /etc/hosts.
+            return Some("host.containers.internal".to_owned());
+        }
+        networks
+            .iter()
+            .find_map(|network| own.get(network))
+            .cloned()
+    }
+
+    /// `<AGENT>_ADDRESS` and `<AGENT>_HEALTH_ADDRESS` of all that can be reached.
+    fn addresses(&self, system: &System, networks: &[String]) -> BTreeMap<String, String> {
+        let mut env = BTreeMap::new();
+        for agent in &system.agents {
+            if let Some(host) = self.host(system, agent, networks) {
+                let name = system::naming::address_variable(&agent.name);
+                let stem = name.trim_end_matches("_ADDRESS").to_owned();
+                env.insert(name, format!("tcp://{host}:{}", agent.port));
+                let health = format!("tcp://{host}:{}", agent.health_port);
+                env.insert(format!("{stem}_HEALTH_ADDRESS"), health);
+            }
+        }
+        env
+    }
+
+    /// What tests find in the file that `TEST_SYSTEM` names; see docs/agents.md.
+    fn description(
+        &self,
+        system: &System,
+        place: Option<&Group>,
+        like: Option<&Agent>,
+        networks: &[String],
+    ) -> Value {
+        let agents = system.agents.iter().map(|agent| {
+            let host = self.host(system, agent, networks);
+            let address = |port: u16| host.as_ref().map(|host| format!("tcp://{host}:{port}"));
+            json!({
+                "name": agent.name,
+                "container": agent.container,
+                "group": agent.group,
+                "deployed": self.addresses.contains_key(&agent.name),
+                "networks": self.addresses.get(&agent.name).cloned().unwrap_or_default(),
+                "port": agent.port,
+                "health_port": agent.health_port,
+                "address": address(agent.port),
+                "health_address": address(agent.health_port),
+            })
+        });
+        json!({
+            "name": system.name,
+            "from": place.map(|group| &group.name),
+            "limits": {
+                "memory_mb": like.map_or(MEMORY_MB, |agent| agent.memory_mb),
+                "cpus": like.map(|agent| agent.cpus),
+                "pids": like.map_or(PIDS, |agent| agent.pids),
+            },
+            "networks_here": networks,
+            "agents": agents.collect::<Vec<Value>>(),
+        })
+    }
+}
+
+/// Deploys a copy, tests it, and removes it.
+fn isolated(
+    app: &App,
+    original: &System,
+    suites: &[Suite],
+    args: &Args,
+) -> Result<Vec<Subject>, Failure> {
+    let mut engine = app.engine(original)?;
+    let images: BTreeSet<String> = original
+        .agents
+        .iter()
+        .filter(|agent| !agent.optional)
+        .map(|agent| agent.image.clone())
+        .chain(suites.iter().map(|suite| suite.image.clone()))
+        .chain([tests(original)?.image.clone()])
+        .collect();
+    prepare(app, original, &mut engine, &images)?;
+    let ask = Ask {
+        networks: true,
+        ..Ask::default()
+    };
+    let taken = observe::observe(&engine.podman, ask).map_err(podman_failure)?;
+    let copy = app.copy(original, &taken)?;
+    let mut engine = app.engine(&copy)?;
+    let _lock = app.lock(&copy, "test-integration --isolated")?;
+    if !app.global.dry_run {
+        // A run that was killed has left its copy.
+        remove(app, &copy)?;
+    }
+    let chosen = select(&copy, &[], true)?;
+    let result = deploy::converge(app, &copy, &mut engine, chosen, &deploy::How::quick())
+        .and_then(|_| all(app, &copy, &mut engine, suites, args));
+    if app.global.dry_run {
+        return result;
+    }
+    app.ui.note(format!("removing the copy `{}`", copy.name));
+    match (result, remove(app, &copy)) {
+        (Ok(subjects), Ok(())) => Ok(subjects),
+        (Ok(_), Err(failure)) => Err(failure),
+        (Err(failure), removed) => Err(match removed {
+            Ok(()) => failure,
+            Err(left) => failure.detail([format!("and the copy was not removed: {left}")]),
+        }),
+    }
+}
+
+/// Removes a copy with everything that belongs to it. Ctrl-C does not stop
+/// this: it takes seconds, and nothing of the copy must stay.
+fn remove(app: &App, copy: &System) -> Result<(), Failure> {
+    let app = App {
+        global: app.global.clone(),
+        ui: app.ui,
+        cancel: Cancel::default(),
+    };
+    let engine = app.engine(copy)?;
+    pytest::remove_left(&engine, &copy.name).map_err(podman_failure)?;
+    down::remove_all(&app, copy, &engine)
+}

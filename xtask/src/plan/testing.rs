@@ -1,0 +1,71 @@
+//! The container that a set of tests runs in.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{
+    image_tag,
+    spec::{MountSpec, TestSpec},
+};
+use crate::system::System;
+
+/// Where the image with pytest is mounted.
+const TOOLS_AT: &str = "/opt/tests";
+
+/// What to run, and where.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// Name of the container.
+    pub container: String,
+    /// Image under test, without tag.
+    pub image: String,
+    pub networks: Vec<String>,
+    pub env: BTreeMap<String, String>,
+    pub memory_mb: u64,
+    /// `None`: as many as there are.
+    pub cpus: Option<f64>,
+    pub pids: u32,
+    /// Test files, below the monorepo.
+    pub files: Vec<String>,
+    /// Further options for pytest.
+    pub options: Vec<String>,
+    pub timeout_s: u32,
+    /// What tests are told of the system; see `docs/agents.md`.
+    pub system: Option<Value>,
+}
+
+/// The container of a job; `tools` is the image that pytest is in.
+pub fn container(system: &System, tools: &str, job: &Job) -> TestSpec {
+    let python = system.base.python;
+    let config = serde_json::json!({
+        "packages": format!("{TOOLS_AT}/opt/venv/lib/python{python}/site-packages"),
+        "files": job.files,
+        "options": job.options,
+        "timeout_s": job.timeout_s,
+        "system": job.system,
+    });
+    let code = system.tests.iter().flat_map(|tests| &tests.code);
+    let mounts = code.map(|path| MountSpec {
+        source: system.monorepo.join(path).display().to_string(),
+        target: format!("/app/{path}"),
+        read_only: true,
+    });
+    let mut env = job.env.clone();
+    // The agents' home is a volume; here there is none.
+    env.insert("HOME".to_owned(), "/tmp".to_owned());
+    TestSpec {
+        system: system.name.clone(),
+        name: job.container.clone(),
+        image: image_tag(&job.image),
+        tools: image_tag(tools),
+        tools_at: TOOLS_AT.to_owned(),
+        networks: job.networks.clone(),
+        env,
+        mounts: mounts.collect(),
+        memory_mb: job.memory_mb,
+        cpus: job.cpus,
+        pids: job.pids,
+        config: config.to_string(),
+    }
+}

@@ -1,0 +1,166 @@
+//! pytest in a container of an image, followed as it happens.
+//!
+//! pytest itself stands in an image of its own, which is mounted beside the
+//! image under test: production images carry none of it, and nothing has to be
+//! built on top of them.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    argv,
+    engine::Engine,
+    run::{Call, PodmanError, tail},
+};
+use crate::plan::{label, spec::TestSpec};
+
+/// What our lines start with, among whatever else a container says.
+const MARK: &str = "@test ";
+/// For the container to start, and pytest to end by itself.
+const GRACE_S: u64 = 60;
+
+/// What a container of tests says.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(tag = "event", rename_all = "lowercase")]
+pub enum Event {
+    Test(Test),
+    /// A file that cannot be collected.
+    Problem(Problem),
+    End {
+        /// pytest's exit code.
+        code: i32,
+        /// Its report in JUnit's format; empty if it wrote none.
+        junit: String,
+    },
+}
+
+/// A test that has ended.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+pub struct Test {
+    /// `main_pc_code/tests/test_x.py::test_y[1]`
+    pub id: String,
+    pub outcome: Outcome,
+    pub elapsed_s: f64,
+    /// What was wrong, or why it was skipped, in one line.
+    pub message: String,
+    #[serde(skip_serializing)]
+    pub detail: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    Passed,
+    Failed,
+    Skipped,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Problem {
+    pub id: String,
+    pub message: String,
+    pub detail: String,
+}
+
+/// How a container of tests ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// Exit code of the container: pytest's, if it came so far.
+    pub code: i32,
+    pub events: Vec<Event>,
+    /// The end of what pytest and the tests printed.
+    pub output: Vec<String>,
+}
+
+/// Runs the container to its end; `on_event` hears of everything at once,
+/// except for texts that are too long for a line.
+///
+/// # Errors
+/// podman could not run it, or it did not end in time. Failing tests are none.
+pub fn run(
+    engine: &Engine,
+    spec: &TestSpec,
+    timeout_s: u32,
+    on_event: &(dyn Fn(Event) + Sync),
+) -> Result<Ended, PodmanError> {
+    let call = Call::long(
+        format!("run tests in {}", spec.name),
+        argv::run_test(spec, &engine.quirks),
+    )
+    .deadline_ms((u64::from(timeout_s) + GRACE_S) * 1000);
+    let on_line = |line: &str| event(line).into_iter().for_each(on_event);
+    let ended = engine.podman.probe_with(&call, Some(&on_line));
+    if ended.is_err() {
+        // podman was ended with the container still there.
+        let remove = ["rm", "--force", "--ignore", "--time", "0", &spec.name].map(str::to_owned);
+        let _ = engine
+            .podman
+            .run(&Call::change("remove a container of tests", remove.into()));
+    }
+    let ended = ended?;
+    Ok(Ended {
+        code: ended.code,
+        events: ended.stdout.lines().filter_map(event).collect(),
+        output: tail(&ended.stderr, 15),
+    })
+}
+
+/// Removes what a run that was killed has left; the caller sees to it that
+/// there is no other.
+pub fn remove_left(engine: &Engine, system: &str) -> Result<(), PodmanError> {
+    let filter = format!("label={}={system}", label::TEST);
+    let list = ["ps", "--all", "--quiet", "--filter", &filter];
+    let found = engine
+        .podman
+        .run(&Call::read("list containers of tests", &list))?;
+    let ids: Vec<String> = found.stdout.split_whitespace().map(str::to_owned).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let mut args = ["rm", "--force", "--ignore", "--time", "0"]
+        .map(str::to_owned)
+        .to_vec();
+    args.extend(ids);
+    engine
+        .podman
+        .run(&Call::change("remove containers of tests", args))
+        .map(drop)
+}
+
+fn event(line: &str) -> Option<Event> {
+    serde_json::from_str(line.strip_prefix(MARK)?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_whole_lines_of_ours_are_events() {
+        let test = r#"@test {"event": "test", "id": "a.py::b", "outcome": "skipped", "elapsed_s": 0.5, "message": "m", "detail": ""}"#;
+        let found = event(test).expect("an event");
+        assert!(matches!(
+            found,
+            Event::Test(Test {
+                outcome: Outcome::Skipped,
+                ..
+            })
+        ));
+        let end = event(r#"@test {"event": "end", "code": 1, "junit": "<x/>"}"#);
+        assert_eq!(
+            end,
+            Some(Event::End {
+                code: 1,
+                junit: "<x/>".into()
+            })
+        );
+        for other in [
+            &test[..40],
+            &test[6..],
+            "",
+            "@test ",
+            "@test {\"event\": \"x\"}",
+        ] {
+            assert_eq!(event(other), None, "{other}");
+        }
+    }
+}
