@@ -22,7 +22,10 @@ Frames = list[bytes]
 
 
 class RequestServer:
-    """Has requests answered by worker threads; while `max_waiting` of them wait, further ones are refused as busy."""
+    """Has requests answered by worker threads; while `max_waiting` of them wait, further ones are refused as busy.
+
+    Workers are started when they are needed, and stay.
+    """
 
     def __init__(
         self,
@@ -37,14 +40,13 @@ class RequestServer:
         self._workers, self._max_waiting, self._max_request_bytes = workers, max_waiting, max_request_bytes
         self._jobs: queue.SimpleQueue[tuple[Frames, Frames]] = queue.SimpleQueue()
         self._in_hand = 0
+        self._started = 0
         self._typical_s = MIN_RETRY_S
 
     def serve(self, stop_fd: int) -> None:
         """Until `stop_fd` is readable; then what waits is dropped, and what is being answered still gets its reply."""
         replies = self._socket.context.socket(zmq.PULL)
         replies.bind(REPLIES)
-        for _ in range(self._workers):
-            threading.Thread(target=self._work, daemon=True).start()
         poller = zmq.Poller()
         for source in (self._socket, replies, stop_fd):
             poller.register(source, zmq.POLLIN)
@@ -73,7 +75,18 @@ class RequestServer:
             self._socket.send_multipart([*envelope, self._refuse(problem)])
             return
         self._in_hand += 1
+        if self._started < min(self._in_hand, self._workers):
+            self._start_worker()
         self._jobs.put((envelope, message))
+
+    def _start_worker(self) -> None:
+        """Where the number of threads is limited, the workers that there are do it all."""
+        try:
+            threading.Thread(target=self._work, daemon=True).start()
+            self._started += 1
+        except RuntimeError:
+            if not self._started:
+                raise
 
     def _problem(self, size_bytes: int) -> RequestError | None:
         if size_bytes > self._max_request_bytes:

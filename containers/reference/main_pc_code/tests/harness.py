@@ -174,6 +174,34 @@ class FakePeer:
         self._context.destroy(linger=0)
 
 
+class Crowd:
+    """Sends the same request many times at once, over one connection, and collects the replies as they come."""
+
+    def __init__(self, address: str, request: Message, count: int) -> None:
+        self._missing = count
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.DEALER)
+        self._socket.connect(address)
+        for _ in range(count):
+            self._socket.send_multipart([b"", json.dumps(request).encode()])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._context.destroy(linger=0)
+
+    def receive(self, count: int | None = None, timeout_s: float = ASK_TIMEOUT_S) -> list[Message]:
+        """So many more replies, or all that are missing; fewer if they do not come in time."""
+        count = self._missing if count is None else count
+        deadline_s = time.monotonic() + timeout_s
+        received: list[Message] = []
+        while len(received) < count and self._socket.poll(max(0, int(1000 * (deadline_s - time.monotonic())))):
+            received.append(json.loads(self._socket.recv_multipart()[-1]))
+        self._missing -= len(received)
+        return received
+
+
 def ask(address: str, message: Message, timeout_s: float = ASK_TIMEOUT_S) -> Message:
     """Sends a JSON object and returns the one that comes back; TimeoutError if none does."""
     reply = ask_raw(address, [json.dumps(message).encode()], timeout_s)
