@@ -128,7 +128,7 @@ def test_a_connection_is_kept_and_made_anew_when_the_peer_was_restarted(connecti
     with FakePeer(lambda _request: {"n": 1}) as peer:
         assert [connections.ask(peer.address, {}, 5)["n"] for _ in range(3)] == [1, 1, 1]
         assert len(peer.senders) == 1
-    wait_for(lambda: fails(connections, peer.address), "the end of the peer is seen")
+    wait_for(connections._idle[0].is_lost, "the end of the peer is seen")
     with FakePeer(lambda _request: {"n": 2}, peer.address):
         assert connections.ask(peer.address, {}, 5)["n"] == 2
 
@@ -185,11 +185,3 @@ def test_a_bad_configuration_is_refused_by_key(tmp_path: Path) -> None:
         path.write_text(content)
         with pytest.raises(StartError, match=problem):
             read_config(str(path))
-
-
-def fails(connections: Connections, address: str) -> bool:
-    try:
-        connections.ask(address, {}, 1)
-    except PeerError:
-        return True
-    return False
