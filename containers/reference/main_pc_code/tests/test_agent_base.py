@@ -84,7 +84,8 @@ def test_it_registers_where_it_can_be_reached_and_deregisters_at_its_end() -> No
             assert (entry["port"], entry["health_port"]) == (agent.port, agent.health_port)
             assert entry["metrics"]["rss_bytes"] > 1e6
             assert agent.stop() == 0
-        assert registry.requests[-1] == {"action": "deregister", "name": "WorkerAgent"}
+        farewell = {"action": "deregister", "name": "WorkerAgent"}
+        wait_for(lambda: registry.requests[-1] == farewell, "it has deregistered")
 
 
 def test_it_registers_as_soon_as_the_registry_is_there() -> None:
