@@ -3,7 +3,7 @@
 RATE is in requests a second. Both agents run as processes on loopback. Requests are sent when they are due, answered or
 not (an open loop), so that a slow answer delays no other request and latencies are not flattered. Prints counts,
 latencies in milliseconds and the memory of both agents at the start, in the middle and at the end; exits with 1 if any
-request is lost or refused. Needs pyzmq.
+request is lost or refused, or if memory grows by more than a tenth in the second half. Needs pyzmq.
 """
 
 import json
@@ -20,6 +20,7 @@ from main_pc_code.tests.harness import AgentProcess
 
 WARM_UP_S = 1.0
 LAST_ANSWERS_S = 5.0
+MAX_GROWTH = 1.1
 TASK = {"capability": "agent_registry", "request": {"action": "ping"}, "timeout_s": LAST_ANSWERS_S}
 REQUEST = json.dumps({"action": "submit", **TASK}).encode()
 
@@ -102,7 +103,8 @@ def main() -> int:
         print(f"{name}: resident MB at start, middle, end: {', '.join(map(str, values))}")
     for problem in sorted(set(load.refused))[:5]:
         print(f"refused: {problem}")
-    return 0 if answered == sent else 1
+    is_flat = all(end <= MAX_GROWTH * middle for _start, middle, end in memory.values())
+    return 0 if answered == sent and is_flat else 1
 
 
 if __name__ == "__main__":

@@ -129,6 +129,7 @@ class SelfTrainingOrchestrator(Agent):
         """The state in which it ends, and why; none if it was cancelled or this agent is to end."""
         id, reached = cycle["id"], cycle["checkpoint"]
         training = Training(self.cycles.specification(id), reached and Checkpoint(**reached))
+        self.log.info("cycle running", id=id, from_step=training.checkpoint.step)
         lease_end_s = time.monotonic() + LEASE_S
         while not training.done():
             pause_s = time.monotonic() + self.checkpoint_interval_s

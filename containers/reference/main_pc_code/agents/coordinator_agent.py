@@ -32,7 +32,7 @@ class CoordinatorAgent(Agent):
     default_port = 26002
     description = "Routes tasks to agents by capability, with time limits, retries and back-pressure."
     capabilities = ("task_routing",)
-    workers = 64
+    workers = 128
     max_waiting = 128
 
     def setup(self) -> None:

@@ -128,8 +128,10 @@ class Agent:
         deadline_s = time.monotonic() + STOP_TIMEOUT_S
         for thread in self._threads:
             thread.join(max(0.0, deadline_s - time.monotonic()))
-        self.connections.close()
         abandoned = sum(thread.is_alive() for thread in self._threads)
+        if not abandoned:
+            self.connections.close()
+            self.context.destroy()  # Waits until the last replies are sent.
         self.log.info("stopped", uptime_s=self.uptime_s(), abandoned_threads=abandoned)
         return self._exit_code
 

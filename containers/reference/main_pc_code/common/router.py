@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
+SHARE = 0.75
 SUSPECT_S = 10.0
 
 
@@ -38,13 +39,13 @@ class Router:
         return [candidate for candidate in self._candidates if capability in candidate.capabilities]
 
     def admit(self, capability: str) -> bool:
-        """A capability gets at most half of what the others leave.
+        """A capability gets at most three quarters of what the others leave.
 
         So there is always room for the tasks that an agent submits while it works on one itself.
         """
         with self._lock:
             left = self._limit - (self._tasks.total() - self._tasks[capability])
-            if self._tasks[capability] >= max(1, left // 2):
+            if self._tasks[capability] >= max(1, int(SHARE * left)):
                 return False
             self._tasks[capability] += 1
             return True

@@ -16,13 +16,17 @@ from main_pc_code.common.messages import RequestError
 
 REPLIES = "inproc://replies"
 MIN_RETRY_S = 0.05
+LINGER_MS = 200  # For the last replies to be sent.
 SMOOTHING = 0.1  # What one more request counts for in the typical handling time.
 
 Frames = list[bytes]
 
 
 class RequestServer:
-    """Has requests answered by worker threads; while `max_waiting` of them wait, further ones are refused as busy."""
+    """Has requests answered by worker threads; while `max_waiting` of them wait, further ones are refused as busy.
+
+    Workers are started when they are needed, and stay.
+    """
 
     def __init__(
         self,
@@ -35,16 +39,15 @@ class RequestServer:
     ) -> None:
         self._socket, self._answer, self._refuse = socket, answer, refuse
         self._workers, self._max_waiting, self._max_request_bytes = workers, max_waiting, max_request_bytes
-        self._jobs: queue.SimpleQueue[tuple[Frames, Frames]] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[tuple[Frames, Frames] | None] = queue.SimpleQueue()
         self._in_hand = 0
+        self._threads: list[threading.Thread] = []
         self._typical_s = MIN_RETRY_S
 
     def serve(self, stop_fd: int) -> None:
         """Until `stop_fd` is readable; then what waits is dropped, and what is being answered still gets its reply."""
         replies = self._socket.context.socket(zmq.PULL)
         replies.bind(REPLIES)
-        for _ in range(self._workers):
-            threading.Thread(target=self._work, daemon=True).start()
         poller = zmq.Poller()
         for source in (self._socket, replies, stop_fd):
             poller.register(source, zmq.POLLIN)
@@ -58,7 +61,12 @@ class RequestServer:
                 self._in_hand -= 1
         while self._in_hand:
             self._pass_on(replies.recv_multipart())
-        self._socket.close()
+        for _ in self._threads:
+            self._jobs.put(None)
+        for thread in self._threads:
+            thread.join()
+        replies.close()
+        self._socket.close(LINGER_MS)
 
     def _pass_on(self, reply: Frames) -> None:
         self._in_hand -= 1
@@ -73,7 +81,19 @@ class RequestServer:
             self._socket.send_multipart([*envelope, self._refuse(problem)])
             return
         self._in_hand += 1
+        if len(self._threads) < min(self._in_hand, self._workers):
+            self._start_worker()
         self._jobs.put((envelope, message))
+
+    def _start_worker(self) -> None:
+        """Where the number of threads is limited, the workers that there are do it all."""
+        thread = threading.Thread(target=self._work, daemon=True)
+        try:
+            thread.start()
+            self._threads.append(thread)
+        except RuntimeError:
+            if not self._threads:
+                raise
 
     def _problem(self, size_bytes: int) -> RequestError | None:
         if size_bytes > self._max_request_bytes:
@@ -86,9 +106,10 @@ class RequestServer:
     def _work(self) -> None:
         replies = self._socket.context.socket(zmq.PUSH)
         replies.connect(REPLIES)
-        while True:
-            envelope, message = self._jobs.get()
+        while job := self._jobs.get():
+            envelope, message = job
             started_s = time.monotonic()
             reply = self._answer(message)
             self._typical_s += SMOOTHING * (time.monotonic() - started_s - self._typical_s)
             replies.send_multipart([*envelope, reply])
+        replies.close()

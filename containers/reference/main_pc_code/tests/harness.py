@@ -38,6 +38,8 @@ T = TypeVar("T")
 AgentClass = TypeVar("AgentClass", bound=Agent)
 Message = dict[str, Any]
 
+claims: dict[int, socket.socket] = {}
+
 
 def unstarted(agent_class: type[AgentClass], environment: Mapping[str, str] | None = None) -> AgentClass:
     """An agent that has been set up and neither listens nor runs, for tests that call its actions directly."""
@@ -85,6 +87,7 @@ class AgentProcess:
         self.kill()
         self._output.close()
         self._folder.cleanup()
+        give_back(self.port, self.health_port, self.publish_port)
 
     def start(self) -> None:
         """Starts the process, also once more after `stop` or `kill`, on the same ports and with the same data."""
@@ -161,6 +164,7 @@ class FakePeer:
         """Ends all connections, as the death of a process does."""
         self._closing.set()
         self._thread.join()
+        give_back(int(self.address.rsplit(":", 1)[1]))
 
     def _serve(self) -> None:
         while not self._closing.is_set():
@@ -172,6 +176,34 @@ class FakePeer:
                 if reply is not None:
                     self._socket.send_multipart([sender, empty, json.dumps({"status": "ok"} | reply).encode()])
         self._context.destroy(linger=0)
+
+
+class Crowd:
+    """Sends the same request many times at once, over one connection, and collects the replies as they come."""
+
+    def __init__(self, address: str, request: Message, count: int) -> None:
+        self._missing = count
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.DEALER)
+        self._socket.connect(address)
+        for _ in range(count):
+            self._socket.send_multipart([b"", json.dumps(request).encode()])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._context.destroy(linger=0)
+
+    def receive(self, count: int | None = None, timeout_s: float = ASK_TIMEOUT_S) -> list[Message]:
+        """So many more replies, or all that are missing; fewer if they do not come in time."""
+        count = self._missing if count is None else count
+        deadline_s = time.monotonic() + timeout_s
+        received: list[Message] = []
+        while len(received) < count and self._socket.poll(max(0, int(1000 * (deadline_s - time.monotonic())))):
+            received.append(json.loads(self._socket.recv_multipart()[-1]))
+        self._missing -= len(received)
+        return received
 
 
 def ask(address: str, message: Message, timeout_s: float = ASK_TIMEOUT_S) -> Message:
@@ -203,16 +235,29 @@ def wait_for(condition: Callable[[], T], what: str, timeout_s: float = ASK_TIMEO
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nobody listens on, outside the range that outgoing connections are given."""
+    """TCP ports of 127.0.0.1 that nobody uses, outside the range that outgoing connections are given.
+
+    They are this process's until it gives them back: other tests beside it look for the claim, the UDP port of the same
+    number, which does not keep an agent from listening on the TCP port.
+    """
     ports: list[int] = []
     while len(ports) < count:
         port = random.randrange(10_000, 32_000)
+        claim = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
+                claim.bind(("127.0.0.1", port))
                 probe.bind(("127.0.0.1", port))
             except OSError:
+                claim.close()
                 continue
-        if port not in ports:
-            ports.append(port)
+        claims[port] = claim
+        ports.append(port)
     return ports
+
+
+def give_back(*ports: int) -> None:
+    for port in ports:
+        if claim := claims.pop(port, None):
+            claim.close()

@@ -48,7 +48,10 @@ class LiveAgent(NamedTuple):
             raise TimeoutError(f"{self.name}: {error}") from error
 
     def health(self, timeout_s: float = ASK_TIMEOUT_S) -> Message:
-        return ask(self.health_address, {"action": "health_check"}, timeout_s)
+        try:
+            return ask(self.health_address, {"action": "health_check"}, timeout_s)
+        except TimeoutError as error:
+            raise TimeoutError(f"{self.name}: {error}") from error
 
     def publish_address(self) -> str:
         """Of its PUB socket, which `describe` knows."""

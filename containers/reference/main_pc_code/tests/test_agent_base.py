@@ -14,7 +14,7 @@ from main_pc_code.common.agent import own_address
 from main_pc_code.common.connections import Connections
 from main_pc_code.common.messages import PeerError, RequestError, number, text
 from main_pc_code.common.settings import StartError, read_config, read_settings
-from main_pc_code.tests.harness import AgentProcess, FakePeer, Message, wait_for
+from main_pc_code.tests.harness import AgentProcess, Crowd, FakePeer, Message, wait_for
 
 WORKER = "main_pc_code/tests/worker_agent.py"
 
@@ -33,36 +33,28 @@ def connections() -> Iterator[Connections]:
         connections.close()
 
 
-def submit(worker: AgentProcess, replies: list[Message], count: int = 1, **fields: object) -> list[threading.Thread]:
-    """Sends requests to work from threads, which add the replies to the list."""
-    request = {"action": "work", **fields}
-    threads = [threading.Thread(target=lambda: replies.append(worker.ask(request))) for _ in range(count)]
-    for thread in threads:
-        thread.start()
-    return threads
+def work(until: Path) -> Message:
+    """A request that is answered as soon as there is such a file."""
+    return {"action": "work", "until": str(until)}
 
 
 def test_a_request_does_not_wait_for_another_one(worker: AgentProcess, tmp_path: Path) -> None:
-    replies: list[Message] = []
-    (thread,) = submit(worker, replies, until=str(tmp_path / "go"))
-    wait_for(lambda: worker.health()["begun"], "the first request has arrived")
-    assert worker.ask({"action": "work"})["done"] == "WorkerAgent"
-    assert replies == []
-    (tmp_path / "go").touch()
-    thread.join()
-    assert replies[0]["status"] == "ok"
+    with Crowd(worker.address, work(tmp_path / "go"), 1) as crowd:
+        wait_for(lambda: worker.health()["begun"], "the first request has arrived")
+        assert worker.ask({"action": "work"})["done"] == "WorkerAgent"
+        assert crowd.receive(timeout_s=0) == []
+        (tmp_path / "go").touch()
+        assert [reply["status"] for reply in crowd.receive()] == ["ok"]
 
 
 def test_a_full_queue_refuses_with_a_hint_when_to_come_back(worker: AgentProcess, tmp_path: Path) -> None:
-    replies: list[Message] = []
-    threads = submit(worker, replies, count=8, until=str(tmp_path / "go"))
-    wait_for(lambda: len(replies) == 8 - 2 - 3, "what is more than two in hand and three waiting is refused")
-    assert all(reply["code"] == "busy" and reply["retry_after_s"] > 0 for reply in replies)
-    assert worker.health()["ready"] is True
-    (tmp_path / "go").touch()
-    for thread in threads:
-        thread.join()
-    assert sum(reply["status"] == "ok" for reply in replies) == 5
+    with Crowd(worker.address, work(tmp_path / "go"), 8) as crowd:
+        refused = crowd.receive(8 - 2 - 3)
+        assert [reply["code"] for reply in refused] == ["busy"] * 3, "two are in hand, three wait"
+        assert all(reply["retry_after_s"] > 0 for reply in refused)
+        assert worker.health()["ready"] is True
+        (tmp_path / "go").touch()
+        assert [reply["status"] for reply in crowd.receive()] == ["ok"] * 5
 
 
 def test_a_failing_handler_is_reported_and_does_no_harm(worker: AgentProcess) -> None:
@@ -74,17 +66,14 @@ def test_a_failing_handler_is_reported_and_does_no_harm(worker: AgentProcess) ->
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_at_once_and_what_is_in_hand_is_answered(number: signal.Signals, tmp_path: Path) -> None:
-    replies: list[Message] = []
-    with AgentProcess(WORKER) as agent:
+    with AgentProcess(WORKER) as agent, Crowd(agent.address, work(tmp_path / "never"), 1) as crowd:
         assert agent.process is not None
-        (thread,) = submit(agent, replies, until=str(tmp_path / "never"))
         wait_for(lambda: agent.health()["begun"], "the request has arrived")
         started_s = time.monotonic()
         agent.process.send_signal(number)
         assert agent.process.wait(5) == 0
         assert time.monotonic() - started_s < 1
-        thread.join()
-    assert replies[0]["error"] == "nobody told me to go on"
+        assert [reply["error"] for reply in crowd.receive()] == ["nobody told me to go on"]
 
 
 def test_it_registers_where_it_can_be_reached_and_deregisters_at_its_end() -> None:
@@ -95,7 +84,8 @@ def test_it_registers_where_it_can_be_reached_and_deregisters_at_its_end() -> No
             assert (entry["port"], entry["health_port"]) == (agent.port, agent.health_port)
             assert entry["metrics"]["rss_bytes"] > 1e6
             assert agent.stop() == 0
-        assert registry.requests[-1] == {"action": "deregister", "name": "WorkerAgent"}
+        farewell = {"action": "deregister", "name": "WorkerAgent"}
+        wait_for(lambda: registry.requests[-1] == farewell, "it has deregistered")
 
 
 def test_it_registers_as_soon_as_the_registry_is_there() -> None:
@@ -139,7 +129,7 @@ def test_a_connection_is_kept_and_made_anew_when_the_peer_was_restarted(connecti
     with FakePeer(lambda _request: {"n": 1}) as peer:
         assert [connections.ask(peer.address, {}, 5)["n"] for _ in range(3)] == [1, 1, 1]
         assert len(peer.senders) == 1
-    wait_for(lambda: fails(connections, peer.address), "the end of the peer is seen")
+    wait_for(connections._idle[0].is_lost, "the end of the peer is seen")
     with FakePeer(lambda _request: {"n": 2}, peer.address):
         assert connections.ask(peer.address, {}, 5)["n"] == 2
 
@@ -196,11 +186,3 @@ def test_a_bad_configuration_is_refused_by_key(tmp_path: Path) -> None:
         path.write_text(content)
         with pytest.raises(StartError, match=problem):
             read_config(str(path))
-
-
-def fails(connections: Connections, address: str) -> bool:
-    try:
-        connections.ask(address, {}, 1)
-    except PeerError:
-        return True
-    return False

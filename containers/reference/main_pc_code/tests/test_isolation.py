@@ -28,11 +28,12 @@ MIB = 1024 * 1024
 
 # Takes memory until there is no more, or four times the limit, and offers itself as the first to be killed.
 TAKE_MEMORY = """
-import sys
+import mmap, sys
 open("/proc/self/oom_score_adj", "w").write("1000")
-held = [bytearray(16 * 2**20) for _ in range(4 * int(sys.argv[1]) // 16)]
-for block in held:
-    block[::4096] = b"x" * len(block[::4096])
+held, size = [], 32 * 2**20
+while len(held) * 32 < 4 * int(sys.argv[1]):
+    held.append(mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_POPULATE))
+    held[-1][::4096] = b"x" * (size // 4096)
 """
 # Starts threads, which count like processes, until that is refused; then tries to fork as well.
 TAKE_PIDS = """
