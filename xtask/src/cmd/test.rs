@@ -127,6 +127,10 @@ fn steps(quick: bool) -> Vec<(&'static str, Vec<&'static str>)> {
             "--nocapture",
         ];
         steps.push(("engine tests", engine.to_vec()));
+        // The agents' own, with what the manifest says of them.
+        steps.push(("unit tests of agents", vec!["cargo", "xtask", "test-unit"]));
+        let isolated = ["cargo", "xtask", "test-integration", "--isolated"];
+        steps.push(("integration tests in a copy", isolated.to_vec()));
     }
     steps
 }

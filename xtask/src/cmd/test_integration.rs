@@ -207,21 +207,7 @@ fn sick(
 }
 
 fn job(system: &System, live: &Live, suite: &Suite, place: Option<&Group>, args: &Args) -> Job {
-    let backbones = || {
-        system
-            .groups
-            .iter()
-            .filter_map(|group| group.backbone.clone())
-    };
-    let networks: Vec<String> = match place {
-        Some(group) => group
-            .network
-            .iter()
-            .chain(&group.backbone)
-            .cloned()
-            .collect(),
-        None => backbones().take(1).collect(),
-    };
+    let networks = networks(system, place);
     // A group's agents may differ; the first that runs stands for them.
     let like = place.and_then(|group| {
         let members = || system.members(&group.name);
@@ -232,10 +218,7 @@ fn job(system: &System, live: &Live, suite: &Suite, place: Option<&Group>, args:
         options.extend(["-k".to_owned(), expression.clone()]);
     }
     let mut env = live.addresses(system, &networks);
-    let python_path = like
-        .or(system.agents.first())
-        .and_then(|agent| agent.env.get("PYTHONPATH"));
-    env.extend(python_path.map(|path| ("PYTHONPATH".to_owned(), path.clone())));
+    env.extend(python_path(system));
     let mut container = format!("{}-test-{}", system.name, suite.name);
     if let Some(group) = place {
         container.push_str(&format!("-{}", group.name));
@@ -252,6 +235,33 @@ fn job(system: &System, live: &Live, suite: &Suite, place: Option<&Group>, args:
         timeout_s: suite.timeout_s,
         system: Some(live.description(system, place, like, &networks)),
         networks,
+    }
+}
+
+/// The networks of a container of tests: those of the group in whose place it
+/// is, else the backbone, else, in a system that has none, all there are.
+fn networks(system: &System, place: Option<&Group>) -> Vec<String> {
+    if let Some(group) = place {
+        return group
+            .network
+            .iter()
+            .chain(&group.backbone)
+            .cloned()
+            .collect();
+    }
+    let backbone = system
+        .groups
+        .iter()
+        .find_map(|group| group.backbone.clone());
+    match backbone {
+        Some(backbone) => vec![backbone],
+        None => {
+            let own = system
+                .groups
+                .iter()
+                .filter_map(|group| group.network.clone());
+            own.collect::<BTreeSet<String>>().into_iter().collect()
+        }
     }
 }
 
@@ -375,6 +385,7 @@ fn isolated(
         .filter(|agent| !agent.optional)
         .map(|agent| agent.image.clone())
         .chain(suites.iter().map(|suite| suite.image.clone()))
+        .chain(tests(original)?.fill.iter().map(|fill| fill.image.clone()))
         .chain([tests(original)?.image.clone()])
         .collect();
     prepare(app, original, &mut engine, &images)?;
@@ -391,7 +402,8 @@ fn isolated(
         remove(app, &copy)?;
     }
     let chosen = select(&copy, &[], true)?;
-    let result = deploy::converge(app, &copy, &mut engine, chosen, &deploy::How::quick())
+    let result = fill(app, &copy, &mut engine)
+        .and_then(|()| deploy::converge(app, &copy, &mut engine, chosen, &deploy::How::quick()))
         .and_then(|_| all(app, &copy, &mut engine, suites, args));
     if app.global.dry_run {
         return result;
@@ -405,6 +417,33 @@ fn isolated(
             Err(left) => failure.detail([format!("and the copy was not removed: {left}")]),
         }),
     }
+}
+
+/// Puts into the copy's folders what the manifest wants to be there.
+fn fill(app: &App, copy: &System, engine: &mut Engine) -> Result<(), Failure> {
+    for fill in &tests(copy)?.fill {
+        let spec = testing::fill(copy, fill, python_path(copy));
+        if app.global.dry_run {
+            let line = argv::fill_volume(&spec, &engine.quirks);
+            app.ui.out(engine.podman.line(&line));
+            continue;
+        }
+        engine.ready()?;
+        app.ui
+            .note(format!("filling {} by {}", fill.target, fill.script));
+        pytest::fill(engine, &spec).map_err(podman_failure)?;
+    }
+    Ok(())
+}
+
+/// Where code is imported from, as for the agents.
+fn python_path(system: &System) -> BTreeMap<String, String> {
+    let first = system
+        .agents
+        .first()
+        .and_then(|agent| agent.env.get("PYTHONPATH"));
+    let path = first.map(|path| ("PYTHONPATH".to_owned(), path.clone()));
+    path.into_iter().collect()
 }
 
 /// Removes a copy with everything that belongs to it. Ctrl-C does not stop

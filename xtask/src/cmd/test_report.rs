@@ -61,7 +61,7 @@ pub struct Summary {
 }
 
 impl Subject {
-    /// `names` are those of the agents whose fault it may be, for its report.
+    /// What became of a container of tests.
     pub fn new(
         name: &str,
         from: Option<&str>,
@@ -179,11 +179,12 @@ pub fn show_end(app: &App, subject: &Subject) {
         true => (Paint::Good, "passed"),
         false => (Paint::Bad, "failed"),
     };
-    let counts = format!("{} of {}", subject.passed, subject.tests.len());
     app.ui.note(format!(
-        "{}  {} {counts}, {}",
+        "{}  {}: {} of {} tests passed, {}",
         subject.title(),
         app.ui.paint(paint, word),
+        subject.passed,
+        subject.tests.len(),
         seconds(subject.elapsed_ms)
     ));
     if let Some(problem) = &subject.problem {

@@ -91,6 +91,18 @@ pub struct TestSpec {
     pub config: String,
 }
 
+/// A container that fills a volume for a copy of the system.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FillSpec {
+    pub system: String,
+    pub image: String,
+    pub volume: String,
+    pub env: BTreeMap<String, String>,
+    pub mounts: Vec<MountSpec>,
+    /// Below the working directory.
+    pub script: String,
+}
+
 /// One `podman build`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct BuildSpec {

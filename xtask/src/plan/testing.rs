@@ -6,9 +6,10 @@ use serde_json::Value;
 
 use super::{
     image_tag,
-    spec::{MountSpec, TestSpec},
+    spec::{FillSpec, MountSpec, TestSpec},
+    volume_name,
 };
-use crate::system::System;
+use crate::system::{Fill, System};
 
 /// Where the image with pytest is mounted.
 const TOOLS_AT: &str = "/opt/tests";
@@ -45,15 +46,8 @@ pub fn container(system: &System, tools: &str, job: &Job) -> TestSpec {
         "timeout_s": job.timeout_s,
         "system": job.system,
     });
-    let code = system.tests.iter().flat_map(|tests| &tests.code);
-    let mounts = code.map(|path| MountSpec {
-        source: system.monorepo.join(path).display().to_string(),
-        target: format!("/app/{path}"),
-        read_only: true,
-    });
     let mut env = job.env.clone();
-    // The agents' home is a volume; here there is none.
-    env.insert("HOME".to_owned(), "/tmp".to_owned());
+    env.extend(home());
     TestSpec {
         system: system.name.clone(),
         name: job.container.clone(),
@@ -62,10 +56,38 @@ pub fn container(system: &System, tools: &str, job: &Job) -> TestSpec {
         tools_at: TOOLS_AT.to_owned(),
         networks: job.networks.clone(),
         env,
-        mounts: mounts.collect(),
+        mounts: code(system),
         memory_mb: job.memory_mb,
         cpus: job.cpus,
         pids: job.pids,
         config: config.to_string(),
     }
+}
+
+/// The container that fills a folder for a copy of the system.
+pub fn fill(system: &System, fill: &Fill, env: BTreeMap<String, String>) -> FillSpec {
+    FillSpec {
+        system: system.name.clone(),
+        image: image_tag(&fill.image),
+        volume: volume_name(system, &fill.name),
+        env: env.into_iter().chain(home()).collect(),
+        mounts: code(system),
+        script: fill.script.clone(),
+    }
+}
+
+/// The agents' home is a volume; tests have none.
+fn home() -> Option<(String, String)> {
+    Some(("HOME".to_owned(), "/tmp".to_owned()))
+}
+
+/// The tests, over the code in the image.
+fn code(system: &System) -> Vec<MountSpec> {
+    let code = system.tests.iter().flat_map(|tests| &tests.code);
+    code.map(|path| MountSpec {
+        source: system.monorepo.join(path).display().to_string(),
+        target: format!("/app/{path}"),
+        read_only: true,
+    })
+    .collect()
 }

@@ -7,8 +7,8 @@ use crate::{
     plan::{
         Action, label,
         spec::{
-            self, BuildSpec, ContainerSpec, MountSpec, NetworkSpec, NetworkSpecMode, Secret,
-            TestSpec,
+            self, BuildSpec, ContainerSpec, FillSpec, MountSpec, NetworkSpec, NetworkSpecMode,
+            Secret, TestSpec,
         },
         step::{BaseFrom, BaseSpec, Bootstrap},
     },
@@ -172,6 +172,33 @@ pub fn run_test(test: &TestSpec, quirks: &Quirks) -> Args {
     option(&mut args, "--pull", "never");
     args.push(test.image.clone());
     args.extend(words(&["python3", "-c", RUN_TESTS, &test.config]));
+    args
+}
+
+/// A container that fills a volume by a script of the tests, as the user that
+/// agents run as: a new volume gets the owner of what it is mounted on.
+pub fn fill_volume(fill: &FillSpec, quirks: &Quirks) -> Args {
+    const FOLDER: &str = "/app/data";
+    let mut args = words(&["run", "--rm", "--network", "none", "--read-only"]);
+    let label = format!("{}={}", label::TEST, fill.system);
+    option(&mut args, "--label", &label);
+    option(&mut args, "--cap-drop", "all");
+    option(&mut args, "--security-opt", "no-new-privileges");
+    args.extend(quirks.container.iter().cloned());
+    args.push("--init".into());
+    args.push("--http-proxy=false".into());
+    for (name, value) in &fill.env {
+        option(&mut args, "--env", &format!("{name}={value}"));
+    }
+    mounts(&mut args, &fill.mounts);
+    option(
+        &mut args,
+        "--volume",
+        &format!("{}:{FOLDER}:rw", fill.volume),
+    );
+    option(&mut args, "--pull", "never");
+    args.push(fill.image.clone());
+    args.extend(words(&["python3", &fill.script, FOLDER]));
     args
 }
 

@@ -9,14 +9,19 @@ use serde::{Deserialize, Serialize};
 use super::{
     argv,
     engine::Engine,
+    observe,
     run::{Call, PodmanError, tail},
 };
-use crate::plan::{label, spec::TestSpec};
+use crate::plan::{
+    label,
+    spec::{FillSpec, TestSpec},
+};
 
 /// What our lines start with, among whatever else a container says.
 const MARK: &str = "@test ";
 /// For the container to start, and pytest to end by itself.
 const GRACE_S: u64 = 60;
+const FILL_DEADLINE_MS: u64 = 300_000;
 
 /// What a container of tests says.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -90,11 +95,9 @@ pub fn run(
     let on_line = |line: &str| event(line).into_iter().for_each(on_event);
     let ended = engine.podman.probe_with(&call, Some(&on_line));
     if ended.is_err() {
-        // podman was ended with the container still there.
-        let remove = ["rm", "--force", "--ignore", "--time", "0", &spec.name].map(str::to_owned);
-        let _ = engine
-            .podman
-            .run(&Call::change("remove a container of tests", remove.into()));
+        // podman was ended with the container perhaps still there; a failure to
+        // remove it is mended by the next run.
+        let _ = remove(engine, &spec.name);
     }
     let ended = ended?;
     Ok(Ended {
@@ -104,26 +107,30 @@ pub fn run(
     })
 }
 
+/// Fills a volume for a copy of the system.
+///
+/// # Errors
+/// The script failed, with the end of what it said.
+pub fn fill(engine: &Engine, spec: &FillSpec) -> Result<(), PodmanError> {
+    let purpose = format!("fill {} by {}", spec.volume, spec.script);
+    let args = argv::fill_volume(spec, &engine.quirks);
+    let call = Call::long(purpose, args).deadline_ms(FILL_DEADLINE_MS);
+    engine.podman.run(&call).map(drop)
+}
+
 /// Removes what a run that was killed has left; the caller sees to it that
 /// there is no other.
 pub fn remove_left(engine: &Engine, system: &str) -> Result<(), PodmanError> {
-    let filter = format!("label={}={system}", label::TEST);
-    let list = ["ps", "--all", "--quiet", "--filter", &filter];
-    let found = engine
-        .podman
-        .run(&Call::read("list containers of tests", &list))?;
-    let ids: Vec<String> = found.stdout.split_whitespace().map(str::to_owned).collect();
-    if ids.is_empty() {
-        return Ok(());
-    }
-    let mut args = ["rm", "--force", "--ignore", "--time", "0"]
-        .map(str::to_owned)
-        .to_vec();
-    args.extend(ids);
-    engine
-        .podman
-        .run(&Call::change("remove containers of tests", args))
-        .map(drop)
+    let left = observe::containers(&engine.podman)?.into_iter();
+    let mut left =
+        left.filter(|(_, found)| found.labels.get(label::TEST).is_some_and(|of| of == system));
+    left.try_for_each(|(name, _)| remove(engine, &name))
+}
+
+fn remove(engine: &Engine, name: &str) -> Result<(), PodmanError> {
+    let args = ["rm", "--force", "--time", "1", name].map(str::to_owned);
+    let call = Call::change("remove a container of tests", args.into());
+    engine.podman.run(&call).map(drop)
 }
 
 fn event(line: &str) -> Option<Event> {

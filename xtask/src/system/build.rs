@@ -9,9 +9,11 @@ use std::{collections::BTreeMap, path::PathBuf};
 use super::{
     effective::{Member, View, join},
     graph::Graph,
-    manifest::{BaseTable, GroupTable, ImageTable, NetworkTable, SuiteTable, TestsTable},
+    manifest::{
+        BaseTable, FillTable, GroupTable, ImageTable, NetworkTable, SuiteTable, TestsTable,
+    },
     model::{
-        Agent, BaseImage, GpuPolicy, GpuRequest, Group, Image, Mount, MountSource, Network,
+        Agent, BaseImage, Fill, GpuPolicy, GpuRequest, Group, Image, Mount, MountSource, Network,
         NetworkMode, RestartPolicy, Suite, System, Tests,
     },
     naming::address_variable,
@@ -79,7 +81,16 @@ fn tests(table: &TestsTable, agents: &[Agent]) -> Option<Tests> {
             timeout_s: or_default(suite.timeout_s.as_ref(), DEFAULT_TEST_TIMEOUT_S),
         })
     };
+    let fill = |fill: &FillTable| {
+        Some(Fill {
+            name: fill.name.value.clone(),
+            target: fill.target.as_ref()?.value.clone(),
+            script: fill.script.as_ref()?.value.clone(),
+            image: fill.image.as_ref()?.value.clone(),
+        })
+    };
     Some(Tests {
+        fill: table.fill.iter().map(fill).collect::<Option<_>>()?,
         image: table.image.as_ref()?.value.clone(),
         code: values(&table.code),
         unit_timeout_s: or_default(table.unit_timeout_s.as_ref(), DEFAULT_TEST_TIMEOUT_S),

@@ -60,6 +60,12 @@ impl Copy<'_> {
             }
             moved.push(way);
         }
+        let fills: Vec<(At<String>, String)> = manifest
+            .tests
+            .iter()
+            .flat_map(|tests| &tests.fill)
+            .filter_map(|fill| Some((fill.name.clone(), fill.target.as_ref()?.value.clone())))
+            .collect();
         for group in &mut manifest.groups {
             for network in [&mut group.network, &mut group.backbone]
                 .into_iter()
@@ -67,14 +73,19 @@ impl Copy<'_> {
             {
                 rename(network);
             }
-            volumes_instead_of_folders(&mut group.shared.mounts);
+            volumes_instead_of_folders(&mut group.shared.mounts, &fills);
             for agent in &mut group.agents {
-                self.agent(agent, &moved);
+                self.agent(agent, &moved, &fills);
             }
         }
     }
 
-    fn agent(&self, agent: &mut AgentTable, moved: &[(Subnet, Subnet)]) {
+    fn agent(
+        &self,
+        agent: &mut AgentTable,
+        moved: &[(Subnet, Subnet)],
+        fills: &[(At<String>, String)],
+    ) {
         let at = agent.name.at.clone();
         let container = agent.container.as_ref().map(|name| name.value.clone());
         let container = container.unwrap_or_else(|| kebab_case(&agent.name.value));
@@ -94,7 +105,7 @@ impl Copy<'_> {
         {
             ip.value = shifted(ip.value, *way);
         }
-        volumes_instead_of_folders(&mut agent.shared.mounts);
+        volumes_instead_of_folders(&mut agent.shared.mounts, fills);
     }
 }
 
@@ -122,23 +133,22 @@ fn free_subnet(prefix: u8, taken: &[Subnet]) -> Option<Subnet> {
 
 /// What the original's agents write must not be changed by those of the copy:
 /// a folder of the host that is not read-only becomes a volume, empty at first.
-fn volumes_instead_of_folders(mounts: &mut [At<MountTable>]) {
+/// So does one that is to be filled for the copy.
+fn volumes_instead_of_folders(mounts: &mut [At<MountTable>], fills: &[(At<String>, String)]) {
     for mount in mounts {
-        if mount.value.read_only || mount.value.host.is_none() {
-            continue;
-        }
         let Some(target) = &mount.value.target else {
             continue;
         };
-        let name: String = target
-            .value
-            .chars()
-            .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
-            .collect();
-        mount.value.volume = Some(At {
+        let filled = fills.iter().find(|(_, folder)| *folder == target.value);
+        if mount.value.host.is_none() || (mount.value.read_only && filled.is_none()) {
+            continue;
+        }
+        let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+        let own = || At {
             at: target.at.clone(),
-            value: name.trim_matches('-').to_owned(),
-        });
+            value: target.value.trim_matches('/').chars().map(plain).collect(),
+        };
+        mount.value.volume = Some(filled.map_or_else(own, |(name, _)| name.clone()));
         mount.value.host = None;
     }
 }

@@ -47,7 +47,17 @@ pub struct TestsTable {
     pub image: Option<At<String>>,
     pub code: Vec<At<String>>,
     pub unit_timeout_s: Option<At<u32>>,
+    pub fill: Vec<FillTable>,
     pub integration: Vec<SuiteTable>,
+}
+
+/// `[tests.fill.NAME]`
+#[derive(Debug)]
+pub struct FillTable {
+    pub name: At<String>,
+    pub target: Option<At<String>>,
+    pub script: Option<At<String>>,
+    pub image: Option<At<String>>,
 }
 
 /// `[tests.integration.NAME]`
@@ -228,7 +238,19 @@ fn tests(mut fields: Fields<'_, '_>) -> TestsTable {
         image: fields.required("image", text),
         code: fields.list("code", text),
         unit_timeout_s: fields.optional("unit_timeout_s", integer(1..=86_400)),
+        fill: fields.tables("fill", "filled folder", fill),
         integration: fields.tables("integration", "suite", suite),
+    };
+    fields.finish();
+    table
+}
+
+fn fill(name: At<String>, mut fields: Fields<'_, '_>) -> FillTable {
+    let table = FillTable {
+        name,
+        target: fields.required("target", text),
+        script: fields.required("script", text),
+        image: fields.required("image", text),
     };
     fields.finish();
     table

@@ -67,8 +67,24 @@ pub struct Tests {
     pub code: Vec<String>,
     /// For all of one agent's unit tests.
     pub unit_timeout_s: u32,
+    /// What a copy of the system finds in some of its folders.
+    pub fill: Vec<Fill>,
     /// In the order of the manifest.
     pub suites: Vec<Suite>,
+}
+
+/// A folder that a copy of the system does not share with the original: a
+/// volume that a script has filled.
+#[derive(Debug, Clone, Serialize)]
+pub struct Fill {
+    /// Of the volume, without the system's name.
+    pub name: String,
+    /// Where agents have it.
+    pub target: String,
+    /// Path below the monorepo; it is called with the folder to fill.
+    pub script: String,
+    /// Image it runs in.
+    pub image: String,
 }
 
 /// Integration tests: one script, run against the live system.

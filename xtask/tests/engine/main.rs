@@ -9,4 +9,5 @@ mod images;
 mod interrupted;
 mod rootless;
 mod support;
+mod testing;
 mod whole_system;

@@ -66,6 +66,24 @@ fn listed(name: &str, container: &Container) -> Value {
     })
 }
 
+pub fn container_inspect(store: &Store, args: &[String]) -> Answer {
+    let options = parse(args, &[], &[]);
+    let state = store.read();
+    let mut inspected = Vec::new();
+    for name in &options.operands {
+        let Some(container) = state.containers.get(name) else {
+            return Err((125, format!("no such container {name}")));
+        };
+        let networks = container.networks.iter().map(|(network, address)| {
+            let address = address.clone().unwrap_or_else(|| "10.250.0.9".to_owned());
+            (network.clone(), json!({ "IPAddress": address }))
+        });
+        let networks: serde_json::Map<String, Value> = networks.collect();
+        inspected.push(json!({ "Name": name, "NetworkSettings": { "Networks": networks } }));
+    }
+    Ok(pretty(&json!(inspected)))
+}
+
 pub fn images(store: &Store, args: &[String]) -> Answer {
     wants_json(args);
     let state = store.read();

@@ -23,4 +23,5 @@ mod interrupt;
 mod json;
 mod repair;
 mod take_down;
+mod testing;
 mod tool;

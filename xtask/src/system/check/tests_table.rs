@@ -34,6 +34,9 @@ fn images(view: &View<'_>, problems: &mut Problems, tests: &TestsTable) {
     for path in &tests.code {
         report_escape(problems, "code path", path);
     }
+    for script in tests.fill.iter().filter_map(|fill| fill.script.as_ref()) {
+        report_escape(problems, "script", script);
+    }
     let suites = tests
         .integration
         .iter()
@@ -47,7 +50,8 @@ fn images(view: &View<'_>, problems: &mut Problems, tests: &TestsTable) {
     if view.manifest.broken.contains("images") {
         return;
     }
-    for image in suites.chain(&tests.image) {
+    let fills = tests.fill.iter().filter_map(|fill| fill.image.as_ref());
+    for image in suites.chain(fills).chain(&tests.image) {
         if !known.contains(&image.as_str()) {
             problems.report_unknown(&image.at, "image", image, &known);
         }
