@@ -95,11 +95,14 @@ class LiveSystem:
     def _problem(self, name: str) -> str | None:
         if name not in self.agents:
             return f"{name} is not deployed"
+        agent = self.agents[name]
         try:
-            reply = self.agents[name].health(HEALTH_TIMEOUT_S)
-            wait_for(lambda: self.agents[name].health(HEALTH_TIMEOUT_S)["ready"], "ready", HEALTH_TIMEOUT_S)
-        except (TimeoutError, AssertionError):
-            return f"{name} is down: no good health reply from {self.agents[name].health_address}"
+            reply = agent.health(HEALTH_TIMEOUT_S)
+            wait_for(lambda: agent.health(HEALTH_TIMEOUT_S)["ready"], "ready", HEALTH_TIMEOUT_S)
+        except TimeoutError:
+            return f"{name} is down: no health reply from {agent.health_address} within {HEALTH_TIMEOUT_S} s"
+        except AssertionError:
+            return f"{name} is not ready: {reply}"
         return None if reply["agent"] == name else f"{name}: {reply['agent']} answers at its address"
 
     def _start(self, started: ExitStack) -> None:
