@@ -29,8 +29,8 @@ CORRECTED = """\
 The base image is the one that this repository's images stand on, not nvidia/cuda, which would add gigabytes and whose
 tag does not exist. The lists are copied with the core list that they include. Versions are those of
 requirements.all.lock, because the plan's do not fit together. Source packages are built with setuptools<81. torch
-comes from the same index as everything else. Debian's pip has to be told that it may install. pip is called as the plan
-calls it, without --no-cache-dir (--without-cache adds it, in the plan's favour)."""
+comes from the same index as everything else. Debian's pip has to be told that it may install. In the plan's favour, pip
+keeps no downloads in the images."""
 
 # The plan's steps. {pip} is pip with this host's certificates and index.
 INSTALL = "RUN apt-get update && apt-get install -y "
@@ -58,7 +58,7 @@ PLAN = {
 PIP = (
     "RUN --mount=type=bind,source=scripts,target=/run/build/scripts --mount=type=secret,id=ca-bundle"
     " --mount=type=secret,id=pip-conf --mount=type=secret,id=pip-index-url --mount=type=secret,id=pip-extra-index-url"
-    " echo 'setuptools<81' > /build.txt && PIP_BREAK_SYSTEM_PACKAGES=1{cache} PIP_ROOT_USER_ACTION=ignore"
+    " echo 'setuptools<81' > /build.txt && PIP_BREAK_SYSTEM_PACKAGES=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore"
     " PIP_CONSTRAINT=/build.txt sh /run/build/scripts/with-index.sh pip3"
 )
 
@@ -118,13 +118,12 @@ class Podman:
         self.remove(tag)
 
 
-def plan(podman: Podman, parts: list[str], without_cache: bool) -> list[tuple[str, float, int]]:
+def plan(podman: Podman, parts: list[str]) -> list[tuple[str, float, int]]:
     rows = []
     base = podman.size(podman.base)
     for part in parts:
         tag = f"localhost/benchmark-plan-{part}"
         text = "\n".join([f"FROM {podman.base}", *PLAN[part], ""]).replace("{pip}", PIP)
-        text = text.replace("{cache}", " PIP_NO_CACHE_DIR=1" if without_cache else "")
         try:
             seconds = podman.build(tag, text)
             rows.append((f"plan: {part}", seconds, podman.size(tag) - base))
@@ -156,13 +155,11 @@ def ours(podman: Podman, parts: list[str]) -> list[tuple[str, float, int]]:
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--parts", default=",".join(PARTS), help="of the plan's images: core,gpu,audio")
-    arguments.add_argument("--without-cache", action="store_true", help="pip keeps no downloads in the plan's images")
-    chosen = arguments.parse_args()
-    parts = chosen.parts.split(",")
+    parts = arguments.parse_args().parts.split(",")
     podman = Podman()
     print(CORRECTED)
     print(f"\n{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start\n", flush=True)
-    theirs = plan(podman, parts, chosen.without_cache)
+    theirs = plan(podman, parts)
     theirs.append(("plan: all", sum(row[1] for row in theirs), sum(row[2] for row in theirs)))
     mine = ours(podman, parts)
     base = podman.size(podman.base)
