@@ -204,14 +204,7 @@ impl App {
     }
 
     fn healthy(&self, system: &System, state: &State) -> BTreeSet<String> {
-        let running: Vec<&Agent> = system
-            .agents
-            .iter()
-            .filter(|agent| {
-                let found = state.containers.get(&agent.container);
-                found.is_some_and(|found| found.running() && found.belongs_to(&system.name))
-            })
-            .collect();
+        let running = running(system, state);
         let targets: Vec<health::Target> = running
             .iter()
             .map(|agent| crate::gate::target(&agents::gate(agent)))
@@ -258,6 +251,15 @@ impl App {
             }
         }
     }
+}
+
+/// The agents whose containers run.
+pub fn running<'s>(system: &'s System, state: &State) -> Vec<&'s Agent> {
+    let runs = |agent: &&Agent| {
+        let found = state.containers.get(&agent.container);
+        found.is_some_and(|found| found.running() && found.belongs_to(&system.name))
+    };
+    system.agents.iter().filter(runs).collect()
 }
 
 /// The agents that names of agents and groups stand for; without names, all

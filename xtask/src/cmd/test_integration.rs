@@ -4,16 +4,15 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
     time::Instant,
 };
 
 use serde_json::{Value, json};
 
 use super::{
-    App, deploy, down, health_check, podman_failure, select,
+    App, deploy, down, health_check, podman_failure, running, select,
     test_report::{self, Subject},
-    test_unit::{prepare, tests},
+    test_unit::{How, prepare, tests},
 };
 use crate::{
     failure::{Exit, Failure, nearest},
@@ -40,15 +39,8 @@ pub struct Args {
     /// its own, test that, and remove it
     #[arg(long)]
     isolated: bool,
-    /// Only tests whose names match, as pytest takes it
-    #[arg(short = 'k', value_name = "EXPRESSION")]
-    matching: Option<String>,
-    /// Folder for JUnit reports [default: target/test-results/integration]
-    #[arg(long, value_name = "DIR")]
-    junit: Option<PathBuf>,
-    /// Further options for pytest
-    #[arg(last = true, value_name = "OPTION")]
-    pytest: Vec<String>,
+    #[command(flatten)]
+    how: How,
 }
 
 pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
@@ -68,8 +60,7 @@ pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
     if app.global.dry_run {
         return Ok(());
     }
-    let folder = args.junit.clone();
-    let folder = folder.unwrap_or_else(|| system.root.join("target/test-results/integration"));
+    let folder = args.how.reports(&system, "integration");
     let elapsed_ms = started.elapsed().as_millis() as u64;
     test_report::finish(
         app,
@@ -146,7 +137,15 @@ fn all(
             |from| format!("{} from {from}", suite.name),
         );
         let started = Instant::now();
-        let subject = match sick(app, system, engine, suite)? {
+        let bound = place.filter(|group| group.network_mode != NetworkMode::Bridge);
+        let unfit = match bound {
+            Some(group) => Some(format!(
+                "group `{}` has no network of its own to test from",
+                group.name
+            )),
+            None => sick(app, system, engine, suite)?,
+        };
+        let subject = match unfit {
             Some(problem) => Subject::not_run(&suite.name, from, problem),
             None => {
                 app.ui.note(format!("{title}  running"));
@@ -213,10 +212,6 @@ fn job(system: &System, live: &Live, suite: &Suite, place: Option<&Group>, args:
         let members = || system.members(&group.name);
         members().find(|agent| !agent.optional).or(members().next())
     });
-    let mut options = args.pytest.clone();
-    if let Some(expression) = &args.matching {
-        options.extend(["-k".to_owned(), expression.clone()]);
-    }
     let mut env = live.addresses(system, &networks);
     env.extend(python_path(system));
     let mut container = format!("{}-test-{}", system.name, suite.name);
@@ -231,7 +226,7 @@ fn job(system: &System, live: &Live, suite: &Suite, place: Option<&Group>, args:
         cpus: like.map(|agent| agent.cpus),
         pids: like.map_or(PIDS, |agent| agent.pids),
         files: vec![suite.script.clone()],
-        options,
+        options: args.how.options(),
         timeout_s: suite.timeout_s,
         system: Some(live.description(system, place, like, &networks)),
         networks,
@@ -278,14 +273,7 @@ impl Live {
             ..Ask::default()
         };
         let state = observe::observe(&engine.podman, ask).map_err(podman_failure)?;
-        let running: Vec<&Agent> = system
-            .agents
-            .iter()
-            .filter(|agent| {
-                let found = state.containers.get(&agent.container);
-                found.is_some_and(|found| found.running() && found.belongs_to(&system.name))
-            })
-            .collect();
+        let running = running(system, &state);
         if running.is_empty() && !app.global.dry_run {
             return Err(
                 Failure::new(Exit::Unhealthy, "no agent of this system is running")

@@ -27,15 +27,39 @@ pub struct Args {
     /// Agents and groups [default: every agent that has tests]
     #[arg(value_name = "NAME")]
     names: Vec<String>,
+    #[command(flatten)]
+    how: How,
+}
+
+/// How tests are run; shared with `test-integration`.
+#[derive(Debug, clap::Args)]
+pub struct How {
     /// Only tests whose names match, as pytest takes it: `route and not slow`
     #[arg(short = 'k', value_name = "EXPRESSION")]
     matching: Option<String>,
-    /// Folder for JUnit reports [default: target/test-results/unit]
+    /// Folder for JUnit reports [default: one below target/test-results]
     #[arg(long, value_name = "DIR")]
     junit: Option<PathBuf>,
     /// Further options for pytest
     #[arg(last = true, value_name = "OPTION")]
     pytest: Vec<String>,
+}
+
+impl How {
+    /// What pytest is given besides files.
+    pub fn options(&self) -> Vec<String> {
+        let mut options = self.pytest.clone();
+        if let Some(expression) = &self.matching {
+            options.extend(["-k".to_owned(), expression.clone()]);
+        }
+        options
+    }
+
+    /// Where reports on `kind` of tests go.
+    pub fn reports(&self, system: &System, kind: &str) -> PathBuf {
+        let usual = || system.root.join("target/test-results").join(kind);
+        self.junit.clone().unwrap_or_else(usual)
+    }
 }
 
 pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
@@ -69,8 +93,7 @@ pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
     engine.ready()?;
     pytest::remove_left(&engine, &system.name).map_err(podman_failure)?;
     let subjects = side_by_side(app, &system, &engine, &jobs)?;
-    let folder = args.junit.clone();
-    let folder = folder.unwrap_or_else(|| system.root.join("target/test-results/unit"));
+    let folder = args.how.reports(&system, "unit");
     let elapsed_ms = started.elapsed().as_millis() as u64;
     test_report::finish(
         app,
@@ -143,10 +166,6 @@ fn files_exist(system: &System, agents: &[&Agent]) -> Result<(), Failure> {
 }
 
 fn job(system: &System, tests: &Tests, agent: &Agent, args: &Args) -> Job {
-    let mut options = args.pytest.clone();
-    if let Some(expression) = &args.matching {
-        options.extend(["-k".to_owned(), expression.clone()]);
-    }
     let python_path = agent.env.get("PYTHONPATH");
     let env = python_path.map(|path| ("PYTHONPATH".to_owned(), path.clone()));
     Job {
@@ -158,7 +177,7 @@ fn job(system: &System, tests: &Tests, agent: &Agent, args: &Args) -> Job {
         cpus: None,
         pids: agent.pids,
         files: agent.unit_tests.clone(),
-        options,
+        options: args.how.options(),
         timeout_s: tests.unit_timeout_s,
         system: None,
     }

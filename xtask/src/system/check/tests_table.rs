@@ -4,9 +4,7 @@
 //! be deployed all the same, and the test commands say which are missing.
 
 use super::files::report_escape;
-use crate::system::{
-    effective::View, manifest::TestsTable, model::NetworkMode, problem::Problems, reader::At,
-};
+use crate::system::{effective::View, manifest::TestsTable, problem::Problems};
 
 /// Reports what the header of this file lists.
 pub fn check(view: &View<'_>, problems: &mut Problems) {
@@ -77,40 +75,9 @@ fn suites(view: &View<'_>, problems: &mut Problems, tests: &TestsTable) {
             }
         }
         for name in &suite.from {
-            from_group(view, problems, name, &groups, unread);
+            if !groups.contains(&name.as_str()) && !unread {
+                problems.report_unknown(&name.at, "group", name, &groups);
+            }
         }
-    }
-}
-
-fn from_group(
-    view: &View<'_>,
-    problems: &mut Problems,
-    name: &At<String>,
-    groups: &[&str],
-    unread: bool,
-) {
-    let found = view
-        .manifest
-        .groups
-        .iter()
-        .find(|group| group.name.value == name.value);
-    let Some(group) = found else {
-        if !unread {
-            problems.report_unknown(&name.at, "group", name, groups);
-        }
-        return;
-    };
-    if view
-        .mode(group)
-        .is_some_and(|mode| mode != NetworkMode::Bridge)
-    {
-        problems.report(
-            &name.at,
-            format!(
-                "group `{}` has no network of its own to test from",
-                name.value
-            ),
-            "name groups with `network_mode = \"bridge\"`",
-        );
     }
 }
