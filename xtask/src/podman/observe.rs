@@ -88,10 +88,11 @@ pub fn images_with_layers(
     let mut args = vec!["image", "inspect"];
     args.extend(tags.iter().map(String::as_str));
     let call = Call::read("inspect images", &args);
-    let known = match podman.json::<Vec<InspectedImage>>(&call) {
-        Ok(known) => known,
-        Err(PodmanError::Interrupted) => return Err(PodmanError::Interrupted),
-        Err(_) => return images(podman, true),
+    // An image that is missing is an answer, and nothing to try again for.
+    let answer = podman.probe(&call)?;
+    let known: Vec<InspectedImage> = match serde_json::from_str(&answer.stdout) {
+        Ok(known) if answer.code == 0 => known,
+        _ => return images(podman, true),
     };
     let mut images = BTreeMap::new();
     for image in known {
