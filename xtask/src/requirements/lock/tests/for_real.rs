@@ -15,6 +15,7 @@ fn repository() -> Request {
     request.limits = rules.limits;
     request.build_limits = rules.build;
     request.build = read(BUILD_LIST);
+    request.test = read(TEST_LIST);
     request.existing = super::read(&folder()).unwrap();
     request
 }
