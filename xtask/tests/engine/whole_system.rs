@@ -136,9 +136,10 @@ fn eight_agents_become_healthy_and_stay_secure() {
     on(&["up", "--settle", "0s"])
         .expect(0)
         .says(&["8 of 8 agents healthy"]);
-    on(&["deploy", "PhiTranslationService"])
-        .expect(3)
-        .says(&["no implementation in this monorepo"]);
+    // One of the optional ones, which say that they have no model.
+    on(&["deploy", "--settle", "0s", "PhiTranslationService"])
+        .expect(0)
+        .says(&["1 agents healthy"]);
 }
 
 fn inspect(container: &str) {
