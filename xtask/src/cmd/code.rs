@@ -72,10 +72,15 @@ impl Code {
     }
 }
 
+/// The monorepo's files, read as they are asked for.
+pub fn sources(system: &System) -> Sources {
+    Sources::new(system.monorepo.clone(), system.base.python, Vec::new())
+}
+
 /// Scripts that images do without; see `scan::apart`.
 pub fn left_out(app: &App, system: &System) -> Result<LeftOut, Failure> {
     let code = Code::load(app, system)?;
-    let sources = Sources::new(system.monorepo.clone(), system.base.python, Vec::new());
+    let sources = sources(system);
     let agents = code.agents(system, &sources, &|_| true);
     let text = |path: &str| fs::read(system.monorepo.join(path)).ok();
     Ok(scan::left_out(system, &agents, &text))
@@ -85,7 +90,7 @@ pub fn left_out(app: &App, system: &System) -> Result<LeftOut, Failure> {
 /// deployed: a container that ends at its first import helps nobody.
 pub fn preflight(app: &App, system: &System, names: &BTreeSet<String>) -> Result<(), Failure> {
     let code = Code::load(app, system)?;
-    let sources = Sources::new(system.monorepo.clone(), system.base.python, Vec::new());
+    let sources = sources(system);
     let agents = code.agents(system, &sources, &|agent| names.contains(&agent.name));
     let findings = scan::check::check(system, &agents, &sources, &code.provided);
     let errors: Vec<&Finding> = scan::check::stopping(&findings).collect();

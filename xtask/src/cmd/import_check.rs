@@ -6,9 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{App, code::Code, podman_failure, scratch};
-use python::modules::Sources;
-
+use super::{
+    App,
+    code::{self, Code},
+    podman_failure, scratch,
+};
 use crate::{
     failure::{Exit, Failure},
     plan::{State, image_tag, images},
@@ -27,7 +29,7 @@ impl Questions {
     /// as their image should have it: the rest is for `scan` to tell.
     pub fn of(app: &App, system: &System, wanted: &BTreeSet<String>) -> Result<Self, Failure> {
         let code = Code::load(app, system)?;
-        let sources = Sources::new(system.monorepo.clone(), system.base.python, Vec::new());
+        let sources = code::sources(system);
         let images: BTreeSet<String> = images::closure(system, wanted).into_iter().collect();
         let agents = code.agents(system, &sources, &|agent| images.contains(&agent.image));
         let mut questions: BTreeMap<String, Imports> = BTreeMap::new();

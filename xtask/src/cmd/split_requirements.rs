@@ -13,13 +13,11 @@ use std::{
 
 use super::{
     App,
-    code::Code,
+    code::{self, Code},
     scan::show_findings,
     scratch,
     split_report::{Ending, report},
 };
-use python::modules::Sources;
-
 use crate::{
     failure::{Exit, Failure},
     requirements::{
@@ -251,7 +249,7 @@ fn default_file(monorepo: &Path) -> Result<PathBuf, Failure> {
 
 /// What the agents of the manifest import, and the lists of their images.
 fn usage(system: &System, code: &Code) -> Usage {
-    let sources = Sources::new(system.monorepo.clone(), system.base.python, Vec::new());
+    let sources = code::sources(system);
     let mut imports = Vec::new();
     for agent in code.agents(system, &sources, &|_| true) {
         let lists = lists_of(system, &agent.manifest_image);

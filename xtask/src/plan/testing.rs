@@ -77,8 +77,8 @@ pub fn fill(system: &System, fill: &Fill, env: BTreeMap<String, String>) -> Fill
 }
 
 /// The agents' home is a volume; tests have none.
-fn home() -> Option<(String, String)> {
-    Some(("HOME".to_owned(), "/tmp".to_owned()))
+fn home() -> [(String, String); 1] {
+    [("HOME".to_owned(), "/tmp".to_owned())]
 }
 
 /// The tests, over the code in the image.
