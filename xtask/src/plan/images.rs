@@ -55,6 +55,7 @@ pub fn plan(
 ) -> Plan {
     let mut plan = Plan::default();
     let mut built: BTreeMap<String, usize> = BTreeMap::new();
+    let mut fetched: BTreeMap<String, usize> = BTreeMap::new();
     let base_tag = image_tag(&system.base.name);
     match &recipes.base {
         None => plan.unchanged.push(system.base.name.clone()),
@@ -86,10 +87,14 @@ pub fn plan(
             && image.parent != system.base.name
             && parent_step.is_some()
         {
-            let base_step = built.get(&system.base.name).copied();
             let action = Action::FetchPackages(fetch.clone());
             let cause = "while its parent is built";
-            after.push(plan.push(&name, action, base_step.into_iter().collect(), cause));
+            // What its parent waits for comes first.
+            let first = fetched.get(&image.parent);
+            let first = first.or_else(|| built.get(&system.base.name));
+            let step = plan.push(&name, action, first.copied().into_iter().collect(), cause);
+            fetched.insert(name.clone(), step);
+            after.push(step);
         }
         if let Some(write) = recipes.ignorefiles.get(&name) {
             let cause = "decides what is copied";

@@ -244,7 +244,7 @@ fn packages_are_fetched_while_the_parent_is_built() {
          1 core: build localhost/core:latest after [0] (does not exist)
          2 torch: fetch packages after [0] (while its parent is built)
          3 torch: build localhost/torch:latest after [1, 2] (does not exist)
-         4 gpu: fetch packages after [0] (while its parent is built)
+         4 gpu: fetch packages after [2] (while its parent is built)
          5 gpu: build localhost/gpu:latest after [3, 4] (does not exist)",
     );
 }
