@@ -23,11 +23,14 @@ for name in $LOCKS; do
     install -m 644 "$build/requirements/requirements.$name.lock" /opt/requirements/
 done
 
+# Beside the rest: one of the two mostly copies, the other mostly computes.
+system_packages=
 if [ -n "$SYSTEM_PACKAGES" ]; then
     set --
     set -f
     for pattern in $SYSTEM_EXCLUDE; do set -- "$@" -o "Dpkg::Options::=--path-exclude=$pattern"; done
-    sh "$build/scripts/apt.sh" "$(cat "$fetched/apt")" "$@"
+    sh "$build/scripts/apt.sh" "$(cat "$fetched/apt")" "$@" &
+    system_packages=$!
 fi
 
 # The cache is a mount of its own, from which nothing can be linked into the image.
@@ -47,3 +50,4 @@ if [ -s "$fetched/index.lock" ]; then
 fi
 "$uv" pip check
 "$venv/bin/python3" "$build/scripts/finish_packages.py" "$build/cache/bytecode"
+if [ -n "$system_packages" ]; then wait "$system_packages"; fi
