@@ -72,6 +72,8 @@ pub enum Command {
     Up(cmd::up::Args),
     /// Check podman and this host, and run a real container as proof
     CheckToolchain(cmd::check_toolchain::Args),
+    /// Check driver, GPUs, CDI and their memory, and prove it in a container
+    CheckGpu(cmd::check_gpu::Args),
     /// Show what the agents' code imports, and which image fits each
     Scan(cmd::scan::Args),
     /// Split requirements files into a list and a lock per image

@@ -49,7 +49,12 @@ pub fn run(app: &App, _args: &Args) -> Result<(), Failure> {
         Err(failure) => return Err(failure),
     }
     show(app, &findings);
-    if worst(&findings) == Severity::Error {
+    verdict(&findings)
+}
+
+/// Fails if one of these is an error, and names them.
+pub fn verdict(findings: &[Finding]) -> Result<(), Failure> {
+    if worst(findings) == Severity::Error {
         let errors = findings
             .iter()
             .filter(|finding| finding.severity == Severity::Error);
@@ -72,6 +77,11 @@ pub fn preflight(
 ) -> Result<(), Failure> {
     let state = look(engine)?;
     let findings = toolchain::findings(engine, system, &state, chosen);
+    stop_or_warn(app, &findings)
+}
+
+/// Errors stop, warnings are shown.
+pub fn stop_or_warn(app: &App, findings: &[Finding]) -> Result<(), Failure> {
     let errors: Vec<&Finding> = findings
         .iter()
         .filter(|finding| finding.severity == Severity::Error)
@@ -117,7 +127,8 @@ fn prove(engine: &mut Engine) -> Result<Vec<Finding>, Failure> {
     }
 }
 
-fn from_failure(id: &'static str, failure: &Failure) -> Finding {
+/// A failure as a finding, with its evidence and remedy.
+pub fn from_failure(id: &'static str, failure: &Failure) -> Finding {
     Finding {
         id,
         severity: Severity::Error,
@@ -138,6 +149,11 @@ fn show(app: &App, findings: &[Finding]) {
         );
         return;
     }
+    print(app, findings);
+}
+
+/// Findings for people.
+pub fn print(app: &App, findings: &[Finding]) {
     for finding in findings {
         let mark = match finding.severity {
             Severity::Ok => app.ui.paint(Paint::Good, "ok     "),

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Instant};
 
 use serde::Serialize;
 
-use super::{App, code, outcome, plan_failure, select, unreadable};
+use super::{App, check_gpu, code, outcome, plan_failure, select, unreadable};
 use crate::{
     cli::duration_ms,
     execute,
@@ -30,7 +30,7 @@ pub struct Args {
 }
 
 /// How to deploy; shared with `up`.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub struct How {
     /// Leave out what the named agents depend on
     #[arg(long)]
@@ -50,6 +50,9 @@ pub struct How {
     /// Deploy agents that their code or image would keep from starting, too
     #[arg(long)]
     pub no_import_check: bool,
+    /// The GPUs have been checked already, before the builds.
+    #[arg(skip)]
+    pub gpus_checked: bool,
 }
 
 impl How {
@@ -62,6 +65,7 @@ impl How {
             recreate: false,
             keep: false,
             no_import_check: false,
+            gpus_checked: false,
         }
     }
 }
@@ -104,6 +108,9 @@ pub fn converge(
     let mut plan = planned(app, system, engine, chosen, how)?;
     if !how.no_import_check {
         code::preflight(app, system, &made(system, &plan))?;
+    }
+    if !how.gpus_checked {
+        check_gpu::preflight(app, engine, system, &made(system, &plan))?;
     }
     if app.global.dry_run {
         app.print_plan("deploy", engine, &plan);

@@ -2,6 +2,7 @@
 //! engine, the lock, and the choice of agents.
 
 pub mod build_images;
+pub mod check_gpu;
 pub mod check_toolchain;
 pub mod code;
 pub mod completions;
@@ -25,7 +26,10 @@ pub mod test_unit;
 mod tests;
 pub mod up;
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use crate::{
     cli::{Cli, Command, Global},
@@ -65,6 +69,7 @@ pub fn run(cli: Cli, cancel: Cancel) -> Result<(), Failure> {
     match &cli.command {
         Command::Up(args) => up::run(&app, args),
         Command::CheckToolchain(args) => check_toolchain::run(&app, args),
+        Command::CheckGpu(args) => check_gpu::run(&app, args),
         Command::Scan(args) => scan::run(&app, args),
         Command::SplitRequirements(args) => split_requirements::run(&app, args),
         Command::BuildImages(args) => build_images::run(&app, args),
@@ -198,7 +203,7 @@ impl App {
     /// Engine and host, without asking any agent.
     pub fn look(&self, engine: &Engine, system: &System, ask: Ask) -> Result<State, Failure> {
         let mut state = observe::observe(&engine.podman, ask).map_err(podman_failure)?;
-        state.gpu = host::gpu_offered();
+        state.gpus = host::gpu::offered(Path::new("/"));
         state.devices = host::devices(system);
         Ok(state)
     }
@@ -345,7 +350,12 @@ pub fn unreadable(error: &Unreadable) -> Failure {
 pub fn plan_failure(errors: &[PlanError]) -> Failure {
     let exit = match errors.first() {
         Some(PlanError::ImageMissing { .. }) => Exit::Build,
-        Some(PlanError::GpuMissing { .. } | PlanError::DeviceMissing { .. }) => Exit::Findings,
+        Some(
+            PlanError::GpuMissing { .. }
+            | PlanError::GpusTooFew { .. }
+            | PlanError::GpuUnknown { .. }
+            | PlanError::DeviceMissing { .. },
+        ) => Exit::Findings,
         Some(PlanError::NotImplemented { .. } | PlanError::PodMode { .. }) => Exit::Manifest,
         _ => Exit::Conflict,
     };
@@ -388,7 +398,15 @@ fn plan_error_words(error: &PlanError) -> (String, String) {
         ),
         PlanError::GpuMissing { agent } => (
             format!("{agent} needs a GPU (gpu = \"required\"), and no CDI specification offers nvidia.com/gpu"),
-            "install nvidia-container-toolkit and run `nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml`, or set gpu = \"auto\"".into(),
+            "`cargo xtask check-gpu` says why; or set gpu = \"auto\"".into(),
+        ),
+        PlanError::GpusTooFew { agent, asked, offered } => (
+            format!("{agent} asks for {asked} GPUs (gpu_count), and this host offers {}: {}", offered.len(), offered.join(", ")),
+            "lower `gpu_count`, or give it the GPUs that it needs; `cargo xtask check-gpu` shows what there is".into(),
+        ),
+        PlanError::GpuUnknown { agent, device, offered } => (
+            format!("{agent} asks for nvidia.com/gpu={device}, which no CDI specification of this host lists"),
+            format!("set `gpu_device` to one of {}; `cargo xtask check-gpu` shows which is which", offered.join(", ")),
         ),
         PlanError::DeviceMissing { agent, device } => (
             format!("{agent} needs the device {device}, which this host does not have"),

@@ -128,7 +128,7 @@ hint: use `bridge` or `host`",
     check(
         &one(PlanError::GpuMissing { agent: alpha() }),
         "9 error: Alpha needs a GPU (gpu = \"required\"), and no CDI specification offers nvidia.com/gpu
-hint: install nvidia-container-toolkit and run `nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml`, or set gpu = \"auto\"",
+hint: `cargo xtask check-gpu` says why; or set gpu = \"auto\"",
     );
     check(
         &one(PlanError::DeviceMissing {

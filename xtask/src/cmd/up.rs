@@ -4,7 +4,9 @@ use std::{collections::BTreeSet, time::Instant};
 
 use serde::Serialize;
 
-use super::{App, build_images, check_toolchain, code, deploy, health_check, image_report, select};
+use super::{
+    App, build_images, check_gpu, check_toolchain, code, deploy, health_check, image_report, select,
+};
 use crate::{
     failure::{Exit, Failure},
     host::install::{self, Missing},
@@ -67,7 +69,11 @@ pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
         image_report::print(app, &images, false);
     }
     let deployment = phases.run("deploy", || {
-        deploy::converge(app, &system, &mut engine, chosen.clone(), &args.how)
+        let how = deploy::How {
+            gpus_checked: true,
+            ..args.how.clone()
+        };
+        deploy::converge(app, &system, &mut engine, chosen.clone(), &how)
     })?;
     let Some(deployment) = deployment else {
         return Ok(());
@@ -111,6 +117,7 @@ fn check(
     }
     let mut engine = app.engine(system)?;
     check_toolchain::preflight(app, &engine, system, chosen)?;
+    check_gpu::preflight(app, &engine, system, chosen)?;
     engine.ready()?;
     Ok(engine)
 }
@@ -147,6 +154,7 @@ fn dry_run(
     if !bare {
         let engine = app.engine(system)?;
         check_toolchain::preflight(app, &engine, system, &chosen)?;
+        check_gpu::preflight(app, &engine, system, &chosen)?;
         let wanted = build_images::needed(system, &chosen);
         let (_, images) = build_images::planned(app, system, &engine, &wanted, false)?;
         if !app.ui.json_wanted() {

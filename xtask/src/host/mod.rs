@@ -2,6 +2,7 @@
 //! findings about all of it.
 
 pub mod findings;
+pub mod gpu;
 pub mod install;
 pub mod lock;
 pub mod ports;
@@ -9,6 +10,7 @@ pub mod project_lock;
 pub mod recipes;
 pub mod sbom;
 pub mod toolchain;
+pub mod yaml;
 
 use std::{
     collections::BTreeMap,
@@ -21,19 +23,6 @@ use crate::{
     plan::State,
     system::{Subnet, System},
 };
-
-/// Folders that podman reads CDI specifications from (podman 4.1 to 5.4).
-const CDI_FOLDERS: &[&str] = &["/etc/cdi", "/var/run/cdi"];
-
-/// A CDI specification on this host offers NVIDIA GPUs.
-pub fn gpu_offered() -> bool {
-    CDI_FOLDERS
-        .iter()
-        .filter_map(|folder| fs::read_dir(folder).ok())
-        .flatten()
-        .filter_map(|entry| fs::read_to_string(entry.ok()?.path()).ok())
-        .any(|spec| spec.contains("nvidia.com/gpu"))
-}
 
 /// Subnets of podman's networks and of this host's routes.
 pub fn taken_subnets(state: &State) -> Vec<Subnet> {

@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    PlanError, State, label,
+    PlanError, State, gpus, label,
     replace::{bring_back, remove, rename, restore, start_action, stop},
     spec::{self, ContainerSpec},
     state::{Container, Status},
@@ -63,6 +63,8 @@ pub fn plan(system: &System, state: &State, request: &Request) -> Result<Plan, V
     for (agent, prepared) in prepared {
         planner.bring_up(agent, prepared);
     }
+    let shared = gpus::sharing(system, &state.gpus, &request.agents);
+    planner.plan.warnings.extend(shared);
     planner.finish()
 }
 
@@ -360,7 +362,10 @@ impl<'a> Planner<'a> {
                 script: agent.script.clone(),
             });
         }
-        if agent.gpu.is_some() && !self.state.gpu {
+        if let Some(refused) = gpus::refusal(self.system, agent, &self.state.gpus) {
+            self.note(refused);
+        }
+        if agent.gpu.is_some() && self.state.gpus.is_empty() {
             match group.gpu {
                 GpuPolicy::Required => self.note(PlanError::GpuMissing {
                     agent: agent.name.clone(),

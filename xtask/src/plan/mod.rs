@@ -6,6 +6,7 @@
 
 pub mod agents;
 pub mod down;
+pub mod gpus;
 pub mod images;
 pub mod networks;
 mod replace;
@@ -65,6 +66,19 @@ pub enum PlanError {
     PodMode { group: String },
     /// The agent needs a GPU and the host has none.
     GpuMissing { agent: String },
+    /// The agent asks for more GPUs than the host offers.
+    GpusTooFew {
+        agent: String,
+        asked: u32,
+        /// One name for each GPU.
+        offered: Vec<String>,
+    },
+    /// No CDI specification lists the device that the agent names.
+    GpuUnknown {
+        agent: String,
+        device: String,
+        offered: Vec<String>,
+    },
     /// A device that is not optional does not exist on the host.
     DeviceMissing { agent: String, device: String },
 }

@@ -9,8 +9,8 @@ use std::{collections::BTreeMap, net::Ipv4Addr, path::PathBuf};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::{State, image_tag, volume_name};
-use crate::system::{Agent, GpuPolicy, GpuRequest, MountSource, NetworkMode, Relaxations, System};
+use super::{State, gpus, image_tag, volume_name};
+use crate::system::{Agent, MountSource, NetworkMode, Relaxations, System};
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ContainerSpec {
@@ -218,7 +218,7 @@ fn mounts(system: &System, agent: &Agent) -> Vec<MountSpec> {
         .collect()
 }
 
-/// Host devices that exist, then the CDI names of the GPUs asked for.
+/// Host devices that exist, then the CDI names of the GPUs it is given.
 fn devices(system: &System, agent: &Agent, state: &State) -> Vec<String> {
     let mut devices: Vec<String> = agent
         .devices
@@ -226,15 +226,11 @@ fn devices(system: &System, agent: &Agent, state: &State) -> Vec<String> {
         .filter(|device| state.devices.contains_key(&device.path))
         .map(|device| device.path.display().to_string())
         .collect();
-    let wanted = system.group(&agent.group).gpu != GpuPolicy::Off;
-    if wanted && state.gpu {
-        match &agent.gpu {
-            Some(GpuRequest::Device(name)) => devices.push(format!("nvidia.com/gpu={name}")),
-            Some(GpuRequest::Count(count)) => {
-                devices.extend((0..*count).map(|index| format!("nvidia.com/gpu={index}")));
-            }
-            None => {}
-        }
+    if gpus::request(system, agent).is_some() && !state.gpus.is_empty() {
+        let mut assigned = gpus::assigned(system, &state.gpus);
+        let names = assigned.remove(&agent.name).unwrap_or_default();
+        let kind = gpus::CDI_KIND;
+        devices.extend(names.iter().map(|name| format!("{kind}={name}")));
     }
     devices
 }

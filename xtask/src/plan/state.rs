@@ -7,6 +7,8 @@ use std::{
     path::PathBuf,
 };
 
+use super::gpus::Gpus;
+
 /// A snapshot of the engine and the host.
 #[derive(Debug, Clone, Default)]
 pub struct State {
@@ -19,8 +21,8 @@ pub struct State {
     pub volumes: BTreeSet<String>,
     /// Agents that answered a health request just now.
     pub healthy: BTreeSet<String>,
-    /// The host offers NVIDIA GPUs through CDI.
-    pub gpu: bool,
+    /// NVIDIA GPUs that the host offers through CDI.
+    pub gpus: Gpus,
     /// Devices named in the manifest that exist on the host, with the id of the
     /// group that may use them.
     pub devices: BTreeMap<PathBuf, u32>,

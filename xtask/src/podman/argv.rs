@@ -118,11 +118,24 @@ pub fn bootstrap_base(base: &BaseSpec, bootstrap: &Bootstrap) -> (Args, Args) {
 /// One program in a container that is gone afterwards: no network, nothing to
 /// write to but temporary folders.
 pub fn run_inside(image: &str, program: &[String], quirks: &Quirks) -> Args {
+    run_inside_with(image, &[], program, quirks)
+}
+
+/// The same, with devices.
+pub fn run_inside_with(
+    image: &str,
+    devices: &[String],
+    program: &[String],
+    quirks: &Quirks,
+) -> Args {
     let mut args = words(&["run", "--rm", "--network", "none", "--read-only"]);
     option(&mut args, "--cap-drop", "all");
     option(&mut args, "--security-opt", "no-new-privileges");
     // The home is a volume in a deployed container; here there is none.
     option(&mut args, "--env", "HOME=/tmp");
+    for device in devices {
+        option(&mut args, "--device", device);
+    }
     args.extend(quirks.container.iter().cloned());
     args.push("--http-proxy=false".into());
     option(&mut args, "--pull", "never");

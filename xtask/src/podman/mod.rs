@@ -3,6 +3,7 @@
 pub mod argv;
 pub mod caps;
 pub mod engine;
+pub mod gpu;
 pub mod inside;
 pub mod observe;
 pub mod pytest;

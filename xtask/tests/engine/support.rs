@@ -234,6 +234,18 @@ mounts = [{{ volume = "logs", target = "/app/logs" }}]
         fs::write(self.manifest_path(), text).unwrap();
     }
 
+    /// Adds lines to an agent of the manifest.
+    pub fn agent_line(&self, agent: &str, lines: &str) {
+        let text = fs::read_to_string(self.manifest_path()).unwrap();
+        let head = format!("[groups.one.agents.{agent}]\n");
+        assert!(text.contains(&head), "{agent}");
+        fs::write(
+            self.manifest_path(),
+            text.replace(&head, &format!("{head}{lines}\n")),
+        )
+        .unwrap();
+    }
+
     pub fn container(&self, index: usize) -> String {
         format!("{}-{}", self.name, AGENTS[index].to_lowercase())
     }

@@ -18,6 +18,7 @@ mod deploy;
 mod dry_run;
 mod fixture;
 mod golden;
+mod gpu;
 mod health;
 mod interrupt;
 mod json;

@@ -1,7 +1,7 @@
 //! Which steps an agent gets for what is observed of it.
 
 use super::*;
-use crate::plan::state::Status;
+use crate::plan::{gpus::Gpus, state::Status};
 
 #[test]
 fn on_an_empty_engine_everything_is_created_at_once_and_started_in_order() {
@@ -284,7 +284,9 @@ fn optional_agents_are_deployed_only_when_named() {
 fn a_gpu_is_used_where_there_is_one() {
     let devices = |policy: &str, gpu: bool| {
         let mut case = Case::with("one: A", &[("A", "gpu_count = 2"), ("one", policy)]);
-        case.world.state.gpu = gpu;
+        if gpu {
+            case.world.state.gpus = Gpus::indexed(2);
+        }
         let plan = case.plan();
         let Action::CreateContainer(spec) = &plan.steps[0].action else {
             panic!("{}", text(&plan));
@@ -316,8 +318,38 @@ fn without_a_gpu_the_warning_names_the_agent() {
 #[test]
 fn a_gpu_that_appears_replaces_the_container() {
     let mut case = Case::with("one: A", &[("A", "gpu_device = \"all\"")]).deploy();
-    case.world.state.gpu = true;
+    case.world.state.gpus = Gpus::from_names([("all".to_owned(), Default::default())]);
     assert_eq!(case.plan().steps[0].cause, "its configuration changed");
+}
+
+#[test]
+fn an_agent_keeps_its_gpu_whoever_else_is_deployed() {
+    let one = "gpu_count = 1";
+    let mut case = Case::with("one: A B", &[("A", one), ("B", one)]);
+    case.world.state.gpus = Gpus::indexed(2);
+    case.request.agents = ["B".to_owned()].into();
+    let plan = case.plan();
+    let Action::CreateContainer(spec) = &plan.steps[0].action else {
+        panic!("{}", text(&plan));
+    };
+    assert_eq!(spec.devices, ["nvidia.com/gpu=1"]);
+    case = case.deploy();
+    case.request.agents.insert("A".into());
+    let plan = case.plan();
+    let touched: Vec<&str> = plan
+        .steps
+        .iter()
+        .map(|step| step.subject.as_str())
+        .collect();
+    assert_eq!(touched, ["A"; 3]);
+}
+
+#[test]
+fn sharing_a_gpu_is_a_warning() {
+    let one = "gpu_count = 1";
+    let mut case = Case::with("one: A B", &[("A", one), ("B", one)]);
+    case.world.state.gpus = Gpus::indexed(1);
+    assert_eq!(case.plan().warnings, ["nvidia.com/gpu=0 is shared by A, B"]);
 }
 
 #[test]

@@ -124,6 +124,12 @@ fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/manifests")
 }
 
+/// The system of a sketch.
+pub fn sketch(sketch: &str, settings: &[(&str, &str)]) -> System {
+    let text = manifest(sketch, settings);
+    system::from_text(&text, &fixtures().join("sketch.toml"))
+}
+
 /// A manifest from a sketch: `one: A B(A); two<one: C(A,B)` is a group with two
 /// agents, the second of which depends on the first, and a group after it.
 fn manifest(sketch: &str, settings: &[(&str, &str)]) -> String {

@@ -1,0 +1,112 @@
+//! What the manifest asks for, against what there is.
+
+use super::Wanted;
+use crate::{
+    host::{
+        findings::{Finding, Severity},
+        gpu::{
+            facts::GpuFacts,
+            vram::{Budget, OVERHEAD_MB},
+        },
+    },
+    plan::{
+        PlanError,
+        gpus::{self, Gpus},
+    },
+    system::Agent,
+};
+
+pub(super) fn findings(
+    facts: &GpuFacts,
+    wanted: &Wanted<'_>,
+    offered: &Gpus,
+    budgets: &[Budget],
+) -> Vec<Finding> {
+    let system = wanted.system;
+    let chosen = |agent: &&Agent| wanted.chosen.contains(&agent.name);
+    let agents = system.agents.iter().filter(chosen);
+    let refusals = agents.filter_map(|agent| gpus::refusal(system, agent, offered));
+    let mut found: Vec<Finding> = refusals.filter_map(|error| refused(&error)).collect();
+    for line in gpus::sharing(system, offered, &wanted.chosen) {
+        found.push(Finding::new(
+            "gpu-shared",
+            Severity::Info,
+            "agents share a GPU",
+            line,
+            "nothing to do as long as its memory suffices; another GPU, or `gpu_device`, sets them apart",
+        ));
+    }
+    found.extend(budgets.iter().filter_map(|budget| memory(budget, facts)));
+    found
+}
+
+fn refused(error: &PlanError) -> Option<Finding> {
+    match error {
+        PlanError::GpusTooFew {
+            agent,
+            asked,
+            offered,
+        } => Some(Finding::new(
+            "gpu-too-few",
+            Severity::Error,
+            format!(
+                "{agent} asks for {asked} GPUs, and there are {}",
+                offered.len()
+            ),
+            format!("CDI offers {}", offered.join(", ")),
+            format!("lower `gpu_count` of {agent} in the manifest"),
+        )),
+        PlanError::GpuUnknown {
+            agent,
+            device,
+            offered,
+        } => Some(Finding::new(
+            "gpu-device-unknown",
+            Severity::Error,
+            format!("{agent} asks for the GPU `{device}`, which no CDI specification lists"),
+            format!("CDI offers {}", offered.join(", ")),
+            format!(
+                "set `gpu_device` of {agent} to one of these, or make the specification anew: {}",
+                super::GENERATE
+            ),
+        )),
+        _ => None,
+    }
+}
+
+/// Advisory: nothing holds an agent to what it declares.
+fn memory(budget: &Budget, facts: &GpuFacts) -> Option<Finding> {
+    facts.smi.answer()?;
+    let counted = budget.agents.iter().filter(|share| share.counted);
+    let agents: Vec<String> = counted
+        .map(|share| match share.declared_mb {
+            Some(mb) => format!("{} {mb}", share.agent),
+            None => format!("{} undeclared", share.agent),
+        })
+        .collect();
+    let (room, total) = (budget.room_mb()?, budget.total_mb?);
+    if agents.is_empty() {
+        return None;
+    }
+    let needed = budget.needed_mb();
+    let evidence = format!(
+        "{needed} MB needed ({}, and an estimated {OVERHEAD_MB} MB for each process) of {room} MB: {total} in all, {} in use by others",
+        agents.join(", "),
+        budget.others_mb
+    );
+    Some(if budget.overdrawn() {
+        Finding::new(
+            "gpu-memory",
+            Severity::Warning,
+            format!("GPU {} has too little memory for its agents", budget.gpu),
+            evidence,
+            "an estimate that holds nobody to it: deploy fewer agents, spread them with `gpu_device`, or correct `vram_mb` (`cargo xtask check-gpu --learn 60` measures)",
+        )
+    } else {
+        Finding::ok(
+            "gpu-memory",
+            format!("the agents of GPU {} fit into its memory", budget.gpu),
+            evidence,
+        )
+    })
+}
