@@ -4,7 +4,10 @@ use std::{collections::BTreeSet, time::Instant};
 
 use serde::Serialize;
 
-use super::{App, build_images, check_toolchain, code, deploy, health_check, image_report, select};
+use super::{
+    App, build_images, check_toolchain, code, deploy, health_check, image_report, podman_failure,
+    select,
+};
 use crate::{
     failure::{Exit, Failure},
     host::install::{self, Missing},
@@ -67,7 +70,15 @@ pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
         image_report::print(app, &images, false);
     }
     let deployment = phases.run("deploy", || {
-        deploy::converge(app, &system, &mut engine, chosen.clone(), &args.how)
+        let checked = deploy::Host::Checked;
+        deploy::converge(
+            app,
+            &system,
+            &mut engine,
+            chosen.clone(),
+            &args.how,
+            checked,
+        )
     })?;
     let Some(deployment) = deployment else {
         return Ok(());
@@ -110,9 +121,23 @@ fn check(
         code::preflight(app, system, chosen)?;
     }
     let mut engine = app.engine(system)?;
-    check_toolchain::preflight(app, &engine, system, chosen)?;
+    check_host(app, &engine, system, chosen)?;
     engine.ready()?;
     Ok(engine)
+}
+
+fn check_host(
+    app: &App,
+    engine: &Engine,
+    system: &System,
+    chosen: &BTreeSet<String>,
+) -> Result<(), Failure> {
+    let state = check_toolchain::look(engine).map_err(podman_failure)?;
+    let wanted = system
+        .agents
+        .iter()
+        .filter(|agent| chosen.contains(&agent.name));
+    check_toolchain::preflight(app, engine, system, &state, wanted.collect())
 }
 
 /// Everything that `up` would run, as far as it can be told beforehand.
@@ -146,7 +171,7 @@ fn dry_run(
     let bare = missing.is_some_and(|missing| missing.programs.contains(&"podman"));
     if !bare {
         let engine = app.engine(system)?;
-        check_toolchain::preflight(app, &engine, system, &chosen)?;
+        check_host(app, &engine, system, &chosen)?;
         let wanted = build_images::needed(system, &chosen);
         let (_, images) = build_images::planned(app, system, &engine, &wanted, false)?;
         if !app.ui.json_wanted() {
