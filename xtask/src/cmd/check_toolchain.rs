@@ -1,46 +1,83 @@
 //! `check-toolchain`: what podman is, what it needs here, and whether this
 //! host fits the manifest.
 
-use std::collections::BTreeSet;
-
 use serde::Serialize;
 
 use super::{App, podman_failure, select};
 use crate::{
     failure::{Exit, Failure},
     host::{
+        capacity::{Capacity, amount},
         findings::{Finding, Severity, worst},
-        toolchain,
+        look::Look,
+        toolchain::{self, Asked},
     },
     plan::State,
     podman::{
-        Engine,
+        Engine, PodmanError,
+        engine::silent,
         observe::{self, Ask},
+        run::How,
     },
-    system::System,
-    ui::Paint,
+    system::{Agent, System},
+    ui::{Paint, table},
 };
 
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// Whether the host has room for so many more agents like those of the
+    /// manifest [default: those that are not deployed yet]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    agents: Option<u32>,
+}
+
+/// How long podman may take for an answer here. A healthy one needs a tenth of
+/// a second.
+const PATIENCE_MS: u64 = 15_000;
+/// Limits that are shown without `--verbose`.
+const LIMITS_SHOWN: usize = 5;
 
 #[derive(Serialize)]
 struct Summary<'a> {
     /// Worst severity of all findings.
     severity: Severity,
     findings: &'a [Finding],
+    /// Null where the limits of podman's host are not to be seen.
+    capacity: Option<&'a Capacity>,
 }
 
-pub fn run(app: &App, _args: &Args) -> Result<(), Failure> {
+pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
     let system = app.system()?;
     let mut findings = Vec::new();
-    match app.engine_with(&system, true) {
+    let mut capacity = None;
+    match app.engine_within(&system, PATIENCE_MS) {
         Ok(mut engine) => {
-            let state = look(&engine)?;
-            let chosen = select(&system, &[], true)?;
-            findings.extend(toolchain::findings(&engine, &system, &state, &chosen));
-            if !app.global.dry_run {
-                findings.extend(prove(&mut engine)?);
+            let look = Look::here();
+            findings.extend(toolchain::of_engine(&engine, &look));
+            match listings(&engine) {
+                Ok(state) => {
+                    let chosen = select(&system, &[], true)?;
+                    let asked = Asked {
+                        system: &system,
+                        state: &state,
+                        agents: system
+                            .agents
+                            .iter()
+                            .filter(|agent| chosen.contains(&agent.name))
+                            .collect(),
+                        count: args.agents.map(u64::from),
+                    };
+                    let (found, room) = toolchain::of_system(&engine, &look, &asked);
+                    findings.extend(found);
+                    capacity = room;
+                    if !app.global.dry_run {
+                        findings.extend(prove(&mut engine)?);
+                    }
+                }
+                Err(failure) if failure.exit == Exit::Engine => {
+                    findings.push(from_failure("podman", &failure))
+                }
+                Err(failure) => return Err(failure),
             }
         }
         Err(failure) if failure.exit == Exit::Engine => {
@@ -48,7 +85,7 @@ pub fn run(app: &App, _args: &Args) -> Result<(), Failure> {
         }
         Err(failure) => return Err(failure),
     }
-    show(app, &findings);
+    show(app, &findings, capacity.as_ref());
     verdict(&findings)
 }
 
@@ -68,15 +105,23 @@ pub fn verdict(findings: &[Finding]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The preflight of `up`: errors stop, warnings are shown once.
+/// The preflight of `up` and `deploy`: errors stop, warnings are shown once.
 pub fn preflight(
     app: &App,
     engine: &Engine,
     system: &System,
-    chosen: &BTreeSet<String>,
+    state: &State,
+    agents: Vec<&Agent>,
 ) -> Result<(), Failure> {
-    let state = look(engine)?;
-    let findings = toolchain::findings(engine, system, &state, chosen);
+    let look = Look::here();
+    let mut findings = toolchain::of_engine(engine, &look);
+    let asked = Asked {
+        system,
+        state,
+        agents,
+        count: None,
+    };
+    findings.extend(toolchain::of_system(engine, &look, &asked).0);
     stop_or_warn(app, &findings)
 }
 
@@ -107,14 +152,27 @@ pub fn stop_or_warn(app: &App, findings: &[Finding]) -> Result<(), Failure> {
     Ok(())
 }
 
-fn look(engine: &Engine) -> Result<State, Failure> {
+/// What podman has, as a preflight needs it.
+pub fn look(engine: &Engine) -> Result<State, PodmanError> {
     let ask = Ask {
         containers: true,
         images: true,
         networks: true,
         ..Ask::default()
     };
-    observe::observe(&engine.podman, ask).map_err(podman_failure)
+    observe::observe(&engine.podman, ask)
+}
+
+/// The same, by a podman that may hang.
+fn listings(engine: &Engine) -> Result<State, Failure> {
+    look(engine).map_err(|error| match &error {
+        PodmanError::Failed {
+            command,
+            how: How::TimedOut { deadline_ms },
+            ..
+        } => silent(command, *deadline_ms),
+        _ => podman_failure(error),
+    })
 }
 
 fn prove(engine: &mut Engine) -> Result<Vec<Finding>, Failure> {
@@ -138,21 +196,25 @@ pub fn from_failure(id: &'static str, failure: &Failure) -> Finding {
     }
 }
 
-fn show(app: &App, findings: &[Finding]) {
+fn show(app: &App, findings: &[Finding], capacity: Option<&Capacity>) {
     if app.ui.json_wanted() {
         app.ui.json(
             "check-toolchain",
             &Summary {
                 severity: worst(findings),
                 findings,
+                capacity,
             },
         );
         return;
     }
     print(app, findings);
+    if let Some(capacity) = capacity {
+        show_capacity(app, capacity);
+    }
 }
 
-/// Findings for people.
+/// Findings for people: what, why, and what to do.
 pub fn print(app: &App, findings: &[Finding]) {
     for finding in findings {
         let mark = match finding.severity {
@@ -172,5 +234,36 @@ pub fn print(app: &App, findings: &[Finding]) {
         if let Some(fix) = &finding.fix {
             app.ui.out(format!("         fix: {fix}"));
         }
+    }
+}
+
+fn show_capacity(app: &App, capacity: &Capacity) {
+    let Some(line) = capacity.line() else { return };
+    let count = match app.global.verbose {
+        true => capacity.limits.len(),
+        false => LIMITS_SHOWN.min(capacity.limits.len()),
+    };
+    let head = ["LIMIT", "ALLOWS", "USED", "EACH AGENT", "ROOM FOR"];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    rows.extend(capacity.limits[..count].iter().map(|limit| {
+        vec![
+            limit.name.clone(),
+            limit.allows.to_string(),
+            limit.used.to_string(),
+            amount(limit.each),
+            limit.room.to_string(),
+        ]
+    }));
+    app.ui.out("");
+    app.ui.out(line);
+    for row in table::render(&rows) {
+        app.ui.out(format!("  {row}"));
+    }
+    let hidden = capacity.limits.len() - count;
+    if hidden > 0 {
+        app.ui.out(
+            app.ui
+                .paint(Paint::Dim, &format!("  and {hidden} more, with -v")),
+        );
     }
 }

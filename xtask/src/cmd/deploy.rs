@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Instant};
 
 use serde::Serialize;
 
-use super::{App, check_gpu, code, outcome, plan_failure, select, unreadable};
+use super::{App, check_gpu, check_toolchain, code, outcome, plan_failure, select, unreadable};
 use crate::{
     cli::duration_ms,
     execute,
@@ -50,9 +50,6 @@ pub struct How {
     /// Deploy agents that their code or image would keep from starting, too
     #[arg(long)]
     pub no_import_check: bool,
-    /// The GPUs have been checked already, before the builds.
-    #[arg(skip)]
-    pub gpus_checked: bool,
 }
 
 impl How {
@@ -65,9 +62,16 @@ impl How {
             recreate: false,
             keep: false,
             no_import_check: false,
-            gpus_checked: false,
         }
     }
+}
+
+/// Whether anybody has looked at the host yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Host {
+    Unknown,
+    /// Its warnings have been shown.
+    Checked,
 }
 
 /// The end of a deployment.
@@ -85,7 +89,8 @@ pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
     let chosen = select(&system, &args.names, args.how.no_deps)?;
     let mut engine = app.engine(&system)?;
     let _lock = app.lock(&system, "deploy")?;
-    let Some(summary) = converge(app, &system, &mut engine, chosen, &args.how)? else {
+    let Some(summary) = converge(app, &system, &mut engine, chosen, &args.how, Host::Unknown)?
+    else {
         return Ok(());
     };
     if app.ui.json_wanted() {
@@ -103,13 +108,20 @@ pub fn converge(
     engine: &mut Engine,
     chosen: BTreeSet<String>,
     how: &How,
+    host: Host,
 ) -> Result<Option<Summary>, Failure> {
     let started = Instant::now();
-    let mut plan = planned(app, system, engine, chosen, how)?;
+    let (mut plan, state) = plan_and_state(app, system, engine, &chosen, how)?;
     if !how.no_import_check {
         code::preflight(app, system, &made(system, &plan))?;
     }
-    if !how.gpus_checked {
+    // Costs nothing where nothing is to be done.
+    if host == Host::Unknown && !plan.is_empty() {
+        let wanted = system
+            .agents
+            .iter()
+            .filter(|agent| chosen.contains(&agent.name));
+        check_toolchain::preflight(app, engine, system, &state, wanted.collect())?;
         check_gpu::preflight(app, engine, system, &made(system, &plan))?;
     }
     if app.global.dry_run {
@@ -162,6 +174,17 @@ pub fn planned(
     chosen: BTreeSet<String>,
     how: &How,
 ) -> Result<Plan, Failure> {
+    plan_and_state(app, system, engine, &chosen, how).map(|(plan, _)| plan)
+}
+
+/// These steps, and what podman and the host were found to have.
+fn plan_and_state(
+    app: &App,
+    system: &System,
+    engine: &Engine,
+    chosen: &BTreeSet<String>,
+    how: &How,
+) -> Result<(Plan, State), Failure> {
     let ask = Ask {
         containers: true,
         images: true,
@@ -169,9 +192,9 @@ pub fn planned(
         ..Ask::default()
     };
     let state = app.state(engine, system, ask)?;
-    let mut plan = make_plan(system, &state, chosen, how)?;
+    let mut plan = make_plan(system, &state, chosen.clone(), how)?;
     plan.warnings.extend(stale_images(app, system, &state)?);
-    Ok(plan)
+    Ok((plan, state))
 }
 
 fn make_plan(

@@ -145,18 +145,27 @@ impl App {
     }
 
     pub fn engine(&self, system: &System) -> Result<Engine, Failure> {
-        self.engine_with(system, false)
+        Engine::open(&self.options(system), self.cancel.clone())
     }
 
-    /// With `refresh`, podman is asked anew instead of trusting the cache.
-    pub fn engine_with(&self, system: &System, refresh: bool) -> Result<Engine, Failure> {
+    /// podman is asked anew instead of trusting the cache, and is not waited
+    /// for longer than this for anything that only looks.
+    pub fn engine_within(&self, system: &System, patience_ms: u64) -> Result<Engine, Failure> {
         let options = Options {
+            refresh: true,
+            patience_ms: Some(patience_ms),
+            ..self.options(system)
+        };
+        Engine::open(&options, self.cancel.clone())
+    }
+
+    fn options(&self, system: &System) -> Options {
+        Options {
             connection: self.global.connection.clone(),
             system: system.name.clone(),
             verbose: self.global.verbose,
-            refresh,
-        };
-        Engine::open(&options, self.cancel.clone())
+            ..Options::default()
+        }
     }
 
     /// Bound on parallel podman calls that change something. More than eight

@@ -391,7 +391,10 @@ fn isolated(
     }
     let chosen = select(&copy, &[], true)?;
     let result = fill(app, &copy, &mut engine)
-        .and_then(|()| deploy::converge(app, &copy, &mut engine, chosen, &deploy::How::quick()))
+        .and_then(|()| {
+            let how = deploy::How::quick();
+            deploy::converge(app, &copy, &mut engine, chosen, &how, deploy::Host::Unknown)
+        })
         .and_then(|_| all(app, &copy, &mut engine, suites, args));
     if app.global.dry_run {
         return result;

@@ -5,7 +5,8 @@ use std::{collections::BTreeSet, time::Instant};
 use serde::Serialize;
 
 use super::{
-    App, build_images, check_gpu, check_toolchain, code, deploy, health_check, image_report, select,
+    App, build_images, check_gpu, check_toolchain, code, deploy, health_check, image_report,
+    podman_failure, select,
 };
 use crate::{
     failure::{Exit, Failure},
@@ -69,11 +70,15 @@ pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
         image_report::print(app, &images, false);
     }
     let deployment = phases.run("deploy", || {
-        let how = deploy::How {
-            gpus_checked: true,
-            ..args.how.clone()
-        };
-        deploy::converge(app, &system, &mut engine, chosen.clone(), &how)
+        let checked = deploy::Host::Checked;
+        deploy::converge(
+            app,
+            &system,
+            &mut engine,
+            chosen.clone(),
+            &args.how,
+            checked,
+        )
     })?;
     let Some(deployment) = deployment else {
         return Ok(());
@@ -116,10 +121,24 @@ fn check(
         code::preflight(app, system, chosen)?;
     }
     let mut engine = app.engine(system)?;
-    check_toolchain::preflight(app, &engine, system, chosen)?;
-    check_gpu::preflight(app, &engine, system, chosen)?;
+    check_host(app, &engine, system, chosen)?;
     engine.ready()?;
     Ok(engine)
+}
+
+fn check_host(
+    app: &App,
+    engine: &Engine,
+    system: &System,
+    chosen: &BTreeSet<String>,
+) -> Result<(), Failure> {
+    let state = check_toolchain::look(engine).map_err(podman_failure)?;
+    let wanted = system
+        .agents
+        .iter()
+        .filter(|agent| chosen.contains(&agent.name));
+    check_toolchain::preflight(app, engine, system, &state, wanted.collect())?;
+    check_gpu::preflight(app, engine, system, chosen)
 }
 
 /// Everything that `up` would run, as far as it can be told beforehand.
@@ -153,8 +172,7 @@ fn dry_run(
     let bare = missing.is_some_and(|missing| missing.programs.contains(&"podman"));
     if !bare {
         let engine = app.engine(system)?;
-        check_toolchain::preflight(app, &engine, system, &chosen)?;
-        check_gpu::preflight(app, &engine, system, &chosen)?;
+        check_host(app, &engine, system, &chosen)?;
         let wanted = build_images::needed(system, &chosen);
         let (_, images) = build_images::planned(app, system, &engine, &wanted, false)?;
         if !app.ui.json_wanted() {

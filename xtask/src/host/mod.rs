@@ -1,10 +1,12 @@
 //! What this machine has: devices, ports, files behind the images, and
 //! findings about all of it.
 
+pub mod capacity;
 pub mod findings;
 pub mod gpu;
 pub mod install;
 pub mod lock;
+pub mod look;
 pub mod ports;
 pub mod project_lock;
 pub mod recipes;

@@ -39,6 +39,8 @@ pub struct Container {
     pub started_at_s: i64,
     /// Process id on the host; 0 if not running.
     pub pid: u32,
+    /// Networks that it is attached to.
+    pub networks: BTreeSet<String>,
     pub labels: BTreeMap<String, String>,
 }
 

@@ -53,6 +53,51 @@ pub const FEATURES: &[Feature] = &[
     },
 ];
 
+/// A defect of some versions that this tool steps around.
+#[derive(Debug)]
+pub struct Bug {
+    pub since: Version,
+    /// First version without it.
+    pub until: Version,
+    pub what: &'static str,
+    /// What this tool does about it.
+    pub answer: &'static str,
+}
+
+/// Issue numbers are podman's unless another project is named.
+pub const BUGS: &[Bug] = &[
+    Bug {
+        since: OLDEST,
+        until: Version::new(4, 4, 0),
+        what: "cached layers of builds miss changes in mounted files (buildah 1.28)",
+        answer: "images are built without podman's cache of layers",
+    },
+    Bug {
+        since: OLDEST,
+        until: Version::new(5, 2, 0),
+        what: "`podman wait` may wait for ever for a container that has exited",
+        answer: "exited containers are seen in one listing for all agents",
+    },
+    Bug {
+        since: Version::new(4, 4, 0),
+        until: Version::new(5, 5, 0),
+        what: "a fixed address may stay `already allocated` after a crash (issues 15708, 25422)",
+        answer: "the container is cleaned up and started once more",
+    },
+    Bug {
+        since: Version::new(4, 8, 0),
+        until: Version::new(5, 0, 0),
+        what: "parallel changes may find the `database is locked` (issue 25886)",
+        answer: "few calls at a time, and such a call is made again",
+    },
+];
+
+impl Bug {
+    pub fn has(&self, version: Version) -> bool {
+        (self.since..self.until).contains(&version)
+    }
+}
+
 impl Version {
     pub const fn new(major: u32, minor: u32, patch: u32) -> Self {
         Version {

@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::{
     caps::{OLDEST, Version},
     quirks::{self, Proof, Quirks},
-    run::{Call, Podman, PodmanError},
+    run::{Call, How, Podman, PodmanError},
 };
 use crate::{
     failure::{Exit, Failure},
@@ -47,6 +47,13 @@ pub struct Facts {
     pub runtime: String,
     pub storage_driver: String,
     pub storage_root: PathBuf,
+    /// Controllers of cgroups v2 that podman may use; empty where it does not
+    /// tell.
+    #[serde(default)]
+    pub cgroup_controllers: Vec<String>,
+    /// Where aardvark-dns is, from versions that tell.
+    #[serde(default)]
+    pub name_server: Option<PathBuf>,
 }
 
 /// How to reach podman.
@@ -59,6 +66,9 @@ pub struct Options {
     pub verbose: bool,
     /// Ask anew instead of trusting the cache.
     pub refresh: bool,
+    /// Deadline of calls that only look, and of the probe container, if it is
+    /// to be shorter than usual.
+    pub patience_ms: Option<u64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -78,6 +88,7 @@ impl Engine {
             .collect();
         let mut podman = Podman::new(program, global, cancel, options.verbose);
         podman.system.clone_from(&options.system);
+        podman.patience_ms = options.patience_ms;
         let folder = cache_folder();
         let cache_file = folder.join(format!("engine-{}.json", cache_key(&podman, options)));
         let cached = if options.refresh {
@@ -246,6 +257,11 @@ fn ask(podman: &Podman) -> Result<Facts, PodmanError> {
         problem: "no version in it".into(),
         answer: info.to_string().chars().take(200).collect(),
     })?;
+    let words = |path: &str| -> Vec<String> {
+        let list = info.pointer(path).and_then(Value::as_array);
+        let words = list.into_iter().flatten().filter_map(Value::as_str);
+        words.map(str::to_owned).collect()
+    };
     let flag = |path: &str| info.pointer(path).and_then(Value::as_bool).unwrap_or(false);
     Ok(Facts {
         version,
@@ -257,6 +273,10 @@ fn ask(podman: &Podman) -> Result<Facts, PodmanError> {
         runtime: text("/host/ociRuntime/name"),
         storage_driver: text("/store/graphDriverName"),
         storage_root: PathBuf::from(text("/store/graphRoot")),
+        cgroup_controllers: words("/host/cgroupControllers"),
+        name_server: Some(text("/host/networkBackendInfo/dns/path"))
+            .filter(|path| !path.is_empty())
+            .map(PathBuf::from),
     })
 }
 
@@ -268,6 +288,11 @@ fn missing() -> Failure {
 fn unusable(error: PodmanError) -> Failure {
     match error {
         PodmanError::Interrupted => Failure::interrupted("nothing was started"),
+        PodmanError::Failed {
+            ref command,
+            how: How::TimedOut { deadline_ms },
+            ..
+        } => silent(command, deadline_ms),
         PodmanError::Failed {
             ref command,
             ref stderr,
@@ -284,6 +309,14 @@ fn unusable(error: PodmanError) -> Failure {
             .detail([format!("$ {command}"), format!("answer: {answer}")])
             .hint("is the `podman` on PATH really podman?"),
     }
+}
+
+/// podman has not answered in time.
+pub fn silent(command: &str, deadline_ms: u64) -> Failure {
+    let message = format!("podman did not answer within {} s", deadline_ms / 1000);
+    Failure::new(Exit::Engine, message)
+        .detail([format!("$ {command}")])
+        .hint("another podman may hold its locks, as while it commits a large image: `ps -C podman,buildah` lists them; else run that command by hand")
 }
 
 fn full_reason(error: &PodmanError) -> String {

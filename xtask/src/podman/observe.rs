@@ -72,6 +72,7 @@ pub fn containers(podman: &Podman) -> Result<BTreeMap<String, Container>, Podman
                 exit_code: listed.exit_code,
                 started_at_s: listed.started_at.max(0),
                 pid: listed.pid,
+                networks: listed.networks.unwrap_or_default(),
                 labels: listed.labels.unwrap_or_default(),
             };
             Some((name, container))
@@ -212,6 +213,7 @@ struct ListedContainer {
     started_at: i64,
     #[serde(default)]
     pid: u32,
+    networks: Option<BTreeSet<String>>,
     labels: Option<BTreeMap<String, String>>,
 }
 

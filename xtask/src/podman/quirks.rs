@@ -57,8 +57,12 @@ pub fn prove(podman: &Podman, runtime: &str, remote: bool) -> Result<Proof, Vec<
             podman.cancel.clone(),
             podman.verbose,
         );
+        let mut call = probe_call(&quirks);
+        if let Some(patience_ms) = podman.patience_ms {
+            call = call.deadline_ms(patience_ms);
+        }
         let started = Instant::now();
-        match trial.run(&probe_call(&quirks)) {
+        match trial.run(&call) {
             Ok(_) => {
                 return Ok(Proof {
                     quirks,
@@ -67,6 +71,12 @@ pub fn prove(podman: &Podman, runtime: &str, remote: bool) -> Result<Proof, Vec<
                 });
             }
             Err(PodmanError::Interrupted) => break,
+            // Other options do not help a podman that hangs, and each trial
+            // would take as long.
+            Err(error) if error.timed_out() => {
+                rejected.push((quirks.to_string(), error.reason()));
+                break;
+            }
             Err(error) => rejected.push((quirks.to_string(), error.reason())),
         }
     }
@@ -102,7 +112,11 @@ pub fn ensure_probe_image(podman: &Podman, cache: &Path) -> Result<(), PodmanErr
         Err(error) => return Err(failed(format!("tar {error}"))),
     }
     let import = ["import", "--quiet", &path, PROBE_IMAGE].map(str::to_owned);
-    let result = podman.run(&Call::change(purpose, import.to_vec()));
+    let mut call = Call::change(purpose, import.to_vec());
+    if let Some(patience_ms) = podman.patience_ms {
+        call = call.deadline_ms(patience_ms);
+    }
+    let result = podman.run(&call);
     // The archive is only a way to hand the files over.
     let _ = std::fs::remove_file(&archive);
     result.map(drop)

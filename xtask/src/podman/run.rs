@@ -43,6 +43,9 @@ pub struct Podman {
     pub system: String,
     /// Folder for temporary files of builds, where podman's own will not do.
     pub build_folder: Option<PathBuf>,
+    /// Bound on the deadline of calls that only look, where nobody wants to
+    /// wait for a podman that hangs.
+    pub patience_ms: Option<u64>,
     /// Echo every call on stderr.
     pub verbose: bool,
 }
@@ -128,6 +131,7 @@ impl Podman {
             cancel,
             system: String::new(),
             build_folder: None,
+            patience_ms: None,
             verbose,
         }
     }
@@ -235,7 +239,7 @@ impl Podman {
                 .into_iter()
                 .chain(self.build_environment(&call.args))
                 .collect(),
-            deadline_ms: call.deadline_ms,
+            deadline_ms: self.deadline_ms(call),
             on_cancel: call.on_cancel,
         };
         let started = Instant::now();
@@ -256,6 +260,13 @@ impl Podman {
                 self.failed(call, How::NotStarted(error.to_string()), "")
             }
         })
+    }
+
+    fn deadline_ms(&self, call: &Call) -> u64 {
+        // Ctrl-C ends long changes, too, but their deadline is another one.
+        let looks = call.on_cancel == OnCancel::End && call.deadline_ms <= READ_DEADLINE_MS;
+        let bound = self.patience_ms.filter(|_| looks);
+        bound.map_or(call.deadline_ms, |bound| bound.min(call.deadline_ms))
     }
 
     fn failed(&self, call: &Call, how: How, stderr: &str) -> PodmanError {
@@ -283,6 +294,17 @@ pub fn tail(text: &str, lines: usize) -> Vec<String> {
 }
 
 impl PodmanError {
+    /// podman was ended because it took too long.
+    pub fn timed_out(&self) -> bool {
+        matches!(
+            self,
+            PodmanError::Failed {
+                how: How::TimedOut { .. },
+                ..
+            }
+        )
+    }
+
     /// The last line of stderr, where podman puts the reason.
     pub fn reason(&self) -> String {
         match self {

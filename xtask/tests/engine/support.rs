@@ -16,6 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(1500);
 
 pub const DEPLOY_FAILED: i32 = 6;
 pub const UNHEALTHY: i32 = 7;
+pub const NOT_READY: i32 = 9;
 pub const INTERRUPTED: i32 = 130;
 
 pub fn repository() -> &'static Path {

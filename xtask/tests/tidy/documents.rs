@@ -115,6 +115,14 @@ fn exit_codes_in(files: &[File], help: &str) -> Vec<String> {
     found
 }
 
+/// What takes the id of a finding first.
+const MAKE_FINDINGS: [&str; 4] = [
+    "Finding::new(",
+    "Finding::ok(",
+    "from_failure(",
+    "Limit::new(",
+];
+
 /// Every finding can be looked up.
 pub fn findings(files: &[File]) -> Vec<String> {
     let Some(guide) = text(files, "docs/troubleshooting.md") else {
@@ -126,10 +134,7 @@ pub fn findings(files: &[File]) -> Vec<String> {
         // in the two texts.
         let strings = code(&file.text, Keep::Strings);
         let bare = without_tests(&code(&file.text, Keep::Code));
-        for (place, _) in ["Finding::new(", "Finding::ok(", "from_failure("]
-            .iter()
-            .flat_map(|way| bare.match_indices(way))
-        {
+        for (place, _) in MAKE_FINDINGS.iter().flat_map(|way| bare.match_indices(way)) {
             let line = bare[..place].matches('\n').count();
             let rest: String = strings.lines().skip(line).collect::<Vec<_>>().join("\n");
             let Some(id) = first_id(&rest) else { continue };
@@ -148,7 +153,7 @@ pub fn findings(files: &[File]) -> Vec<String> {
 /// The literal that follows the first bracket behind the constructor, if the
 /// first argument is one.
 fn first_id(rest: &str) -> Option<String> {
-    let (_, arguments) = ["Finding::new(", "Finding::ok(", "from_failure("]
+    let (_, arguments) = MAKE_FINDINGS
         .iter()
         .filter_map(|way| rest.split_once(way))
         .min_by_key(|(before, _)| before.len())?;

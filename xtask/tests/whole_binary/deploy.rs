@@ -184,12 +184,23 @@ fn an_agent_that_answers_an_error() {
 fn a_port_that_is_taken() {
     let fixture = Fixture::built();
     let port = fixture.health_port("CoordinatorAgent");
-    let listener = std::net::TcpListener::bind(("127.0.0.1", port)).expect("reserved");
+    let take = || std::net::TcpListener::bind(("127.0.0.1", port)).expect("reserved");
+    let listener = take();
+    let outcome = fixture.deploy().expect(9);
+    outcome.says(&format!(
+        "port {port}, which CoordinatorAgent publishes, is taken"
+    ));
+    assert_eq!(outcome.changes(), [""; 0]);
+    drop(listener);
+    // Taken once the host has been looked at.
     let rule = format!(
         "start coordinator-agent=126:rootlessport listen tcp 127.0.0.1:{port}: bind: address already in use"
     );
     let tool = fixture.tool(&["deploy", "--settle", "0s", "--jobs", "1"]);
-    let outcome = tool.fail(&[&rule]).run().expect(6);
+    let running = tool.fail(&[&rule]).start();
+    running.wait_for_call("create --name system-digital-twin");
+    let listener = take();
+    let outcome = running.end().expect(6);
     let words = format!("port {port} on 127.0.0.1 is taken by `");
     outcome
         .says(&words)

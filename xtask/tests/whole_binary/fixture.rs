@@ -68,6 +68,7 @@ impl Fixture {
             folder,
         };
         fixture.write_programs();
+        fixture.write_host();
         fixture.write_tree();
         fixture.write("podman/agents", "");
         fixture
@@ -112,6 +113,7 @@ impl Fixture {
             // Named, lest the host's own be found.
             .env("SSL_CERT_FILE", self.path("home/ca.crt"))
             .env("PIP_CONFIG_FILE", self.path("home/pip.conf"))
+            .env("AI_SYSTEM_XTASK_HOST", self.path("host"))
             .env("FAKE_PODMAN_STATE", self.path("podman"));
         Tool::new(command, self.path("podman"), self.path("tmp"))
     }
@@ -199,6 +201,40 @@ impl Fixture {
         let path = self.path(below);
         fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
         fs::write(path, text).expect("a file");
+    }
+
+    /// A kernel setting of the host that the tool sees.
+    pub fn sysctl(&self, name: &str, value: u64) {
+        let path = format!("host/proc/sys/{}", name.replace('.', "/"));
+        self.write(&path, &value.to_string());
+    }
+
+    /// A host on which nothing is wrong, whatever the one that tests run on.
+    fn write_host(&self) {
+        for (name, value) in [
+            ("fs.inotify.max_user_instances", 1024),
+            ("kernel.keys.root_maxbytes", 25_000_000),
+            ("kernel.keys.root_maxkeys", 1_000_000),
+            ("kernel.pid_max", 4_194_304),
+            ("kernel.threads-max", 255_000),
+            ("net.ipv4.ip_forward", 1),
+            ("net.ipv4.neigh.default.gc_thresh3", 1024),
+            ("user.max_net_namespaces", 127_000),
+        ] {
+            self.sysctl(name, value);
+        }
+        // Agents of these tests have ports that the kernel has just given away.
+        self.write("host/proc/sys/net/ipv4/ip_local_port_range", "1\t1\n");
+        self.write("host/proc/sys/fs/file-nr", "1200 0 9223372036854775807\n");
+        self.write(
+            "host/proc/key-users",
+            "    0:     9 8/8 8/1000000 200/25000000\n",
+        );
+        self.write("host/proc/loadavg", "0.1 0.1 0.1 1/200 4242\n");
+        let memory = "MemTotal: 33554432 kB\nMemAvailable: 33000000 kB\n";
+        self.write("host/proc/meminfo", memory);
+        self.write("host/etc/resolv.conf", "nameserver 192.0.2.53\n");
+        self.write("host/usr/libexec/podman/aardvark-dns", "");
     }
 
     fn write_programs(&self) {

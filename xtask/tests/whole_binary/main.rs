@@ -26,3 +26,4 @@ mod repair;
 mod take_down;
 mod testing;
 mod tool;
+mod toolchain;

@@ -1,12 +1,21 @@
-//! Each finding that can be provoked without another host, in full.
+//! Each finding in full, and the table of all.
 
-use std::{net::TcpListener, path::PathBuf};
+mod table;
 
-use super::*;
+use std::net::TcpListener;
+
+use super::{engine::*, manifest::*, network::*, resources::*, rootless::*, *};
 use crate::{
-    plan::state::{Container, Image, Network, Status},
-    podman::quirks::Quirks,
-    system,
+    host::findings::Severity,
+    plan::{
+        image_tag,
+        state::{Container, Image, Network, Status},
+    },
+    podman::{
+        caps::{FEATURES, Version},
+        quirks::{Proof, Quirks},
+    },
+    system::{self, BaseSource},
 };
 
 fn demo() -> System {
@@ -53,6 +62,8 @@ fn facts() -> Facts {
         runtime: "crun".into(),
         storage_driver: "overlay".into(),
         storage_root: "/var/lib/containers".into(),
+        cgroup_controllers: Vec::new(),
+        name_server: None,
     }
 }
 
@@ -75,10 +86,13 @@ fn check(found: impl IntoIterator<Item = Finding>, expected: &[&str]) {
     assert_eq!(found, expected);
 }
 
-/// The names of all agents that are not optional.
-fn everyone(system: &System) -> BTreeSet<String> {
-    let agents = system.agents.iter().filter(|agent| !agent.optional);
-    agents.map(|agent| agent.name.clone()).collect()
+/// All agents that are not optional.
+fn everyone(system: &System) -> Vec<&Agent> {
+    system
+        .agents
+        .iter()
+        .filter(|agent| !agent.optional)
+        .collect()
 }
 
 #[test]
@@ -146,9 +160,16 @@ fn rootless_needs_cgroups_v2_and_ranges_of_ids() {
         subids("/etc/subgid", ranges, "ali", "1002"),
         &[
             "Error rootless-subids: user `ali` has no range in /etc/subgid | rootless containers \
-           cannot have an unprivileged user without one | usermod --add-subuids 100000-165535 \
-           --add-subgids 100000-165535 ali",
+           cannot have an unprivileged user without one | as root: usermod --add-subuids \
+           100000-165535 --add-subgids 100000-165535 ali; then `podman system migrate`",
         ],
+    );
+    let small = "bob:100000:10000\nbob:200000:1\n";
+    check(subids("/etc/subuid", small, "bob", "1001"), &[]);
+    let found = subids("/etc/subuid", "bob:100000:10000\n", "bob", "1001").expect("an error");
+    assert_eq!(
+        found.evidence,
+        "it has 10000 ids, and agents run as user 10001"
     );
     let passwd = "root:x:0:0:root:/root:/bin/bash\nalice:x:1000:1000::/home/alice:/bin/sh\n";
     assert_eq!(user_name(passwd, "1000").as_deref(), Some("alice"));
@@ -157,45 +178,97 @@ fn rootless_needs_cgroups_v2_and_ranges_of_ids() {
 }
 
 #[test]
-fn disk_space_is_judged_by_the_storage_driver() {
-    let mut facts = facts();
+fn disk_space_is_judged_by_what_is_missing() {
+    let (system, mut facts, mut state) = (demo(), facts(), State::default());
+    let agents = everyone(&system);
     check(vfs(&facts), &[]);
+    let judged = |facts: &Facts, state: &State, free| space(facts, free, &system, state, &agents);
     check(
-        [1_999_999_999, 24_000_000_000, 25_000_000_000].map(|free| space(&facts, free)),
+        [1_999_999_999, 24_000_000_000].map(|free| judged(&facts, &state, free)),
         &[
-            "Error storage-space: the disk is nearly full | 2.00 GB free at /var/lib/containers | \
-             free some space; `podman system df` shows what podman holds",
-            "Warning storage-space: the gpu and audio images may not fit on the disk | 24.00 GB \
-             free at /var/lib/containers | 25.00 GB free are enough for a first build",
-            "Ok storage-space: enough disk space | 25.00 GB free at /var/lib/containers | -",
+            "Error storage-space: the disk is nearly full | 2.00 GB free at /var/lib/containers; \
+             building 2 images takes about 790 MB: demo-base, demo-code | free some space: \
+             `podman system df` shows what podman holds, `podman image prune` removes what nothing \
+             uses",
+            "Ok storage-space: enough disk space | 24.00 GB free at /var/lib/containers; building 2 \
+             images takes about 790 MB: demo-base, demo-code | -",
         ],
+    );
+    let images = ["demo-base", "demo-code"].map(|name| (image_tag(name), Image::default()));
+    state.images.extend(images);
+    let found = judged(&facts, &state, 3_000_000_000);
+    assert_eq!(found.severity, Severity::Ok);
+    assert!(
+        found.evidence.ends_with("all images are there"),
+        "{}",
+        found.evidence
     );
     facts.storage_driver = "vfs".into();
     assert_eq!(vfs(&facts).expect("a warning").id, "storage-vfs");
-    assert_eq!(space(&facts, 25_000_000_000).severity, Severity::Warning);
-    assert_eq!(space(&facts, 120_000_000_000).severity, Severity::Ok);
     assert!(free_bytes(Path::new("/not/there/yet")).expect("of the root") > 0);
+}
+
+/// The real manifest's images need what the README says, and more with vfs.
+#[test]
+fn the_plans_images_need_about_25_gb() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let source = system::Source {
+        manifest: root.join("containers/system.toml"),
+        monorepo: None,
+    };
+    let system = system::load(&source).expect("the real manifest");
+    let agents = everyone(&system);
+    let judged = |driver: &str, free| {
+        let facts = Facts {
+            storage_driver: driver.into(),
+            ..facts()
+        };
+        space(&facts, free, &system, &State::default(), &agents).severity
+    };
+    assert_eq!(judged("overlay", 15_000_000_000), Severity::Warning);
+    assert_eq!(judged("overlay", 25_000_000_000), Severity::Ok);
+    assert_eq!(judged("vfs", 60_000_000_000), Severity::Warning);
+    assert_eq!(judged("vfs", 120_000_000_000), Severity::Ok);
 }
 
 #[test]
 fn memory_limits_of_the_usual_agents_are_added_up() {
     let total = |kb: u64| format!("MemFree: 1 kB\nMemTotal:       {kb} kB\n");
+    let system = demo();
+    let agents = everyone(&system);
     check(
-        memory(&demo(), &everyone(&demo()), &total(1024 * 1024)),
+        memory(&agents, 1, &total(1024 * 1024)),
         &[
             "Ok memory-budget: the agents' memory limits fit | limits add up to 1024 MB, the host \
            has 1024 MB | -",
         ],
     );
     check(
-        memory(&demo(), &everyone(&demo()), &total(1023 * 1024)),
+        memory(&agents, 1, &total(1023 * 1024)),
         &[
             "Warning memory-budget: the agents may together use more memory than there is | limits \
            add up to 1024 MB, the host has 1023 MB | lower memory_mb in the manifest, or deploy \
            fewer agents",
         ],
     );
-    check(memory(&demo(), &everyone(&demo()), "garbage"), &[]);
+    let more = memory(&agents, 3, &total(2048 * 1024)).expect("a warning");
+    assert!(
+        more.evidence.starts_with("limits add up to 3072 MB"),
+        "{}",
+        more.evidence
+    );
+    check(memory(&agents, 1, "garbage"), &[]);
+}
+
+#[test]
+fn processors_may_be_shared() {
+    let system = demo();
+    let agents = everyone(&system);
+    let severity = |count| cpus(&agents, count, 2).severity;
+    let each = agents[0].cpus as u64;
+    assert_eq!(severity(2 / each), Severity::Ok);
+    assert_eq!(severity(16 / each), Severity::Info);
+    assert_eq!(severity(18 / each), Severity::Warning);
 }
 
 #[test]
@@ -205,7 +278,7 @@ fn ports_of_agents_that_do_not_run_must_be_free() {
     let mut system = demo();
     system.agents[0].host_port = None;
     system.agents[0].host_health_port = port;
-    let found = ports_taken(&system, &State::default(), &everyone(&system));
+    let found = ports_taken(&State::default(), &everyone(&system));
     let own = std::process::id();
     assert_eq!(found.len(), 1);
     assert_eq!(
@@ -223,12 +296,19 @@ fn ports_of_agents_that_do_not_run_must_be_free() {
         ..Container::default()
     };
     state.containers.insert("alpha".into(), running);
-    check(ports_taken(&system, &state, &everyone(&system)), &[]);
+    check(ports_taken(&state, &everyone(&system)), &[]);
+    // Its successor or predecessor may hold the port, too, and be replaced.
+    let paused = Container {
+        status: Status::Other,
+        ..Container::default()
+    };
+    let state = State {
+        containers: [("alpha-next".to_owned(), paused)].into(),
+        ..State::default()
+    };
+    check(ports_taken(&state, &everyone(&system)), &[]);
     system.agents[0].optional = true;
-    check(
-        ports_taken(&system, &State::default(), &everyone(&system)),
-        &[],
-    );
+    check(ports_taken(&State::default(), &everyone(&system)), &[]);
     drop(listener);
 }
 
@@ -334,10 +414,22 @@ fn the_proof_tells_what_it_took() {
 
 #[test]
 fn this_host_can_be_looked_at() {
-    let facts = Facts {
-        storage_root: PathBuf::from("/nonexistent"),
-        ..facts()
+    let system = demo();
+    let asked = Asked {
+        system: &system,
+        state: &State::default(),
+        agents: everyone(&system),
+        count: Some(1),
     };
-    assert!(free_bytes(&facts.storage_root).is_some());
+    let (_, capacity) = of_agents(&facts(), None, &Look::here(), &asked);
+    let limits = capacity.expect("of this host").limits;
+    for id in [
+        "capacity-keys",
+        "capacity-processes",
+        "capacity-files",
+        "capacity-locks",
+    ] {
+        assert!(limits.iter().any(|limit| limit.id == id), "{id}");
+    }
     assert!(on_path("sh") && !on_path("no such program"));
 }

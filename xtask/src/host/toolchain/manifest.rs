@@ -1,0 +1,125 @@
+//! Findings about what the manifest asks of this host.
+
+use std::path::{Path, PathBuf};
+
+use super::super::findings::{Finding, Severity};
+use crate::{
+    plan::{State, image_tag},
+    system::{Agent, BaseSource, MountSource, System},
+};
+
+pub fn base_sources(
+    system: &System,
+    state: &State,
+    installed: &dyn Fn(&str) -> bool,
+) -> Option<Finding> {
+    let allowed = |source| system.base.sources.contains(&source);
+    let present = state.images.contains_key(&image_tag(&system.base.name));
+    let bootstrap = allowed(BaseSource::Bootstrap) && installed("mmdebstrap");
+    if present || bootstrap {
+        return None;
+    }
+    if !allowed(BaseSource::Pull) {
+        return Some(Finding::new(
+            "base-image",
+            Severity::Error,
+            "the base image does not exist and cannot be made here",
+            "of its sources in the manifest none works on this host",
+            "allow `pull` or `bootstrap` in `sources` of [base]; `cargo xtask up --install` installs mmdebstrap",
+        ));
+    }
+    Some(Finding::new(
+        "base-image",
+        Severity::Warning,
+        "the base image must be pulled from a registry",
+        "it is not present, and it cannot be bootstrapped with mmdebstrap",
+        "`cargo xtask up --install` installs mmdebstrap",
+    ))
+}
+
+pub fn relaxations(system: &System) -> Vec<Finding> {
+    let relaxed = system.agents.iter().flat_map(|agent| {
+        let relax = &agent.relax;
+        let writable = relax
+            .writable_root
+            .iter()
+            .map(|why| ("a writable root".to_owned(), why));
+        let root = relax
+            .root_user
+            .iter()
+            .map(|why| ("the root user".to_owned(), why));
+        let capabilities = relax
+            .capabilities
+            .iter()
+            .map(|(name, why)| (format!("the capability {name}"), why));
+        writable
+            .chain(root)
+            .chain(capabilities)
+            .map(move |(what, why)| (agent, what, why))
+    });
+    relaxed
+        .map(|(agent, what, why)| {
+            Finding::new(
+                "relaxed-security",
+                Severity::Info,
+                format!("{} has {what}", agent.name),
+                format!("reason given in the manifest: {why}"),
+                "remove it from `relax` in the manifest if it is no longer needed",
+            )
+        })
+        .collect()
+}
+
+/// Folders of the host that agents are given, each with its SELinux label.
+/// Where rules are enforced, a container may read only what is labelled for
+/// containers.
+pub fn labels(mounts: &[(PathBuf, Option<String>)]) -> Vec<Finding> {
+    // Types that containers may read (container-selinux).
+    const READABLE: &[&str] = &[
+        "container_file_t",
+        "container_ro_file_t",
+        "container_share_t",
+        "container_var_lib_t",
+        "svirt_sandbox_file_t",
+    ];
+    let kind = |label: &str| label.split(':').nth(2).map(str::to_owned);
+    mounts
+        .iter()
+        .filter_map(|(path, label)| {
+            let label = label.as_deref()?;
+            let kind = kind(label)?;
+            (!READABLE.contains(&kind.as_str())).then(|| {
+                let path = path.display();
+                Finding::new(
+                    "selinux-label",
+                    Severity::Warning,
+                    format!("SELinux will keep agents from reading {path}"),
+                    format!("its label is {label}, and rules are enforced"),
+                    format!("chcon --recursive --type container_file_t {path}"),
+                )
+            })
+        })
+        .collect()
+}
+
+/// Folders of the host that agents have mounted, none twice.
+pub fn host_mounts(agents: &[&Agent]) -> Vec<PathBuf> {
+    let mounts = agents.iter().flat_map(|agent| &agent.mounts);
+    let mut paths: Vec<PathBuf> = mounts
+        .filter_map(|mount| match &mount.source {
+            MountSource::Host(path) => Some(path.clone()),
+            MountSource::Volume(_) => None,
+        })
+        .collect();
+    paths.sort();
+    paths.dedup();
+    paths
+}
+
+/// The label of a file, where the file system keeps any.
+pub fn label(path: &Path) -> Option<String> {
+    let mut bytes = [0_u8; 256];
+    let length = rustix::fs::getxattr(path, "security.selinux", &mut bytes[..]).ok()?;
+    let text = String::from_utf8_lossy(bytes.get(..length)?);
+    Some(text.trim_end_matches('\0').to_owned())
+}
