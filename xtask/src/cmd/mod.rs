@@ -7,6 +7,8 @@ pub mod code;
 pub mod completions;
 pub mod create_networks;
 pub mod deploy;
+pub mod doctor;
+pub mod doctor_report;
 pub mod down;
 pub mod health_check;
 pub mod image_report;
@@ -71,6 +73,7 @@ pub fn run(cli: Cli, cancel: Cancel) -> Result<(), Failure> {
         Command::CreateNetworks(args) => create_networks::run(&app, args),
         Command::Deploy(args) => deploy::run(&app, args),
         Command::HealthCheck(args) => health_check::run(&app, args),
+        Command::Doctor(args) => doctor::run(&app, args),
         Command::Status(args) => status::run(&app, args),
         Command::Logs(args) => logs::run(&app, args),
         Command::Down(args) => down::run(&app, args),
@@ -146,12 +149,29 @@ impl App {
     /// With `refresh`, podman is asked anew instead of trusting the cache.
     pub fn engine_with(&self, system: &System, refresh: bool) -> Result<Engine, Failure> {
         let options = Options {
+            refresh,
+            ..self.engine_options(system)
+        };
+        Engine::open(&options, self.cancel.clone())
+    }
+
+    /// One that gives up each call after so long: for those who look at a system
+    /// whose podman may hang.
+    pub fn impatient_engine(&self, system: &System, ms: u64) -> Result<Engine, Failure> {
+        let options = Options {
+            patience_ms: Some(ms),
+            ..self.engine_options(system)
+        };
+        Engine::open(&options, self.cancel.clone())
+    }
+
+    fn engine_options(&self, system: &System) -> Options {
+        Options {
             connection: self.global.connection.clone(),
             system: system.name.clone(),
             verbose: self.global.verbose,
-            refresh,
-        };
-        Engine::open(&options, self.cancel.clone())
+            ..Options::default()
+        }
     }
 
     /// Bound on parallel podman calls that change something. More than eight

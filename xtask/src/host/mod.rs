@@ -3,12 +3,14 @@
 
 pub mod findings;
 pub mod install;
+pub mod kernel_log;
 pub mod lock;
 pub mod ports;
 pub mod project_lock;
 pub mod recipes;
 pub mod sbom;
 pub mod toolchain;
+pub mod usage;
 
 use std::{
     collections::BTreeMap,

@@ -59,6 +59,8 @@ pub struct Options {
     pub verbose: bool,
     /// Ask anew instead of trusting the cache.
     pub refresh: bool,
+    /// No call gets more time than this.
+    pub patience_ms: Option<u64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -78,6 +80,7 @@ impl Engine {
             .collect();
         let mut podman = Podman::new(program, global, cancel, options.verbose);
         podman.system.clone_from(&options.system);
+        podman.patience_ms = options.patience_ms;
         let folder = cache_folder();
         let cache_file = folder.join(format!("engine-{}.json", cache_key(&podman, options)));
         let cached = if options.refresh {

@@ -4,6 +4,7 @@ pub mod argv;
 pub mod caps;
 pub mod engine;
 pub mod inside;
+pub mod inspect;
 pub mod observe;
 pub mod pytest;
 pub mod quirks;

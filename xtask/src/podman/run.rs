@@ -45,6 +45,8 @@ pub struct Podman {
     pub build_folder: Option<PathBuf>,
     /// Echo every call on stderr.
     pub verbose: bool,
+    /// No call gets more time than this, whatever its own deadline.
+    pub patience_ms: Option<u64>,
 }
 
 /// One call, without the global options.
@@ -129,6 +131,7 @@ impl Podman {
             system: String::new(),
             build_folder: None,
             verbose,
+            patience_ms: None,
         }
     }
 
@@ -235,7 +238,7 @@ impl Podman {
                 .into_iter()
                 .chain(self.build_environment(&call.args))
                 .collect(),
-            deadline_ms: call.deadline_ms,
+            deadline_ms: call.deadline_ms.min(self.patience_ms.unwrap_or(u64::MAX)),
             on_cancel: call.on_cancel,
         };
         let started = Instant::now();

@@ -5,6 +5,7 @@
 //! ports, removed at its end. What a user has deployed is never touched.
 
 mod agents;
+mod doctor;
 mod images;
 mod interrupted;
 mod rootless;

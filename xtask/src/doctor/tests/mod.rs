@@ -1,0 +1,12 @@
+//! Every cause against evidence that speaks for it, agents that need each other,
+//! and what is not known.
+
+mod evidence;
+mod roots;
+mod table;
+
+use super::{
+    causes,
+    diagnose::{Diagnosis, Verdict, diagnose},
+};
+use evidence::{agent, all};
