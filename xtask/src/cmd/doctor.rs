@@ -12,7 +12,9 @@ use std::{
 use super::{
     App,
     code::{self, Code},
-    doctor_report, import_check::Questions, select,
+    doctor_report,
+    import_check::Questions,
+    select,
 };
 use crate::{
     doctor::{
@@ -116,7 +118,10 @@ fn facts(
             let problems = scan::check::stopping(&findings)
                 .map(|one| format!("{}:{}: {} [{}]", one.file, one.line, one.message, one.id));
             let proven = known.contains(agent.manifest_image.as_str());
-            (agent.name.clone(), imports(agent, problems.collect(), proven))
+            (
+                agent.name.clone(),
+                imports(agent, problems.collect(), proven),
+            )
         })
         .collect();
     Ok(Facts {
@@ -173,7 +178,11 @@ fn outdated(system: &System, state: &State, agents: &[AgentScan]) -> Look<BTreeM
         let found = &state.images[&image_tag(name)];
         found.labels.get(label::INPUTS) != hashes.get(name)
     };
-    Look::Seen(used.into_iter().map(|name| (name.to_owned(), old(name))).collect())
+    Look::Seen(
+        used.into_iter()
+            .map(|name| (name.to_owned(), old(name)))
+            .collect(),
+    )
 }
 
 fn with_facts(mut evidence: Evidence, mut facts: Facts) -> Evidence {

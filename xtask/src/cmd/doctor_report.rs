@@ -34,20 +34,25 @@ pub fn show(app: &App, report: &Report<'_>) {
     let ui = &app.ui;
     let diagnosis = report.diagnosis;
     let together = undeployed(diagnosis);
+    let names = diagnosis.agents.iter().map(|agent| agent.name.len());
+    let width = names.max().unwrap_or(0);
     for agent in &diagnosis.agents {
         if together.contains(&agent.name.as_str()) {
             continue;
         }
         let blocked = agent.blocked_by.is_some();
         let brief = agent.verdict == Verdict::Healthy || blocked;
-        headline(ui, agent);
+        headline(ui, agent, width);
         if report.in_full || !brief {
             checks(ui, &agent.checks, report.in_full);
             if !blocked {
                 causes(ui, &agent.causes);
             }
         }
-        let root = diagnosis.blocks.iter().find(|root| root.agent == agent.name);
+        let root = diagnosis
+            .blocks
+            .iter()
+            .find(|root| root.agent == agent.name);
         if let Some(root) = root {
             ui.out(format!("  {}", blocks(root)));
         }
@@ -56,14 +61,26 @@ pub fn show(app: &App, report: &Report<'_>) {
         }
     }
     for root in diagnosis.blocks.iter().filter(|root| !root.asked) {
-        ui.out(format!("{}  {}", ui.paint(Paint::Bold, &root.agent), sick_word(ui)));
+        ui.out(format!(
+            "{}  {}",
+            ui.paint(Paint::Bold, &root.agent),
+            sick_word(ui)
+        ));
         causes(ui, std::slice::from_ref(&root.cause));
         ui.out(format!("  {}", blocks(root)));
         ui.out("");
     }
-    if let Some(first) = diagnosis.agents.iter().find(|agent| together.contains(&agent.name.as_str())) {
+    if let Some(first) = diagnosis
+        .agents
+        .iter()
+        .find(|agent| together.contains(&agent.name.as_str()))
+    {
         let names = some(together.iter().copied());
-        ui.out(format!("{}  {}", ui.paint(Paint::Bold, &names), sick_word(ui)));
+        ui.out(format!(
+            "{}  {}",
+            ui.paint(Paint::Bold, &names),
+            sick_word(ui)
+        ));
         let cause = &first.causes[0];
         let all = together.len() == diagnosis.agents.len();
         let next = match all {
@@ -81,7 +98,10 @@ pub fn show(app: &App, report: &Report<'_>) {
 fn undeployed(diagnosis: &Diagnosis) -> Vec<&str> {
     let only = |agent: &&Diagnosed| {
         agent.blocked_by.is_none()
-            && agent.causes.first().is_some_and(|cause| cause.id == "not-deployed")
+            && agent
+                .causes
+                .first()
+                .is_some_and(|cause| cause.id == "not-deployed")
     };
     let names: Vec<&str> = diagnosis
         .agents
@@ -89,10 +109,14 @@ fn undeployed(diagnosis: &Diagnosis) -> Vec<&str> {
         .filter(only)
         .map(|agent| agent.name.as_str())
         .collect();
-    if names.len() >= IN_COMMON { names } else { Vec::new() }
+    if names.len() >= IN_COMMON {
+        names
+    } else {
+        Vec::new()
+    }
 }
 
-fn headline(ui: &Ui, agent: &Diagnosed) {
+fn headline(ui: &Ui, agent: &Diagnosed, width: usize) {
     let word = match agent.verdict {
         Verdict::Healthy => ui.paint(Paint::Good, "healthy"),
         Verdict::Limited => ui.paint(Paint::Warn, "limited"),
@@ -103,7 +127,8 @@ fn headline(ui: &Ui, agent: &Diagnosed) {
         (None, Some(cause), Verdict::Healthy) => format!("  but: {} [{}]", cause.title, cause.id),
         _ => String::new(),
     };
-    ui.out(format!("{}  {word}{remark}", ui.paint(Paint::Bold, &agent.name)));
+    let name = ui.paint(Paint::Bold, &format!("{:<width$}", agent.name));
+    ui.out(format!("{name}  {word}{remark}"));
 }
 
 fn sick_word(ui: &Ui) -> String {
@@ -125,7 +150,10 @@ fn checks(ui: &Ui, checks: &[Check], in_full: bool) {
         ui.out(format!("  {mark} {:<13} {first}", check.id));
         if in_full || check.ok != Some(true) {
             for line in more {
-                ui.out(format!("                    {}", ui.paint(Paint::Dim, line)));
+                ui.out(format!(
+                    "                    {}",
+                    ui.paint(Paint::Dim, line)
+                ));
             }
         }
     }
@@ -170,14 +198,21 @@ fn summary(report: &Report<'_>) -> String {
         agents.filter(|agent| agent.verdict == verdict).count()
     };
     let total = report.diagnosis.agents.len();
-    let mut parts = vec![format!("{} of {total} agents healthy", count(Verdict::Healthy))];
+    let mut parts = vec![format!(
+        "{} of {total} agents healthy",
+        count(Verdict::Healthy)
+    )];
     for (verdict, word) in [(Verdict::Limited, "limited"), (Verdict::Sick, "sick")] {
         let number = count(verdict);
         if number > 0 {
             parts.push(format!("{number} {word}"));
         }
     }
-    format!("{}; looked at in {}", parts.join(", "), seconds(report.elapsed_ms))
+    format!(
+        "{}; looked at in {}",
+        parts.join(", "),
+        seconds(report.elapsed_ms)
+    )
 }
 
 /// Sick agents fail the command; limited ones say that they are healthy.
@@ -192,6 +227,8 @@ pub fn verdict(diagnosis: &Diagnosis) -> Result<(), Failure> {
         return Ok(());
     }
     let names = some(sick.iter().copied());
-    Err(Failure::new(Exit::Unhealthy, format!("not healthy: {names}"))
-        .hint("docs/troubleshooting.md explains every cause"))
+    Err(
+        Failure::new(Exit::Unhealthy, format!("not healthy: {names}"))
+            .hint("docs/troubleshooting.md explains every cause"),
+    )
 }

@@ -80,7 +80,10 @@ impl Questions {
     /// to be built has no answer yet.
     pub fn lines(&self, engine: &Engine, state: &State) -> Vec<String> {
         let known = self.known(state);
-        let open = self.0.iter().filter(|(name, _)| !known.contains(name.as_str()));
+        let open = self
+            .0
+            .iter()
+            .filter(|(name, _)| !known.contains(name.as_str()));
         let line = |(name, imports): (&String, &Imports)| {
             let tag = image_tag(name);
             let image = Image { tag: &tag, id: "" };

@@ -79,7 +79,11 @@ fn container(agent: &AgentEvidence, now_s: i64) -> Check {
         Standing::Exited { .. } => {
             let finished = agent.details.seen().and_then(|seen| seen.finished_at_s);
             let ago = finished.map_or(String::new(), |then_s| format!(" for {}", since(then_s)));
-            Check::new("container", false, format!("`{name}` has not been running{ago}"))
+            Check::new(
+                "container",
+                false,
+                format!("`{name}` has not been running{ago}"),
+            )
         }
         Standing::Other => Check::new(
             "container",
@@ -115,7 +119,10 @@ fn exit(agent: &AgentEvidence) -> Option<Check> {
         Look::NotNeeded => {}
         Look::Failed(why) => check.evidence.push(format!("not looked at: {why}")),
     }
-    if let Some(error) = details.map(|seen| seen.error.trim()).filter(|error| !error.is_empty()) {
+    if let Some(error) = details
+        .map(|seen| seen.error.trim())
+        .filter(|error| !error.is_empty())
+    {
         check.evidence.push(format!("podman: {error}"));
     }
     check.ok = Some(agent.told_to_stop == Look::Seen(true) && !memory);
@@ -145,7 +152,10 @@ fn log(agent: &AgentEvidence) -> Option<Check> {
     }
     let mut check = match (&log.raised, &log.error) {
         (Some(raised), _) => {
-            let at = raised.at.as_ref().map_or(String::new(), |at| format!(" ({at})"));
+            let at = raised
+                .at
+                .as_ref()
+                .map_or(String::new(), |at| format!(" ({at})"));
             Check::new("log", false, format!("{}{at}", raised.line()))
         }
         (None, Some(error)) => Check::new("log", false, error.clone()),
@@ -226,7 +236,11 @@ fn peers(agent: &AgentEvidence) -> Option<Check> {
         Look::Seen(inside) => inside,
     };
     if inside.targets.is_empty() {
-        return Some(Check::new("peers", None::<bool>, "it is given no addresses"));
+        return Some(Check::new(
+            "peers",
+            None::<bool>,
+            "it is given no addresses",
+        ));
     }
     let line = |(variable, target): (&String, &String)| {
         let who = agent.wanted.peers.get(variable).unwrap_or(variable);
@@ -268,7 +282,10 @@ pub fn outcome_words(outcome: Outcome) -> &'static str {
 
 fn files(agent: &AgentEvidence) -> Option<Check> {
     if !agent.running() {
-        let bad = agent.sources.iter().any(|found| !found.exists || !found.readable);
+        let bad = agent
+            .sources
+            .iter()
+            .any(|found| !found.exists || !found.readable);
         let lines = agent.sources.iter().map(|found| {
             let how = match (found.exists, found.readable) {
                 (false, _) => "does not exist on this host",
@@ -298,9 +315,10 @@ fn files(agent: &AgentEvidence) -> Option<Check> {
         0 => Check::new("files", true, format!("readable by user {}", inside.user)),
         _ => Check::new("files", false, format!("as user {} sees them", inside.user)),
     };
-    let lines = inside.paths.iter().map(|(name, found)| {
-        format!("{name}: {}", path_words(found))
-    });
+    let lines = inside
+        .paths
+        .iter()
+        .map(|(name, found)| format!("{name}: {}", path_words(found)));
     check.evidence.extend(lines);
     Some(check)
 }
@@ -317,11 +335,7 @@ pub fn path_words(found: &AtPath) -> String {
         Kind::Unknown => format!("cannot be looked at{readable}"),
         Kind::File => format!("a file of {} MB{readable}", found.bytes >> 20),
         Kind::Folder if found.files == 0 => format!("an empty folder{readable}"),
-        Kind::Folder => format!(
-            "{} files, {} MB{readable}",
-            found.files,
-            found.bytes >> 20
-        ),
+        Kind::Folder => format!("{} files, {} MB{readable}", found.files, found.bytes >> 20),
     }
 }
 
@@ -342,7 +356,10 @@ fn gpu(agent: &AgentEvidence) -> Option<Check> {
         (Some(given), Look::Seen(inside)) => Some(match &inside.gpu {
             None => Check::not_looked_at("gpu", "no answer in time"),
             Some(gpu) => {
-                let why = gpu.error.as_ref().map_or(String::new(), |why| format!(": {why}"));
+                let why = gpu
+                    .error
+                    .as_ref()
+                    .map_or(String::new(), |why| format!(": {why}"));
                 let text = format!("given {given}; {} seen inside{why}", gpu.count);
                 Check::new("gpu", gpu.count > 0, text)
             }
@@ -360,8 +377,9 @@ fn limits(agent: &AgentEvidence) -> Option<Check> {
         Some(limit) => format!("{used} of {limit}"),
         None => format!("{used} (no limit)"),
     };
-    let close =
-        |used: u64, limit: Option<u64>| limit.is_some_and(|limit| used * 100 >= limit * CLOSE_PERCENT);
+    let close = |used: u64, limit: Option<u64>| {
+        limit.is_some_and(|limit| used * 100 >= limit * CLOSE_PERCENT)
+    };
     let peak = usage
         .memory_peak_mb
         .map_or(String::new(), |peak| format!(", {peak} at most"));
@@ -404,7 +422,11 @@ fn image(agent: &AgentEvidence) -> Check {
         ),
         Look::Seen(false) => Check::new("image", true, format!("`{name}`, up to date")),
         Look::NotNeeded => Check::new("image", None::<bool>, format!("`{name}`")),
-        Look::Failed(why) => Check::new("image", None::<bool>, format!("`{name}`; not looked at: {why}")),
+        Look::Failed(why) => Check::new(
+            "image",
+            None::<bool>,
+            format!("`{name}`; not looked at: {why}"),
+        ),
     }
 }
 
@@ -425,7 +447,11 @@ fn imports(agent: &AgentEvidence) -> Option<Check> {
         true => "imported in this image before, without a failure",
         false => "by the locks; not imported in this image yet",
     };
-    let text = format!("{} packages at start; {proven}", imports.packages);
+    let text = match imports.packages {
+        0 => "no packages at start".to_owned(),
+        1 => format!("1 package at start; {proven}"),
+        more => format!("{more} packages at start; {proven}"),
+    };
     Some(Check::new("imports", true, text))
 }
 

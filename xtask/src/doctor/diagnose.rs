@@ -106,11 +106,7 @@ pub fn diagnose(evidence: &Evidence) -> Diagnosis {
 
 /// The agent at the end of the chain of those that are behind each other's
 /// likeliest causes; `None` for one that is at an end itself.
-fn root_of(
-    name: &str,
-    evidence: &Evidence,
-    causes: &BTreeMap<&str, Vec<Cause>>,
-) -> Option<String> {
+fn root_of(name: &str, evidence: &Evidence, causes: &BTreeMap<&str, Vec<Cause>>) -> Option<String> {
     let mut seen = BTreeSet::from([name]);
     let mut at = name;
     loop {

@@ -16,9 +16,7 @@ use std::{
 };
 
 use super::{
-    evidence::{
-        AgentEvidence, Evidence, Exchange, ImageState, Look, SourcePath, Standing, Wanted,
-    },
+    evidence::{AgentEvidence, Evidence, Exchange, ImageState, Look, SourcePath, Standing, Wanted},
     log,
 };
 use crate::{
@@ -36,6 +34,7 @@ use crate::{
     },
     podman::{
         Engine, PodmanError,
+        caps::Version,
         inspect::{self, Details, Inside, NamedPath, Question},
     },
     system::{Agent, GpuPolicy, MountSource, NetworkMode, System, naming::address_variable},
@@ -51,6 +50,9 @@ const AT_ONCE: usize = 6;
 /// an interpreter, and a thread per question.
 const LOOK_TAKES_MB: u64 = 24;
 const LOOK_TAKES_PIDS: u64 = 24;
+/// From about here on podman cleans up after a container once, stopped or not
+/// (podman pull request 18462).
+const CLEANS_UP_ONCE: Version = Version::new(4, 5, 0);
 /// Seconds that two clocks of one event may differ.
 const SLACK_S: i64 = 2;
 
@@ -74,7 +76,11 @@ pub fn around<'s>(system: &'s System, asked: &BTreeSet<String>) -> Vec<(&'s Agen
             .agents
             .iter()
             .filter(|agent| needed.contains(&agent.name))
-            .flat_map(|agent| waits_for(system, agent).into_iter().chain(agent.peers.clone()))
+            .flat_map(|agent| {
+                waits_for(system, agent)
+                    .into_iter()
+                    .chain(agent.peers.clone())
+            })
             .filter(|name| !needed.contains(name))
             .collect();
         if more.is_empty() {
@@ -262,7 +268,7 @@ fn no_room(usage: &Usage) -> Option<String> {
 }
 
 /// What a program inside the agent's container is to look at.
-pub fn question(system: &System, agent: &Agent) -> Question {
+fn question(system: &System, agent: &Agent) -> Question {
     let mut paths: Vec<NamedPath> = Vec::new();
     for (name, value) in &agent.env {
         let ending = ["_PATH", "_FOLDER", "_DIR", "_FILE"];
@@ -326,7 +332,7 @@ fn one(
     AgentEvidence {
         wanted: wanted(request.system, agent, asked),
         standing: standing(request, agent, found),
-        told_to_stop: since(&bulk.told, ended, &agent.container, 0),
+        told_to_stop: told(request, since(&bulk.told, ended, &agent.container, 0)),
         // The kernel counts from the boot, whose time is known to a second.
         killed_for_memory: match details.seen() {
             Some(seen) => since(&bulk.kills, ended, &seen.id, SLACK_S),
@@ -349,6 +355,17 @@ fn one(
         image: image(request.state, agent, found),
         configuration_changed: changed(&spec, found),
         imports: Look::NotNeeded,
+    }
+}
+
+/// That podman's events have no stop is proof of none in old versions only.
+fn told(request: &Request<'_>, told: Look<bool>) -> Look<bool> {
+    let sure = request.engine.facts.version < CLEANS_UP_ONCE;
+    match told {
+        Look::Seen(false) if !sure => {
+            Look::Failed("podman's events do not always have a stop".to_owned())
+        }
+        told => told,
     }
 }
 

@@ -94,7 +94,9 @@ fn last_raised(lines: &[String]) -> Option<Raised> {
     })?;
     let (kind, message) = exception(&lines[at])?;
     let place = lines[..at].iter().rev().find_map(|line| place(line));
-    let behind = lines[at + 1..].iter().filter(|line| !line.trim().is_empty());
+    let behind = lines[at + 1..]
+        .iter()
+        .filter(|line| !line.trim().is_empty());
     Some(Raised {
         kind: kind.rsplit('.').next().unwrap_or(kind).to_owned(),
         message: message.to_owned(),
@@ -112,7 +114,9 @@ fn exception(line: &str) -> Option<(&str, &str)> {
     };
     let word = |part: &str| {
         let mut letters = part.chars();
-        letters.next().is_some_and(|c| c.is_alphabetic() || c == '_')
+        letters
+            .next()
+            .is_some_and(|c| c.is_alphabetic() || c == '_')
             && letters.all(|c| c.is_alphanumeric() || c == '_')
     };
     let name = kind.rsplit('.').next().unwrap_or(kind);
@@ -128,7 +132,12 @@ fn ends_traceback(before: &[String], kind: &str) -> bool {
         .rev()
         .find(|line| !line.starts_with(' ') && !line.is_empty());
     let headed = margin.is_some_and(|line| line.starts_with("Traceback (most recent call last)"));
-    let read = AT_READING.contains(&kind) && before.iter().rev().take(4).any(|line| place(line).is_some());
+    let read = AT_READING.contains(&kind)
+        && before
+            .iter()
+            .rev()
+            .take(4)
+            .any(|line| place(line).is_some());
     headed || read
 }
 
@@ -169,14 +178,18 @@ mod tests {
                     Traceback (most recent call last):\n  File \"/app/b.py\", line 7, in <module>\n    h()\n\
                     zmq.error.ZMQError: Address already in use (addr='tcp://*:7000')\n";
         let (line, at) = raised(text);
-        assert_eq!(line, "ZMQError: Address already in use (addr='tcp://*:7000')");
+        assert_eq!(
+            line,
+            "ZMQError: Address already in use (addr='tcp://*:7000')"
+        );
         assert_eq!(at.as_deref(), Some("/app/b.py, line 7"));
         assert!(log(text).raised.unwrap().last);
     }
 
     #[test]
     fn a_file_that_does_not_parse_has_no_head() {
-        let text = "  File \"/app/a.py\", line 3\n    foo(\n       ^\nSyntaxError: '(' was never closed\n";
+        let text =
+            "  File \"/app/a.py\", line 3\n    foo(\n       ^\nSyntaxError: '(' was never closed\n";
         let found = log(text).raised.unwrap();
         assert!(found.importing());
         assert_eq!(found.at.as_deref(), Some("/app/a.py, line 3"));
@@ -196,7 +209,8 @@ mod tests {
 
     #[test]
     fn a_handled_exception_is_not_the_last_word() {
-        let mut text = "Traceback (most recent call last):\n  File \"a\", line 1\nKeyError\n".to_owned();
+        let mut text =
+            "Traceback (most recent call last):\n  File \"a\", line 1\nKeyError\n".to_owned();
         text.push_str(&"working\n".repeat(20));
         let found = log(&text).raised.unwrap();
         assert!(!found.last);
@@ -218,13 +232,19 @@ mod tests {
         assert_eq!(raised.kind, "PermissionError");
         assert_eq!(quoted(&raised.message), Some("/app/x"));
         let only = log(text.lines().nth(1).unwrap());
-        assert_eq!(only.error.as_deref(), Some("cannot start: PORT: `x` is no port"));
+        assert_eq!(
+            only.error.as_deref(),
+            Some("cannot start: PORT: `x` is no port")
+        );
     }
 
     #[test]
     fn quotes_of_any_kind() {
         assert_eq!(quoted("No module named 'a.b'"), Some("a.b"));
-        assert_eq!(quoted("No module named 'a.b'; 'a' is not a package"), Some("a.b"));
+        assert_eq!(
+            quoted("No module named 'a.b'; 'a' is not a package"),
+            Some("a.b")
+        );
         assert_eq!(quoted("it's"), None);
         assert_eq!(quoted("''"), None);
     }

@@ -8,8 +8,8 @@
 
 mod causes;
 mod checks;
-pub mod evidence;
 mod diagnose;
+pub mod evidence;
 mod gather;
 mod log;
 #[cfg(test)]
@@ -18,4 +18,4 @@ mod tests;
 pub use causes::Cause;
 pub use checks::Check;
 pub use diagnose::{Diagnosed, Diagnosis, Root, Verdict, diagnose};
-pub use gather::{Request, around, gather, question};
+pub use gather::{Request, around, gather};

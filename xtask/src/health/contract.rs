@@ -388,7 +388,10 @@ mod tests {
         let pair = |name: &str, text: &str| (name.to_owned(), text.to_owned());
         assert_eq!(
             complaints(reply),
-            [pair("detail", r#"{"a":0}"#), pair("model_problem", "no model")]
+            [
+                pair("detail", r#"{"a":0}"#),
+                pair("model_problem", "no model")
+            ]
         );
         assert!(complaints(b"no JSON").is_empty());
         assert!(complaints("[".repeat(100_000).as_bytes()).is_empty());

@@ -88,7 +88,12 @@ fn socket(line: &str) -> Option<Socket> {
 fn is_loopback(address: &str) -> bool {
     let words = address.as_bytes().chunks(8);
     let words: Option<Vec<u32>> = words
-        .map(|word| u32::from_str_radix(std::str::from_utf8(word).ok()?, 16).ok())
+        .map(|word| {
+            let digits = std::str::from_utf8(word)
+                .ok()
+                .filter(|word| word.len() == 8)?;
+            u32::from_str_radix(digits, 16).ok()
+        })
         .collect();
     let first_byte = |word: u32| word.to_ne_bytes()[0];
     match words.as_deref() {

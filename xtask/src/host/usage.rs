@@ -168,10 +168,7 @@ mod tests {
                 ("pids.max", "64\n"),
             ],
         );
-        let found = read(
-            "0::/machine.slice/libpod-1.scope/container\n",
-            root.path(),
-        );
+        let found = read("0::/machine.slice/libpod-1.scope/container\n", root.path());
         let expected = Usage {
             memory_mb: 40,
             memory_peak_mb: None,

@@ -142,7 +142,10 @@ pub fn details(podman: &Podman, names: &[&str]) -> Result<BTreeMap<String, Detai
 }
 
 /// When podman was last told to stop or kill each of the system's containers,
-/// in seconds since 1970. podman keeps no note of that in the container.
+/// in seconds since 1970. podman keeps no note of that in the container, and its
+/// `stop` event is missing at times (podman issue 21685); before 4.6 the second
+/// cleanup tells, which a stop brings and an end by itself does not (podman pull
+/// request 18462).
 ///
 /// # Errors
 /// podman failed; without an events log it always does.
@@ -153,22 +156,40 @@ pub fn told_to_stop(
 ) -> Result<BTreeMap<String, i64>, PodmanError> {
     let (since, label) = (since_s.to_string(), format!("label={system_label}"));
     let mut args = vec!["events", "--stream=false", "--since", &since];
-    args.extend(["--filter", &label, "--filter", "event=stop"]);
-    args.extend(["--filter", "event=kill", "--format", "json"]);
-    let output = podman.run(&Call::read("read podman's events", &args))?;
-    let mut told: BTreeMap<String, i64> = BTreeMap::new();
-    for line in output.stdout.lines() {
-        // A line in a form that is not known says nothing.
-        let Ok(event) = serde_json::from_str::<Event>(line) else {
-            continue;
-        };
-        let Some(time_s) = event.time_s() else {
-            continue;
-        };
-        let last = told.entry(event.name).or_insert(time_s);
-        *last = time_s.max(*last);
+    args.extend(["--filter", &label, "--format", "json"]);
+    for event in ["event=stop", "event=kill", "event=cleanup"] {
+        args.extend(["--filter", event]);
     }
-    Ok(told)
+    let output = podman.run(&Call::read("read podman's events", &args))?;
+    Ok(stops(&output.stdout))
+}
+
+/// One event a line; a line in a form that is not known says nothing.
+fn stops(lines: &str) -> BTreeMap<String, i64> {
+    /// The two cleanups of a stop come this close: one waits for the other.
+    const CLOSE_MS: i64 = 500;
+    let mut told: BTreeMap<String, i64> = BTreeMap::new();
+    let mut cleanups: BTreeMap<String, i64> = BTreeMap::new();
+    let events = lines
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Event>(line).ok());
+    for event in events {
+        let Some(time_ms) = event.time_ms() else {
+            continue;
+        };
+        let stop = match event.status.as_str() {
+            "cleanup" => {
+                let before = cleanups.insert(event.name.clone(), time_ms);
+                before.is_some_and(|before| (time_ms - before).abs() <= CLOSE_MS)
+            }
+            _ => true,
+        };
+        if stop {
+            let last = told.entry(event.name).or_default();
+            *last = (time_ms / 1000).max(*last);
+        }
+    }
+    told
 }
 
 /// Looks around in a running container, for at most `deadline_ms`.
@@ -197,7 +218,11 @@ pub fn unix_time(text: &str) -> Option<i64> {
     let (year, month, day) = (date.next()?.ok()?, date.next()?.ok()?, date.next()?.ok()?);
     let zone_at = rest.find(['Z', '+', '-'])?;
     let (time, zone) = rest.split_at(zone_at);
-    let mut time = time.split('.').next()?.splitn(3, ':').map(str::parse::<i64>);
+    let mut time = time
+        .split('.')
+        .next()?
+        .splitn(3, ':')
+        .map(str::parse::<i64>);
     let (hour, minute, second) = (time.next()?.ok()?, time.next()?.ok()?, time.next()?.ok()?);
     let offset_s = match zone.split_at(1) {
         ("Z", _) => 0,
@@ -280,19 +305,29 @@ impl Inspected {
     }
 }
 
-/// Before podman 5.0 the time is `Time`, a text; since then `time`, a number.
+/// Before podman 5.0 the time is `Time`, a text; since then `timeNano`.
 #[derive(Deserialize)]
 struct Event {
     #[serde(rename = "Name")]
     name: String,
+    #[serde(rename = "Status")]
+    status: String,
     #[serde(rename = "Time")]
     text: Option<String>,
-    time: Option<i64>,
+    #[serde(rename = "timeNano")]
+    nanoseconds: Option<i64>,
 }
 
 impl Event {
-    fn time_s(&self) -> Option<i64> {
-        self.time.or_else(|| unix_time(self.text.as_deref()?))
+    fn time_ms(&self) -> Option<i64> {
+        let new = self.nanoseconds.map(|time| time / 1_000_000);
+        new.or_else(|| {
+            let text = self.text.as_deref()?;
+            let fraction = text.split_once('.').map_or("", |(_, fraction)| fraction);
+            let digits: String = fraction.chars().take_while(char::is_ascii_digit).collect();
+            let ms = format!("{digits:0<3}")[..3].parse::<i64>().ok()?;
+            Some(unix_time(text)? * 1000 + ms)
+        })
     }
 }
 
@@ -318,16 +353,33 @@ mod tests {
 
     #[test]
     fn events_of_both_kinds_of_podman() {
-        let event = |text| serde_json::from_str::<Event>(text).ok();
-        let old = event(r#"{"Name": "a", "Status": "stop", "Time": "1970-01-01T00:01:00Z"}"#);
-        assert_eq!(old.and_then(|event| event.time_s()), Some(60));
-        let new = event(r#"{"Name": "a", "Status": "stop", "time": 61, "timeNano": 61000000000}"#);
-        assert_eq!(new.and_then(|event| event.time_s()), Some(61));
+        let old = r#"{"Name": "a", "Status": "kill", "Time": "1970-01-01T00:01:00.25Z"}"#;
+        let new = r#"{"Name": "b", "Status": "stop", "time": 61, "timeNano": 61000000000}"#;
+        let found = stops(&format!("{old}\nnonsense\n{new}\n"));
+        assert_eq!(found, BTreeMap::from([("a".into(), 60), ("b".into(), 61)]));
+    }
+
+    #[test]
+    fn a_second_cleanup_at_once_is_a_stop() {
+        let cleanup = |name: &str, time: &str| {
+            format!(
+                r#"{{"Name": "{name}", "Status": "cleanup", "Time": "1970-01-01T00:00:{time}Z"}}"#
+            )
+        };
+        // `a` was stopped; `b` ended by itself, and was stopped when it was over.
+        let lines = [
+            cleanup("a", "10.199420699"),
+            cleanup("a", "10.203656163"),
+            cleanup("b", "10.1"),
+            cleanup("b", "11.3"),
+        ];
+        assert_eq!(stops(&lines.join("\n")), BTreeMap::from([("a".into(), 10)]));
     }
 
     #[test]
     fn an_answer_may_lack_what_was_not_known_in_time() {
-        let text = r#"{"user": 1000, "addresses": {}, "targets": {"A_ADDRESS": "a:1"}, "paths": {}}"#;
+        let text =
+            r#"{"user": 1000, "addresses": {}, "targets": {"A_ADDRESS": "a:1"}, "paths": {}}"#;
         let inside: Inside = serde_json::from_str(text).unwrap();
         assert_eq!(inside.targets.len(), 1);
         assert_eq!((inside.own_port, inside.gpu), (None, None));

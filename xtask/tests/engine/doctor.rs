@@ -13,14 +13,56 @@ const IN_TIME: Duration = Duration::from_secs(5);
 /// How the second agent is broken, how `deploy --keep` and `doctor` end, and the
 /// cause with a word of its title or evidence.
 const BROKEN: [(&str, i32, i32, &str, &str); 9] = [
-    ("imports", DEPLOY_FAILED, UNHEALTHY, "import-failed", "No module named 'lost_module'"),
-    ("wrong-port", DEPLOY_FAILED, UNHEALTHY, "wrong-port", "listens on "),
-    ("mute", DEPLOY_FAILED, UNHEALTHY, "silent", "no reply in time"),
-    ("eats", DEPLOY_FAILED, UNHEALTHY, "out-of-memory", "limit is 64 MB"),
-    ("needs-peers", DEPLOY_FAILED, UNHEALTHY, "peer-unreachable", "First at 10.231."),
+    (
+        "imports",
+        DEPLOY_FAILED,
+        UNHEALTHY,
+        "import-failed",
+        "No module named 'lost_imports'",
+    ),
+    (
+        "wrong-port",
+        DEPLOY_FAILED,
+        UNHEALTHY,
+        "wrong-port",
+        "listens on ",
+    ),
+    (
+        "mute",
+        DEPLOY_FAILED,
+        UNHEALTHY,
+        "silent",
+        "no reply in time",
+    ),
+    (
+        "eats",
+        DEPLOY_FAILED,
+        UNHEALTHY,
+        "out-of-memory",
+        "limit is 64 MB",
+    ),
+    (
+        "needs-peers",
+        DEPLOY_FAILED,
+        UNHEALTHY,
+        "peer-unreachable",
+        "First at 10.231.",
+    ),
     ("no-model", 0, 0, "model-missing", "an empty folder"),
-    ("silent", DEPLOY_FAILED, UNHEALTHY, "no-listener", "no listener"),
-    ("loopback", DEPLOY_FAILED, UNHEALTHY, "loopback-only", "127.0.0.1 only"),
+    (
+        "silent",
+        DEPLOY_FAILED,
+        UNHEALTHY,
+        "no-listener",
+        "no listener",
+    ),
+    (
+        "loopback",
+        DEPLOY_FAILED,
+        UNHEALTHY,
+        "loopback-only",
+        "127.0.0.1 only",
+    ),
     ("exits-0", DEPLOY_FAILED, UNHEALTHY, "ended", "code 0"),
 ];
 
@@ -45,12 +87,18 @@ fn each_broken_agent_has_its_cause() {
     let small = Small::new(40);
     fs::create_dir_all(small.path().join("monorepo/models")).unwrap();
     for (mode, deployed, code, cause, word) in BROKEN {
-        let first = if mode == "needs-peers" { "no-main-port" } else { "ok" };
+        let first = if mode == "needs-peers" {
+            "no-main-port"
+        } else {
+            "ok"
+        };
         manifest(&small, [first, mode, "ok", "ok"]);
         small.run(&["deploy", "First", "--settle", "0s"]).expect(0);
         let keep = ["deploy", "Second", "--no-deps", "--keep", "--settle", "0s"];
         small.run(&keep).expect(deployed);
-        let ended = small.run(&["doctor", "Second", "--format", "json"]).expect(code);
+        let ended = small
+            .run(&["doctor", "Second", "--format", "json"])
+            .expect(code);
         eprintln!("doctor, {mode}: {:?}", ended.took);
         assert!(ended.took < IN_TIME, "{mode} took {:?}", ended.took);
         let json = ended.json();
@@ -63,7 +111,10 @@ fn each_broken_agent_has_its_cause() {
         if mode == "needs-peers" {
             // The root is the peer, although nobody asked for it.
             let root = &json["blocks"][0];
-            assert_eq!((&root["agent"], &root["asked"]), (&"First".into(), &false.into()));
+            assert_eq!(
+                (&root["agent"], &root["asked"]),
+                (&"First".into(), &false.into())
+            );
             assert_eq!(root["cause"]["id"], "main-port-closed");
         }
         small.run(&["down", "Second"]).expect(0);
@@ -82,8 +133,19 @@ fn healthy_agents_are_well_in_every_check() {
         let checks = agent["checks"].as_array().unwrap();
         let bad: Vec<&Value> = checks.iter().filter(|check| check["ok"] == false).collect();
         assert!(bad.is_empty(), "{bad:#?}");
-        for id in ["container", "ports", "health", "peers", "limits", "image", "imports"] {
-            assert!(checks.iter().any(|check| check["id"] == id), "{id}: {agent:#}");
+        for id in [
+            "container",
+            "ports",
+            "health",
+            "peers",
+            "limits",
+            "image",
+            "imports",
+        ] {
+            assert!(
+                checks.iter().any(|check| check["id"] == id),
+                "{id}: {agent:#}"
+            );
         }
     }
     assert!(ended.took < 2 * IN_TIME, "{:?}", ended.took);
@@ -100,15 +162,25 @@ fn a_root_that_blocks_others_is_told_once() {
     let ended = small.run(&["doctor"]).expect(UNHEALTHY);
     assert!(ended.took < IN_TIME, "{:?}", ended.took);
     let text = &ended.stdout;
-    assert_eq!(text.matches("blocks 3: Second, Third, Fourth").count(), 1, "{text}");
+    assert_eq!(
+        text.matches("blocks 3: Second, Third, Fourth").count(),
+        1,
+        "{text}"
+    );
     assert_eq!(text.matches("most likely: ").count(), 1, "{text}");
-    assert!(text.contains("RuntimeError: no configuration found"), "{text}");
+    assert!(
+        text.contains("RuntimeError: no configuration found"),
+        "{text}"
+    );
 
     // A peer that goes away later blocks those that are healthy without it.
     small.manifest(["ok"; 4], "");
     small.run(&["deploy", "--settle", "0s"]).expect(0);
     super::support::podman(&["stop", "--time", "1", &small.container(0)]);
-    let json = small.run(&["doctor", "--format", "json"]).expect(UNHEALTHY).json();
+    let json = small
+        .run(&["doctor", "--format", "json"])
+        .expect(UNHEALTHY)
+        .json();
     assert_eq!(json["blocks"].as_array().unwrap().len(), 1, "{json:#}");
     assert_eq!(json["blocks"][0]["cause"]["id"], "stopped", "{json:#}");
     assert_eq!(json["blocks"][0]["blocks"], serde_json::json!(["Second"]));
@@ -125,8 +197,17 @@ fn what_a_failed_deployment_stopped_is_no_crash() {
     small
         .run(&["deploy", "First", "--settle", "0s"])
         .expect(DEPLOY_FAILED);
-    let json = small.run(&["doctor", "First", "--format", "json"]).expect(UNHEALTHY).json();
+    let json = small
+        .run(&["doctor", "First", "--format", "json"])
+        .expect(UNHEALTHY)
+        .json();
     let found = &agent(&json, "First")["causes"][0];
     assert_eq!(found["id"], "stopped", "{json:#}");
-    assert!(found["next"].as_str().unwrap().contains("deploy First --keep"), "{found:#}");
+    assert!(
+        found["next"]
+            .as_str()
+            .unwrap()
+            .contains("deploy First --keep"),
+        "{found:#}"
+    );
 }

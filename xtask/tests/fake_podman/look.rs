@@ -121,23 +121,35 @@ fn time(seconds: Option<i64>) -> String {
         month += 1;
     }
     let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
-    format!("{year:04}-{month:02}-{:02}T{hour:02}:{minute:02}:{second:02}.000000001Z", day + 1)
+    format!(
+        "{year:04}-{month:02}-{:02}T{hour:02}:{minute:02}:{second:02}.000000001Z",
+        day + 1
+    )
 }
 
-/// One JSON object a line, of those containers that were told to stop.
+/// One JSON object a line: of a stop podman 4.3.1 notes two cleanups, and no stop.
 pub fn events(store: &Store, args: &[String]) -> Answer {
-    let options = parse(args, &["--since", "--filter", "--format"], &["--stream=false"]);
+    let options = parse(
+        args,
+        &["--since", "--filter", "--format"],
+        &["--stream=false"],
+    );
     assert!(options.has("--stream=false"), "it would go on for ever");
     assert_eq!(options.one("--format"), Some("json"));
     let [] = options.exactly();
     let filters: Vec<&str> = options.all("--filter").collect();
-    assert!(filters.contains(&"event=stop") && filters.contains(&"event=kill"));
-    let since: i64 = options.one("--since").expect("a time").parse().expect("seconds");
+    assert!(filters.contains(&"event=stop") && filters.contains(&"event=cleanup"));
+    let since: i64 = options
+        .one("--since")
+        .expect("a time")
+        .parse()
+        .expect("seconds");
     let state = store.read();
     let told = state.stops.iter().filter(|(_, at)| *at >= since);
     let lines = told.map(|(name, at)| {
-        let event = json!({ "Name": name, "Status": "stop", "Time": time(Some(*at)), "Type": "container" });
-        format!("{event}\n")
+        let (time, kind) = (time(Some(*at)), "container");
+        let event = json!({ "Name": name, "Status": "cleanup", "Time": time, "Type": kind });
+        format!("{event}\n{event}\n")
     });
     Ok(lines.collect())
 }
@@ -146,9 +158,9 @@ pub fn events(store: &Store, args: &[String]) -> Answer {
 /// `inside` of the store is its answer; else all is well there, and a peer takes
 /// connections if the container with its address runs.
 pub fn exec(store: &Store, args: &[String]) -> Answer {
-    let [name, "python3", "-c", program, _config] =
-        parse(args, &[], &[]).operands.iter().map(String::as_str).collect::<Vec<_>>()[..]
-    else {
+    let options = parse(args, &[], &[]);
+    let words: Vec<&str> = options.operands.iter().map(String::as_str).collect();
+    let [name, "python3", "-c", program, _config] = words[..] else {
         panic!("the fake podman does not know exec {args:?}");
     };
     assert!(program.contains("own_port"), "not the doctor's program");
@@ -168,7 +180,11 @@ pub fn exec(store: &Store, args: &[String]) -> Answer {
         };
         let host = value.split(':').next().expect("a host");
         let open = state.containers.values().any(|other| {
-            let here = other.networks.values().flatten().any(|address| address == host);
+            let here = other
+                .networks
+                .values()
+                .flatten()
+                .any(|address| address == host);
             here && other.state == "running"
         });
         let variable = format!("{variable}_ADDRESS");

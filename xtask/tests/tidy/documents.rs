@@ -135,7 +135,8 @@ pub fn causes(files: &[File]) -> Vec<String> {
         .flat_map(|file| {
             let strings = code(&file.text, Keep::Strings);
             let calls = strings.split("Cause::new(").skip(1);
-            let ids = calls.filter_map(|rest| rest.trim_start().strip_prefix('"')?.split('"').next());
+            let ids =
+                calls.filter_map(|rest| rest.trim_start().strip_prefix('"')?.split('"').next());
             ids.map(str::to_owned).collect::<Vec<_>>()
         })
         .collect();
@@ -147,7 +148,12 @@ pub fn causes(files: &[File]) -> Vec<String> {
     section
         .filter_map(|(at, line)| Some((at, line.strip_prefix("| `")?.split('`').next()?)))
         .filter(|(_, id)| !named.iter().any(|name| name == id))
-        .map(|(at, id)| format!("docs/troubleshooting.md:{}: nothing has the cause `{id}`", at + 1))
+        .map(|(at, id)| {
+            format!(
+                "docs/troubleshooting.md:{}: nothing has the cause `{id}`",
+                at + 1
+            )
+        })
         .collect()
 }
 
@@ -162,10 +168,7 @@ pub fn findings(files: &[File]) -> Vec<String> {
         // in the two texts.
         let strings = code(&file.text, Keep::Strings);
         let bare = without_tests(&code(&file.text, Keep::Code));
-        for (place, _) in WITH_ID
-            .iter()
-            .flat_map(|way| bare.match_indices(way))
-        {
+        for (place, _) in WITH_ID.iter().flat_map(|way| bare.match_indices(way)) {
             let line = bare[..place].matches('\n').count();
             let rest: String = strings.lines().skip(line).collect::<Vec<_>>().join("\n");
             let Some(id) = first_id(&rest) else { continue };

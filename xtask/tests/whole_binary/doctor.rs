@@ -70,11 +70,17 @@ fn each_has_its_own_trouble() {
         stops.retain(|stop| stop[0] == "emotion-engine");
     });
     fixture.write("podman/logs/system-digital-twin", TRACEBACK);
+    let inside = r#"{"own_port": {"outcome": "open", "greets": false}}"#;
+    fixture.write("podman/inside-of/chain-of-thought-agent", inside);
     fixture
         .agents
         .book
         .catch_up(&fixture.path("podman/state.json"));
-    for agent in ["CoordinatorAgent", "ChainOfThoughtAgent", "ModelManagerAgent"] {
+    for agent in [
+        "CoordinatorAgent",
+        "ChainOfThoughtAgent",
+        "ModelManagerAgent",
+    ] {
         let port = fixture.health_port(agent);
         wait_until(agent, || TcpStream::connect(("127.0.0.1", port)).is_ok());
     }
@@ -82,15 +88,28 @@ fn each_has_its_own_trouble() {
     golden::check("doctor_sick", &fixture, &outcome);
     assert_eq!(outcome.changes(), Vec::<String>::new());
 
-    let json = fixture.run(&["doctor", "--format", "json"]).expect(7).json();
+    let json = fixture
+        .run(&["doctor", "--format", "json"])
+        .expect(7)
+        .json();
     let first = |agent: &Value| agent["causes"][0]["id"].as_str().map(str::to_owned);
     let agents = json["agents"].as_array().expect("agents");
     let causes: Vec<Option<String>> = agents.iter().map(first).collect();
-    let expected = ["import-failed", "peer-unreachable", "unclear", "model-missing", "stopped"];
+    let expected = [
+        "import-failed",
+        "peer-unreachable",
+        "silent",
+        "model-missing",
+        "stopped",
+    ];
     assert_eq!(causes, expected.map(|id| Some(id.to_owned())));
     assert_eq!(agents[3]["verdict"], "limited");
     let checks = agents[0]["checks"].as_array().expect("checks");
-    assert!(checks.iter().any(|check| check["id"] == "exit" && check["ok"] == false));
+    assert!(
+        checks
+            .iter()
+            .any(|check| check["id"] == "exit" && check["ok"] == false)
+    );
     assert_eq!(json["blocks"][0]["agent"], "SystemDigitalTwin");
 }
 
@@ -98,7 +117,10 @@ fn each_has_its_own_trouble() {
 #[test]
 fn a_root_that_nobody_asked_for_is_named() {
     let fixture = Fixture::deployed();
-    fixture.program("podman").args(&["stop", "--time", "1", "system-digital-twin"]).expect(0);
+    fixture
+        .program("podman")
+        .args(&["stop", "--time", "1", "system-digital-twin"])
+        .expect(0);
     let outcome = fixture.run(&["doctor", "CoordinatorAgent"]).expect(0);
     golden::check("doctor_root", &fixture, &outcome);
 }
@@ -108,16 +130,26 @@ fn what_cannot_be_had_is_said() {
     let fixture = Fixture::deployed();
     let tool = fixture.tool(&["doctor", "--format", "json"]);
     let started = Instant::now();
-    let hanging = ["exec emotion-engine=hang", "container inspect=125:no such container"];
+    let hanging = [
+        "exec emotion-engine=hang",
+        "container inspect=125:no such container",
+    ];
     let outcome = tool.fail(&hanging).expect(0);
-    assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
+    assert!(
+        started.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        started.elapsed()
+    );
     let json = outcome.json();
     let peers = json["agents"][4]["checks"]
         .as_array()
         .and_then(|checks| checks.iter().find(|check| check["id"] == "peers"));
     let evidence = &peers.expect("a check")["evidence"][0];
     let text = evidence.as_str().expect("a text");
-    assert!(text.starts_with("not looked at: failed to look into emotion-engine: no end within 4.0 s"), "{text}");
+    assert!(
+        text.starts_with("not looked at: failed to look into emotion-engine: no end within 4.0 s"),
+        "{text}"
+    );
     assert_eq!(peers.expect("a check")["ok"], Value::Null);
 }
 
@@ -127,15 +159,28 @@ fn a_podman_that_hangs_is_given_up() {
     let started = Instant::now();
     let outcome = fixture.tool(&["doctor"]).fail(&["ps=hang"]).expect(4);
     outcome.says("failed to list containers: no end within 8.0 s");
-    assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
+    assert!(
+        started.elapsed() < Duration::from_secs(15),
+        "{:?}",
+        started.elapsed()
+    );
 }
 
 #[test]
 fn a_program_that_answers_nonsense_is_no_evidence() {
     let fixture = Fixture::deployed();
     for (_, container) in AGENTS {
-        fixture.write(&format!("podman/inside-of/{container}"), "Segmentation fault");
+        fixture.write(
+            &format!("podman/inside-of/{container}"),
+            "Segmentation fault",
+        );
     }
     let outcome = fixture.run(&["doctor", "EmotionEngine"]).expect(0);
-    assert!(outcome.stdout.contains("not looked at: failed to look into emotion-engine"), "{}", outcome.stdout);
+    assert!(
+        outcome
+            .stdout
+            .contains("not looked at: failed to look into emotion-engine"),
+        "{}",
+        outcome.stdout
+    );
 }

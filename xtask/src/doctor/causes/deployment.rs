@@ -94,9 +94,9 @@ fn started_before(agent: &AgentEvidence, evidence: &Evidence) -> Vec<String> {
     let waits_for = agent.wanted.waits_for.iter();
     waits_for
         .filter(|name| {
-            evidence.agent(name).is_some_and(|other| {
-                !other.healthy() && other.standing != Standing::Missing
-            })
+            evidence
+                .agent(name)
+                .is_some_and(|other| !other.healthy() && other.standing != Standing::Missing)
         })
         .cloned()
         .collect()

@@ -84,11 +84,8 @@ fn command_fails(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
 /// A stop is no crash: `deploy` stops what did not pass its gate.
 fn stopped(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
     let code = agent.exit_code()?;
-    let told = match agent.told_to_stop {
-        Look::Seen(told) => told,
-        // Without events SIGTERM tells: nothing else sends it.
-        _ => code == TERMINATED,
-    };
+    // Nothing but a stop sends SIGTERM, whatever podman's events have.
+    let told = agent.told_to_stop == Look::Seen(true) || code == TERMINATED;
     if !told {
         return None;
     }
@@ -103,7 +100,7 @@ fn stopped(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
         "it was stopped, by hand or because a deployment failed",
         evidence,
         format!(
-            "{} starts it; if that fails, `cargo xtask deploy {name} --keep` keeps it running \
+            "{}; if that fails, `cargo xtask deploy {name} --keep` keeps it running \
              for `cargo xtask doctor {name}`",
             deploy(agent)
         ),
@@ -141,12 +138,15 @@ fn crashed(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
         _ => return None,
     };
     let name = &agent.wanted.name;
-    let next = format!("mend the code, then cargo xtask up {name}; `cargo xtask logs {name}` has more");
+    let next =
+        format!("mend the code, then cargo xtask up {name}; `cargo xtask logs {name}` has more");
     Some(Cause::new("crashed", weight, title, evidence, next))
 }
 
 fn killed(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
-    let code = agent.exit_code().filter(|code| (129..=192).contains(code))?;
+    let code = agent
+        .exit_code()
+        .filter(|code| (129..=192).contains(code))?;
     let told = agent.told_to_stop == Look::Seen(true);
     if told || code == TERMINATED {
         return None;
@@ -157,22 +157,31 @@ fn killed(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
         72,
         format!("it was ended by signal {}", code - 128),
         format!("exited with {}", exit_words(code)),
-        format!("`cargo xtask logs {name}` shows its last words; {} starts it", deploy(agent)),
+        format!(
+            "`cargo xtask logs {name}` shows its last words; {} starts it",
+            deploy(agent)
+        ),
     ))
 }
 
 fn ended(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
     let told = agent.told_to_stop == Look::Seen(true);
     (agent.exit_code() == Some(0) && !told).then(|| {
-        let evidence = match &agent.told_to_stop {
-            Look::Failed(why) => format!("exited with code 0; not looked at: {why}"),
-            _ => "exited with code 0, and nobody told podman to stop it".to_owned(),
+        let (title, evidence) = match &agent.told_to_stop {
+            Look::Failed(why) => (
+                "it ended by itself, or was stopped",
+                format!("exited with code 0; not known: {why}"),
+            ),
+            _ => (
+                "it ended by itself, as if its work were done",
+                "exited with code 0, and nobody told podman to stop it".to_owned(),
+            ),
         };
         let name = &agent.wanted.name;
         Cause::new(
             "ended",
             71,
-            "it ended by itself, as if its work were done",
+            title,
             evidence,
             format!("an agent runs until it is stopped: `cargo xtask logs {name}` shows what it did last"),
         )

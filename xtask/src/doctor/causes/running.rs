@@ -110,10 +110,13 @@ fn loopback_only(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
 
 fn no_listener(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
     let nowhere = listeners(agent).is_some_and(Vec::is_empty);
-    let own_port = agent.inside.seen().and_then(|inside| inside.own_port.as_ref());
+    let own_port = agent
+        .inside
+        .seen()
+        .and_then(|inside| inside.own_port.as_ref());
     // Where the kernel's tables cannot be read, the look from inside tells.
-    let refused = listeners(agent).is_none()
-        && own_port.is_some_and(|port| port.outcome == Outcome::Refused);
+    let refused =
+        listeners(agent).is_none() && own_port.is_some_and(|port| port.outcome == Outcome::Refused);
     ((nowhere || refused) && unanswered(agent)).then(|| {
         let name = &agent.wanted.name;
         let evidence = match nowhere {
@@ -143,8 +146,9 @@ fn publish_lost(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
         "cannot be connected to",
     ];
     let own_port = agent.inside.seen()?.own_port.as_ref()?;
-    let loopback = listener(agent, agent.wanted.health_port).is_some_and(|found| found.loopback);
-    let lost = own_port.greets && !loopback && OUTSIDE.contains(&agent.exchange.finding);
+    let open = listeners(agent).is_none()
+        || listener(agent, agent.wanted.health_port).is_some_and(|found| !found.loopback);
+    let lost = own_port.greets && open && OUTSIDE.contains(&agent.exchange.finding);
     (lost && unanswered(agent)).then(|| {
         Cause::new(
             "publish-lost",
@@ -164,7 +168,14 @@ fn publish_lost(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
 
 fn silent(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
     let port = agent.wanted.health_port;
-    let bound = listener(agent, port).is_some_and(|found| !found.loopback);
+    let own_port = agent
+        .inside
+        .seen()
+        .and_then(|inside| inside.own_port.as_ref());
+    let bound = match listeners(agent) {
+        Some(_) => listener(agent, port).is_some_and(|found| !found.loopback),
+        None => own_port.is_some_and(|port| port.outcome == Outcome::Open),
+    };
     let held = agent.exchange.status == AgentStatus::Timeout;
     (bound && held && agent.running()).then(|| {
         let name = &agent.wanted.name;
@@ -205,13 +216,19 @@ fn wrong_socket(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
 
 fn unhealthy_reply(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
     let exchange = &agent.exchange;
-    let reply = exchange.reply.as_ref().filter(|_| agent.running() && !agent.healthy())?;
+    let reply = exchange
+        .reply
+        .as_ref()
+        .filter(|_| agent.running() && !agent.healthy())?;
     let name = &agent.wanted.name;
     let said = exchange.complaints.first();
     let (title, next) = match exchange.finding {
         "request not understood" => (
             "it does not understand the health request".to_owned(),
-            format!("set `health_requests` of {name} to what it knows, then {}", deploy(agent)),
+            format!(
+                "set `health_requests` of {name} to what it knows, then {}",
+                deploy(agent)
+            ),
         ),
         "replies, but not in JSON" => (
             "its health reply is not JSON".to_owned(),
@@ -242,7 +259,9 @@ fn thread_crashed(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
             if unanswered(agent) { 86 } else { 74 },
             format!("it runs on after an error: {}", raised.line()),
             at,
-            format!("mend the code, then cargo xtask up {name}; `cargo xtask logs {name}` has more"),
+            format!(
+                "mend the code, then cargo xtask up {name}; `cargo xtask logs {name}` has more"
+            ),
         )
     })
 }
@@ -283,11 +302,13 @@ fn peer_unreachable(agent: &AgentEvidence, evidence: &Evidence) -> Option<Cause>
         None => {
             said.as_ref()?;
             let peers = agent.wanted.peers.values();
-            let sick = peers.filter(|peer| {
-                evidence.agent(peer).is_some_and(|other| !other.healthy())
-            });
+            let sick =
+                peers.filter(|peer| evidence.agent(peer).is_some_and(|other| !other.healthy()));
             lost.extend(sick.map(|peer| {
-                (peer.clone(), format!("{peer}: {}", standing_words(peer, evidence)))
+                (
+                    peer.clone(),
+                    format!("{peer}: {}", standing_words(peer, evidence)),
+                )
             }));
         }
     }
@@ -354,7 +375,10 @@ fn standing_words(peer: &str, evidence: &Evidence) -> String {
 
 fn gpu_missing(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
     let said = words::no_gpu(agent);
-    let given = agent.details.seen().is_some_and(|seen| !seen.gpus.is_empty());
+    let given = agent
+        .details
+        .seen()
+        .is_some_and(|seen| !seen.gpus.is_empty());
     let gpu = agent.inside.seen().and_then(|inside| inside.gpu.as_ref());
     let unseen = gpu.filter(|gpu| given && gpu.count == 0);
     let evidence = match (unseen, &said) {
@@ -387,7 +411,10 @@ fn memory_tight(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
             56,
             format!("it has used up its memory: {used_mb} of {limit_mb} MB"),
             "the kernel kills what asks for more",
-            format!("raise `memory_mb` of {name} in the manifest, then {}", deploy(agent)),
+            format!(
+                "raise `memory_mb` of {name} in the manifest, then {}",
+                deploy(agent)
+            ),
         )
     })
 }

@@ -39,7 +39,10 @@ fn raised(agent: &AgentEvidence) -> Option<&Raised> {
 fn clues(agent: &AgentEvidence) -> Vec<Clue> {
     let mut clues = Vec::new();
     if let Some(raised) = raised(agent) {
-        let at = raised.at.as_ref().map_or(String::new(), |at| format!(" ({at})"));
+        let at = raised
+            .at
+            .as_ref()
+            .map_or(String::new(), |at| format!(" ({at})"));
         clues.push(Clue {
             text: raised.line(),
             evidence: format!("log: {}{at}", raised.line()),
@@ -155,18 +158,26 @@ fn import_remedy(agent: &AgentEvidence, raised: &Raised) -> (Option<String>, Str
     let top = module.split('.').next().unwrap_or(module);
     match imports.known.get(top) {
         Some(package) if package.in_image => (
-            Some(format!("`{}` provides it, and `{image}` should have it", package.name)),
+            Some(format!(
+                "`{}` provides it, and `{image}` should have it",
+                package.name
+            )),
             format!("cargo xtask build-images {image}, then {}", deploy(agent)),
         ),
         Some(package) => (
-            Some(format!("`{}` provides it, and `{image}` has it not", package.name)),
+            Some(format!(
+                "`{}` provides it, and `{image}` has it not",
+                package.name
+            )),
             format!(
                 "add `{}` to your requirements, run `cargo xtask split-requirements`, then {rebuild}",
                 package.name
             ),
         ),
         None => (
-            Some(format!("the scan does not see an import of `{module}`: the image may be older than the code")),
+            Some(format!(
+                "the scan does not see an import of `{module}`: the image may be older than the code"
+            )),
             format!("{rebuild}; {look}"),
         ),
     }
@@ -175,7 +186,9 @@ fn import_remedy(agent: &AgentEvidence, raised: &Raised) -> (Option<String>, Str
 fn lost<'i>(imports: &'i Imports, module: &str) -> Option<&'i [String]> {
     let found = imports.lost.iter().find(|(name, _)| {
         let name = name.trim_start_matches('.');
-        name == module || module.starts_with(&format!("{name}.")) || name.starts_with(&format!("{module}."))
+        name == module
+            || module.starts_with(&format!("{name}."))
+            || name.starts_with(&format!("{module}."))
     });
     found.map(|(_, near)| near.as_slice())
 }
@@ -196,7 +209,13 @@ fn permission_denied(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
         ),
     };
     let title = format!("it may not use {}", path.unwrap_or("a file or folder"));
-    Some(Cause::new("permission-denied", 96, title, clue.evidence, next))
+    Some(Cause::new(
+        "permission-denied",
+        96,
+        title,
+        clue.evidence,
+        next,
+    ))
 }
 
 fn read_only_path(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
@@ -205,14 +224,20 @@ fn read_only_path(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
     let place = path.map_or("its folder", folder);
     let mount = path.and_then(|path| below(agent.wanted.read_only.iter(), path));
     let next = match mount {
-        Some(mount) => format!("take `read_only` from the mount at {mount}, or write elsewhere; then {}", deploy(agent)),
+        Some(mount) => format!(
+            "take `read_only` from the mount at {mount}, or write elsewhere; then {}",
+            deploy(agent)
+        ),
         None => format!(
             "mount a volume at {place} (`mounts = [{{ volume = \"…\", target = \"{place}\" }}]`) or set \
              `relax.writable_root`; then {}",
             deploy(agent)
         ),
     };
-    let title = format!("it writes to {}, which is read-only", path.unwrap_or("a path"));
+    let title = format!(
+        "it writes to {}, which is read-only",
+        path.unwrap_or("a path")
+    );
     Some(Cause::new("read-only-path", 96, title, clue.evidence, next))
 }
 
@@ -235,15 +260,24 @@ fn disk_full(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
 fn address_in_use(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
     let clue = clue(agent, &["address already in use", "errno 98"])?;
     let next = match agent.wanted.own_network {
-        true => format!("it binds one port twice: mend the code, or its ports in the manifest, then cargo xtask up {}", agent.wanted.name),
-        false => format!("give it other ports in the manifest, then {}", deploy(agent)),
+        true => format!(
+            "it binds one port twice: mend the code, or its ports in the manifest, then cargo xtask up {}",
+            agent.wanted.name
+        ),
+        false => format!(
+            "give it other ports in the manifest, then {}",
+            deploy(agent)
+        ),
     };
     let title = "a port that it binds is taken";
     Some(Cause::new("address-in-use", 96, title, clue.evidence, next))
 }
 
 fn out_of_processes(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
-    let said = clue(agent, &["can't start new thread", "resource temporarily unavailable"]);
+    let said = clue(
+        agent,
+        &["can't start new thread", "resource temporarily unavailable"],
+    );
     let usage = agent.usage.seen();
     let full = usage.is_some_and(|usage| usage.pids_limit.is_some_and(|limit| usage.pids >= limit));
     let evidence = match said {
@@ -262,13 +296,26 @@ fn out_of_processes(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
 }
 
 fn out_of_gpu_memory(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
-    let clue = clue(agent, &["cuda out of memory", "cuda error: out of memory", "outofmemoryerror"])?;
+    let clue = clue(
+        agent,
+        &[
+            "cuda out of memory",
+            "cuda error: out of memory",
+            "outofmemoryerror",
+        ],
+    )?;
     let next = format!(
         "end what else holds the GPU's memory (`nvidia-smi` shows it), or give {} a smaller model",
         agent.wanted.name
     );
     let title = "the GPU has too little memory left for it";
-    Some(Cause::new("out-of-gpu-memory", 97, title, clue.evidence, next))
+    Some(Cause::new(
+        "out-of-gpu-memory",
+        97,
+        title,
+        clue.evidence,
+        next,
+    ))
 }
 
 /// A field such as `model_problem` says it in any words; otherwise the words
@@ -308,7 +355,10 @@ fn model_missing(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
             source.target,
             deploy(agent)
         ),
-        None => format!("mount the folder that has the model, then {}", deploy(agent)),
+        None => format!(
+            "mount the folder that has the model, then {}",
+            deploy(agent)
+        ),
     };
     let title = "it has no model to work with";
     let folders: Vec<String> = folders.collect();

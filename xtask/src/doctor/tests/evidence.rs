@@ -144,7 +144,9 @@ impl AgentEvidence {
 
     /// Its log ends with this exception.
     pub fn raises(&mut self, line: &str) {
-        let text = format!("Traceback (most recent call last):\n  File \"/app/a.py\", line 3, in <module>\n    x\n{line}");
+        let text = format!(
+            "Traceback (most recent call last):\n  File \"/app/a.py\", line 3, in <module>\n    x\n{line}"
+        );
         self.log = Look::Seen(log::read(text.lines().map(str::to_owned).collect()));
     }
 
@@ -169,9 +171,7 @@ impl AgentEvidence {
     /// Its connection to a peer fares like this.
     pub fn reaches(&mut self, peer: &str, outcome: Outcome) {
         let variable = format!("{}_ADDRESS", peer.to_uppercase());
-        self.wanted
-            .peers
-            .insert(variable.clone(), peer.to_owned());
+        self.wanted.peers.insert(variable.clone(), peer.to_owned());
         self.wanted.waits_for.insert(peer.to_owned());
         self.within(|inside| {
             inside

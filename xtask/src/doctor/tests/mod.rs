@@ -3,6 +3,7 @@
 
 mod evidence;
 mod roots;
+mod rules;
 mod table;
 
 use super::{

@@ -23,7 +23,12 @@ fn crashed(name: &str) -> AgentEvidence {
 /// `ROOT (CAUSE) blocks NAME NAME` for each root.
 fn roots(diagnosis: &Diagnosis) -> Vec<String> {
     let line = |root: &crate::doctor::Root| {
-        format!("{} ({}) blocks {}", root.agent, root.cause.id, root.blocks.join(" "))
+        format!(
+            "{} ({}) blocks {}",
+            root.agent,
+            root.cause.id,
+            root.blocks.join(" ")
+        )
     };
     diagnosis.blocks.iter().map(line).collect()
 }
@@ -62,7 +67,10 @@ fn a_healthy_peer_on_another_port_is_the_root() {
     let found = diagnose(&all(&[first, needs("Second", "First", Outcome::Refused)]));
     assert_eq!(roots(&found), ["First (main-port-closed) blocks Second"]);
     let why = &found.agents[1].causes[0].evidence[0];
-    assert!(why.contains("listens on 7001 and 7005, not on 7000"), "{why}");
+    assert!(
+        why.contains("listens on 7001 and 7005, not on 7000"),
+        "{why}"
+    );
 }
 
 #[test]
@@ -123,5 +131,10 @@ fn all_well_and_all_missing() {
     };
     let found = diagnose(&all(&[missing("First"), missing("Second")]));
     assert!(found.blocks.is_empty(), "{:?}", roots(&found));
-    assert!(found.agents.iter().all(|agent| agent.causes[0].id == "not-deployed"));
+    assert!(
+        found
+            .agents
+            .iter()
+            .all(|agent| agent.causes[0].id == "not-deployed")
+    );
 }

@@ -14,49 +14,174 @@ use crate::{
     podman::inspect::{Gpu, Outcome, OwnPort},
 };
 
-type Spoil = fn(&mut AgentEvidence);
+pub type Spoil = fn(&mut AgentEvidence);
 
 /// Cause, what spoils the agent, a word of the title, a word of the remedy.
 const TABLE: &[(&str, Spoil, &str, &str)] = &[
-    ("foreign-container", foreign, "did not create", "podman rename alpha"),
-    ("image-missing", image_missing, "`services`", "build-images services"),
-    ("not-deployed", not_deployed, "not been deployed", "cargo xtask deploy Alpha"),
-    ("start-failed", start_failed, "could not start", "cargo xtask deploy"),
-    ("never-started", never_started, "never started", "cargo xtask deploy Alpha"),
+    (
+        "foreign-container",
+        foreign,
+        "did not create",
+        "podman rename alpha",
+    ),
+    (
+        "image-missing",
+        image_missing,
+        "`services`",
+        "build-images services",
+    ),
+    (
+        "not-deployed",
+        not_deployed,
+        "not been deployed",
+        "cargo xtask deploy Alpha",
+    ),
+    (
+        "start-failed",
+        start_failed,
+        "could not start",
+        "cargo xtask deploy",
+    ),
+    (
+        "never-started",
+        never_started,
+        "never started",
+        "cargo xtask deploy Alpha",
+    ),
     ("stopped", stopped, "was stopped", "--keep"),
-    ("import-failed", import_failed, "No module named 'yaml'", "add `pyyaml`"),
-    ("imports-missing", imports_missing, "its image has not", "xtask scan Alpha"),
-    ("permission-denied", permission_denied, "/app/models/x", "chmod -R a+rX /srv/models"),
-    ("read-only-path", read_only_path, "/app/cache/x", "target = \"/app/cache\""),
+    (
+        "import-failed",
+        import_failed,
+        "No module named 'yaml'",
+        "add `pyyaml`",
+    ),
+    (
+        "imports-missing",
+        imports_missing,
+        "its image has not",
+        "xtask scan Alpha",
+    ),
+    (
+        "permission-denied",
+        permission_denied,
+        "/app/models/x",
+        "chmod -R a+rX /srv/models",
+    ),
+    (
+        "read-only-path",
+        read_only_path,
+        "/app/cache/x",
+        "target = \"/app/cache\"",
+    ),
     ("disk-full", disk_full, "no space left", "podman system df"),
-    ("address-in-use", address_in_use, "is taken", "binds one port twice"),
-    ("out-of-processes", out_of_processes, "limit is 256", "raise `pids`"),
+    (
+        "address-in-use",
+        address_in_use,
+        "is taken",
+        "binds one port twice",
+    ),
+    (
+        "out-of-processes",
+        out_of_processes,
+        "limit is 256",
+        "raise `pids`",
+    ),
     ("out-of-gpu-memory", out_of_gpu_memory, "GPU", "nvidia-smi"),
-    ("model-missing", model_missing, "no model", "put the model into /srv/models"),
-    ("file-missing", file_missing, "/app/data/x.json", "`mounts` of Alpha"),
+    (
+        "model-missing",
+        model_missing,
+        "no model",
+        "put the model into /srv/models",
+    ),
+    (
+        "file-missing",
+        file_missing,
+        "/app/data/x.json",
+        "`mounts` of Alpha",
+    ),
     ("out-of-memory", out_of_memory, "limit is 512 MB", "to 1024"),
     ("command-fails", command_fails, "cannot be run", "`command`"),
     ("crashed", crashed, "KeyError: 'port'", "mend the code"),
     ("killed", killed, "signal 11", "logs Alpha"),
     ("ended", ended, "by itself", "logs Alpha"),
-    ("restart-loop", restart_loop, "again and again", "logs Alpha"),
+    (
+        "restart-loop",
+        restart_loop,
+        "again and again",
+        "logs Alpha",
+    ),
     ("starting", starting, "10 s of 60 s", "--wait=60s"),
-    ("wrong-port", wrong_port, "health port 7001", "HEALTH_CHECK_PORT"),
+    (
+        "wrong-port",
+        wrong_port,
+        "health port 7001",
+        "HEALTH_CHECK_PORT",
+    ),
     ("loopback-only", loopback_only, "127.0.0.1 only", "0.0.0.0"),
     ("no-listener", no_listener, "no port", "start_timeout_s"),
-    ("publish-lost", publish_lost, "from this host", "podman network reload alpha"),
+    (
+        "publish-lost",
+        publish_lost,
+        "from this host",
+        "podman network reload alpha",
+    ),
     ("silent", silent, "never answers", "REP socket"),
-    ("wrong-socket", wrong_socket, "no REP socket", "`health_port`"),
-    ("unhealthy-reply", unhealthy_reply, "database is down", "logs Alpha"),
-    ("thread-crashed", thread_crashed, "KeyError: 'x'", "mend the code"),
-    ("main-port-closed", main_port_closed, "main port 7000", "`port` of Alpha"),
-    ("peer-unreachable", peer_unreachable, "cannot reach Beta", "doctor Beta"),
+    (
+        "wrong-socket",
+        wrong_socket,
+        "no REP socket",
+        "`health_port`",
+    ),
+    (
+        "unhealthy-reply",
+        unhealthy_reply,
+        "database is down",
+        "logs Alpha",
+    ),
+    (
+        "thread-crashed",
+        thread_crashed,
+        "KeyError: 'x'",
+        "mend the code",
+    ),
+    (
+        "main-port-closed",
+        main_port_closed,
+        "main port 7000",
+        "`port` of Alpha",
+    ),
+    (
+        "peer-unreachable",
+        peer_unreachable,
+        "cannot reach Beta",
+        "doctor Beta",
+    ),
     ("gpu-missing", gpu_missing, "no GPU", "check-gpu"),
-    ("memory-tight", memory_tight, "480 of 512 MB", "raise `memory_mb`"),
+    (
+        "memory-tight",
+        memory_tight,
+        "480 of 512 MB",
+        "raise `memory_mb`",
+    ),
     ("file-unreadable", file_unreadable, "may not read", "chmod"),
-    ("configuration-changed", configuration_changed, "manifest has changed", "deploy Alpha"),
-    ("image-changed", image_changed, "older image", "deploy Alpha"),
-    ("image-outdated", image_outdated, "since its image was built", "build-images services"),
+    (
+        "configuration-changed",
+        configuration_changed,
+        "manifest has changed",
+        "deploy Alpha",
+    ),
+    (
+        "image-changed",
+        image_changed,
+        "older image",
+        "deploy Alpha",
+    ),
+    (
+        "image-outdated",
+        image_outdated,
+        "since its image was built",
+        "build-images services",
+    ),
     ("unclear", unclear, "nothing", "logs Alpha"),
 ];
 
@@ -106,6 +231,7 @@ fn import_failed(agent: &mut AgentEvidence) {
 fn imports_missing(agent: &mut AgentEvidence) {
     agent.answers(AgentStatus::Timeout, "no reply in time");
     agent.listeners = Look::Failed("another host".into());
+    agent.inside = Look::Failed("no python3 in it".into());
     agent.import(|seen| seen.problems.push("a.py:3: no image provides `x`".into()));
 }
 
@@ -149,8 +275,12 @@ fn out_of_gpu_memory(agent: &mut AgentEvidence) {
     agent.raises("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 20.00 MiB");
 }
 
-fn model_missing(agent: &mut AgentEvidence) {
-    agent.says(AgentStatus::Healthy, "model_problem", "no causal language model below models/");
+pub fn model_missing(agent: &mut AgentEvidence) {
+    agent.says(
+        AgentStatus::Healthy,
+        "model_problem",
+        "no causal language model below models/",
+    );
     agent.within(|inside| {
         inside.paths.insert("/app/models".into(), folder(0));
     });
@@ -171,7 +301,7 @@ fn command_fails(agent: &mut AgentEvidence) {
     agent.exited(127);
 }
 
-fn crashed(agent: &mut AgentEvidence) {
+pub fn crashed(agent: &mut AgentEvidence) {
     agent.exited(1);
     agent.raises("KeyError: 'port'");
 }
@@ -244,7 +374,7 @@ fn thread_crashed(agent: &mut AgentEvidence) {
     agent.raises("KeyError: 'x'");
 }
 
-fn main_port_closed(agent: &mut AgentEvidence) {
+pub fn main_port_closed(agent: &mut AgentEvidence) {
     agent.listeners = ports(&[7001, 7005]);
 }
 
@@ -279,7 +409,7 @@ fn file_unreadable(agent: &mut AgentEvidence) {
     });
 }
 
-fn configuration_changed(agent: &mut AgentEvidence) {
+pub fn configuration_changed(agent: &mut AgentEvidence) {
     agent.configuration_changed = true;
 }
 
@@ -287,7 +417,7 @@ fn image_changed(agent: &mut AgentEvidence) {
     agent.image.differs = true;
 }
 
-fn image_outdated(agent: &mut AgentEvidence) {
+pub fn image_outdated(agent: &mut AgentEvidence) {
     agent.image.outdated = Look::Seen(true);
 }
 
@@ -338,103 +468,9 @@ fn a_healthy_agent_has_no_cause() {
     let found = diagnose(&all(&[agent("Alpha")]));
     assert_eq!(found.agents[0].causes, []);
     assert_eq!(found.agents[0].verdict, Verdict::Healthy);
-    let bad = found.agents[0].checks.iter().filter(|check| check.ok == Some(false));
+    let bad = found.agents[0]
+        .checks
+        .iter()
+        .filter(|check| check.ok == Some(false));
     assert_eq!(bad.count(), 0);
-}
-
-#[test]
-fn verdicts_follow_the_reply_and_the_weight() {
-    let verdict = |spoil: Spoil| {
-        let mut one = agent("Alpha");
-        spoil(&mut one);
-        diagnose(&all(&[one])).agents[0].verdict
-    };
-    assert_eq!(verdict(crashed), Verdict::Sick);
-    assert_eq!(verdict(model_missing), Verdict::Limited);
-    assert_eq!(verdict(main_port_closed), Verdict::Limited);
-    assert_eq!(verdict(image_outdated), Verdict::Healthy);
-    assert_eq!(verdict(configuration_changed), Verdict::Healthy);
-}
-
-#[test]
-fn a_stop_is_not_taken_for_a_crash() {
-    let first = |change: Spoil| {
-        let mut one = agent("Alpha");
-        change(&mut one);
-        let evidence = all(&[one]);
-        causes::of(&evidence.agents[0], &evidence)[0].id
-    };
-    for code in [0, 137, 143] {
-        let mut one = agent("Alpha");
-        one.exited(code);
-        one.told_to_stop = Look::Seen(true);
-        let evidence = all(&[one]);
-        assert_eq!(causes::of(&evidence.agents[0], &evidence)[0].id, "stopped", "{code}");
-    }
-    // Without podman's events SIGTERM tells.
-    assert_eq!(
-        first(|one| {
-            one.exited(143);
-            one.told_to_stop = Look::Failed("no events".into());
-        }),
-        "stopped"
-    );
-    // SIGKILL that nobody sent is the kernel's, most likely.
-    assert_eq!(first(|one| one.exited(137)), "out-of-memory");
-    assert_eq!(
-        first(|one| {
-            one.exited(137);
-            one.told_to_stop = Look::Failed("no events".into());
-        }),
-        "killed"
-    );
-    // A crash is told although the container was stopped afterwards.
-    assert_eq!(
-        first(|one| {
-            crashed(one);
-            one.told_to_stop = Look::Seen(true);
-        }),
-        "crashed"
-    );
-}
-
-#[test]
-fn a_failed_import_says_where_the_module_should_come_from() {
-    let told = |line: &str, change: Spoil| {
-        let mut one = agent("Alpha");
-        one.exited(1);
-        one.raises(line);
-        change(&mut one);
-        let evidence = all(&[one]);
-        let cause = causes::of(&evidence.agents[0], &evidence).swap_remove(0);
-        assert_eq!(cause.id, "import-failed");
-        format!("{} | {}", cause.evidence.join("; "), cause.next)
-    };
-    let lost = told("ModuleNotFoundError: No module named 'common.sttings'", |one| {
-        one.import(|seen| {
-            let near = vec!["common.settings".to_owned()];
-            seen.lost.insert("common.sttings".into(), near);
-        });
-    });
-    assert!(lost.contains("did you mean `common.settings`?"), "{lost}");
-    let there = told("ModuleNotFoundError: No module named 'zmq.green'", |one| {
-        one.import(|seen| {
-            let behind = Package {
-                name: "pyzmq".into(),
-                in_image: true,
-            };
-            seen.known.insert("zmq".into(), behind);
-        });
-    });
-    assert!(there.contains("`pyzmq` provides it"), "{there}");
-    assert!(there.contains("build-images services"), "{there}");
-    let library = told(
-        "ImportError: libportaudio.so.2: cannot open shared object file: No such file or directory",
-        |_| {},
-    );
-    assert!(library.contains("has libportaudio.so.2 to `system_packages`"), "{library}");
-    let syntax = told("SyntaxError: invalid syntax", |_| {});
-    assert!(syntax.contains("correct the file"), "{syntax}");
-    let unseen = told("ModuleNotFoundError: No module named 'x'", |_| {});
-    assert!(unseen.contains("the scan does not see an import of `x`"), "{unseen}");
 }
