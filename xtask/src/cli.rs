@@ -86,6 +86,8 @@ pub enum Command {
     Deploy(cmd::deploy::Args),
     /// Ask all agents for their health over ZeroMQ
     HealthCheck(cmd::health_check::Args),
+    /// Find out why agents are not well, and what to do next
+    Doctor(cmd::doctor::Args),
     /// Show every agent: container, health, ports, age
     Status(cmd::status::Args),
     /// Show the agents' logs, merged in time order

@@ -302,27 +302,36 @@ fn describe(probe: &Probe) -> String {
     }
 }
 
-/// The end of a container's log, both streams in the order of time.
+/// The end of a container's log, both streams in the order of time; podman's
+/// complaint if it cannot be read.
 pub fn log_tail(podman: &Podman, container: &str) -> Vec<String> {
-    let lines = LOG_LINES.to_string();
+    log_lines(podman, container, LOG_LINES).unwrap_or_else(|error| vec![error.to_string()])
+}
+
+/// The last `count` lines of a container's log, both streams in the order of
+/// time, fit for a terminal. Empty also where podman knows no such container.
+///
+/// # Errors
+/// podman did not end by itself.
+pub fn log_lines(
+    podman: &Podman,
+    container: &str,
+    count: usize,
+) -> Result<Vec<String>, PodmanError> {
+    let lines = count.to_string();
     let args = ["logs", "--timestamps", "--tail", &lines, container];
-    let output = match podman.probe(&Call::read("read the log", &args)) {
-        Ok(output) => output,
-        Err(error) => return vec![error.to_string()],
-    };
-    let mut lines = tail(&output.stdout, LOG_LINES);
-    lines.extend(tail(&output.stderr, LOG_LINES));
+    let output = podman.probe(&Call::read("read the log", &args))?;
+    let mut lines = tail(&output.stdout, count);
+    lines.extend(tail(&output.stderr, count));
     // Times are of equal length and in UTC or one zone, so text order is time
     // order; the sort is stable, so lines of one stream keep theirs.
     lines.sort_by(|a, b| a.split(' ').next().cmp(&b.split(' ').next()));
-    lines
-        .split_off(lines.len().saturating_sub(LOG_LINES))
-        .into_iter()
-        .map(|line| {
-            line.split_once(' ')
-                .map_or(String::new(), |(_, text)| text.to_owned())
-        })
-        .collect()
+    let text = |line: String| {
+        line.split_once(' ')
+            .map_or(String::new(), |(_, text)| text.to_owned())
+    };
+    let last = lines.split_off(lines.len().saturating_sub(count));
+    Ok(last.into_iter().map(text).collect())
 }
 
 /// Looks at all watched containers with one `podman ps` at a time.

@@ -2,7 +2,8 @@
 //!
 //! The rooms, from the top floor down; a room may use what stands below it:
 //! `cmd` (one file per command), `ui/progress` (shows a plan being carried
-//! out), `execute` and `gate` (carry out a plan), `host` (findings and files of
+//! out), `execute` and `gate` (carry out a plan), `doctor` (what is wrong with an
+//! agent), `host` (findings and files of
 //! this machine), `podman` (the only door to the engine), `scan` (what the code
 //! needs against what the images have), `requirements` (what is installed in
 //! which image), `plan` (pure decisions), `system` (the manifest), `health`
@@ -11,6 +12,7 @@
 
 mod cli;
 mod cmd;
+mod doctor;
 mod execute;
 mod failure;
 mod gate;

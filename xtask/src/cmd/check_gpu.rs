@@ -69,14 +69,15 @@ pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
             }
         }
     }
-    let (mut engine, mut findings) = match app.engine(&system) {
-        Ok(engine) => (Some(engine), Vec::new()),
-        Err(failure) if failure.exit == Exit::Engine => (
-            None,
-            vec![check_toolchain::from_failure("podman", &failure)],
-        ),
-        Err(failure) => return Err(failure),
-    };
+    let (mut engine, mut findings) =
+        match app.engine_within(&system, check_toolchain::PATIENCE_MS, false) {
+            Ok(engine) => (Some(engine), Vec::new()),
+            Err(failure) if failure.exit == Exit::Engine => (
+                None,
+                vec![check_toolchain::from_failure("podman", &failure)],
+            ),
+            Err(failure) => return Err(failure),
+        };
     let offered = gpu::offered_by(&facts.specs);
     let state = match &engine {
         Some(engine) if !offered.is_empty() => look_around(engine)?,

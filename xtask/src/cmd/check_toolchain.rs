@@ -33,7 +33,7 @@ pub struct Args {
 
 /// How long podman may take for an answer here. A healthy one needs a tenth of
 /// a second.
-const PATIENCE_MS: u64 = 15_000;
+pub const PATIENCE_MS: u64 = 15_000;
 /// Limits that are shown without `--verbose`.
 const LIMITS_SHOWN: usize = 5;
 
@@ -50,7 +50,7 @@ pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
     let system = app.system()?;
     let mut findings = Vec::new();
     let mut capacity = None;
-    match app.engine_within(&system, PATIENCE_MS) {
+    match app.engine_within(&system, PATIENCE_MS, true) {
         Ok(mut engine) => {
             let look = Look::here();
             findings.extend(toolchain::of_engine(&engine, &look));

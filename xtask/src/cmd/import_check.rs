@@ -18,6 +18,7 @@ use crate::{
         Engine,
         inside::{self, Image, Imports},
     },
+    scan::AgentScan,
     system::System,
 };
 
@@ -32,8 +33,13 @@ impl Questions {
         let sources = code::sources(system);
         let images: BTreeSet<String> = images::closure(system, wanted).into_iter().collect();
         let agents = code.agents(system, &sources, &|agent| images.contains(&agent.image));
+        Ok(Questions::about(&agents))
+    }
+
+    /// The same of agents that have been scanned.
+    pub fn about(agents: &[AgentScan]) -> Self {
         let mut questions: BTreeMap<String, Imports> = BTreeMap::new();
-        for agent in &agents {
+        for agent in agents {
             let here = agent
                 .packages
                 .iter()
@@ -50,17 +56,16 @@ impl Questions {
                 }
             }
         }
-        Ok(Questions(questions))
+        Questions(questions)
     }
 
-    /// The commands that `ask` would run, for a dry run: an image that is still
-    /// to be built has no answer yet.
-    pub fn lines(&self, engine: &Engine, state: &State) -> Vec<String> {
+    /// Images with packages for which nothing is left to be asked: all of it
+    /// was imported in them before, without a failure.
+    pub fn known(&self, state: &State) -> BTreeSet<&str> {
         let cache = scratch();
-        let open = self.0.iter().filter(|(name, imports)| {
+        let known = self.0.iter().filter(|(name, imports)| {
             let tag = image_tag(name);
-            let found = state.images.get(&tag);
-            !found.is_some_and(|found| {
+            state.images.get(&tag).is_some_and(|found| {
                 let image = Image {
                     tag: &tag,
                     id: &found.id,
@@ -68,6 +73,17 @@ impl Questions {
                 inside::is_known(image, imports, &cache)
             })
         });
+        known.map(|(name, _)| name.as_str()).collect()
+    }
+
+    /// The commands that `ask` would run, for a dry run: an image that is still
+    /// to be built has no answer yet.
+    pub fn lines(&self, engine: &Engine, state: &State) -> Vec<String> {
+        let known = self.known(state);
+        let open = self
+            .0
+            .iter()
+            .filter(|(name, _)| !known.contains(name.as_str()));
         let line = |(name, imports): (&String, &Imports)| {
             let tag = image_tag(name);
             let image = Image { tag: &tag, id: "" };

@@ -8,6 +8,8 @@ pub mod code;
 pub mod completions;
 pub mod create_networks;
 pub mod deploy;
+pub mod doctor;
+pub mod doctor_report;
 pub mod down;
 pub mod health_check;
 pub mod image_report;
@@ -76,6 +78,7 @@ pub fn run(cli: Cli, cancel: Cancel) -> Result<(), Failure> {
         Command::CreateNetworks(args) => create_networks::run(&app, args),
         Command::Deploy(args) => deploy::run(&app, args),
         Command::HealthCheck(args) => health_check::run(&app, args),
+        Command::Doctor(args) => doctor::run(&app, args),
         Command::Status(args) => status::run(&app, args),
         Command::Logs(args) => logs::run(&app, args),
         Command::Down(args) => down::run(&app, args),
@@ -148,11 +151,16 @@ impl App {
         Engine::open(&self.options(system), self.cancel.clone())
     }
 
-    /// podman is asked anew instead of trusting the cache, and is not waited
-    /// for longer than this for anything that only looks.
-    pub fn engine_within(&self, system: &System, patience_ms: u64) -> Result<Engine, Failure> {
+    /// A podman that is not waited for longer than this for anything that only
+    /// looks. With `refresh` it is asked anew instead of trusting the cache.
+    pub fn engine_within(
+        &self,
+        system: &System,
+        patience_ms: u64,
+        refresh: bool,
+    ) -> Result<Engine, Failure> {
         let options = Options {
-            refresh: true,
+            refresh,
             patience_ms: Some(patience_ms),
             ..self.options(system)
         };

@@ -21,6 +21,7 @@ fn probe(outcome: Outcome, reason: &'static str, reply: Option<&str>) -> Probe {
         reason,
         latency_ms: 1.0,
         reply: reply.map(str::to_owned),
+        complaints: Vec::new(),
     }
 }
 

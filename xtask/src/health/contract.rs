@@ -83,6 +83,37 @@ pub fn excerpt(reply: &[u8]) -> String {
     shown
 }
 
+/// What a reply says went wrong: the fields of its object that tell of a problem
+/// and say something, each as text fit for a terminal. Nothing where the reply
+/// is no JSON object, or a deeper one than any health reply.
+pub fn complaints(reply: &[u8]) -> Vec<(String, String)> {
+    if reply.len() > PARSE_LIMIT_BYTES {
+        return Vec::new();
+    }
+    let reply = without_python_numbers(reply.trim_ascii());
+    let Ok(Value::Object(fields)) = serde_json::from_slice(&reply) else {
+        return Vec::new();
+    };
+    let telling = |name: &str| {
+        COMPLAINT_FIELDS.contains(&name) || name.ends_with("problem") || name.ends_with("_error")
+    };
+    let mut found: Vec<(String, String)> = fields
+        .into_iter()
+        .filter(|(name, _)| telling(name))
+        .filter_map(|(name, value)| {
+            let text = match value {
+                Value::Null | Value::Bool(_) | Value::Number(_) => return None,
+                Value::String(text) => text,
+                other => other.to_string(),
+            };
+            let text = excerpt(text.as_bytes());
+            (!text.is_empty()).then(|| (excerpt(name.as_bytes()), text))
+        })
+        .collect();
+    found.sort();
+    found
+}
+
 /// Characters that are invisible or turn the direction of a line around.
 fn is_format(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
@@ -348,6 +379,22 @@ mod tests {
         assert_eq!(telling_part([b"topic".as_slice(), b"1", object]), object);
         assert_eq!(telling_part([b"pong".as_slice(), b"x"]), b"pong");
         assert_eq!(telling_part([]), b"");
+    }
+
+    #[test]
+    fn complaints_are_the_fields_that_tell_of_a_problem() {
+        let reply = br#"{"status": "ok", "model_problem": "no model", "model_loaded": null,
+            "error": null, "load_error": 3, "detail": {"a": NaN}, "problem": "  "}"#;
+        let pair = |name: &str, text: &str| (name.to_owned(), text.to_owned());
+        assert_eq!(
+            complaints(reply),
+            [
+                pair("detail", r#"{"a":0}"#),
+                pair("model_problem", "no model")
+            ]
+        );
+        assert!(complaints(b"no JSON").is_empty());
+        assert!(complaints("[".repeat(100_000).as_bytes()).is_empty());
     }
 
     #[test]

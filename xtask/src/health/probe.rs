@@ -17,7 +17,7 @@ use tokio::{
 };
 use zeromq::{ReqSocket, Socket, SocketOptions, SocketRecv, SocketSend, ZmqError, ZmqMessage};
 
-use super::contract::{Verdict, excerpt, judge, telling_part};
+use super::contract::{Verdict, complaints, excerpt, judge, telling_part};
 
 /// Where one agent answers, and what it is asked.
 #[derive(Debug, Clone)]
@@ -48,6 +48,9 @@ pub struct Probe {
     /// The start of the reply, on one line and safe to print; none if no reply
     /// came.
     pub reply: Option<String>,
+    /// The fields of the reply that say what is wrong, and their texts.
+    #[serde(skip)]
+    pub complaints: Vec<(String, String)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -153,6 +156,7 @@ pub(super) struct Finding {
     outcome: Outcome,
     reason: &'static str,
     reply: Option<String>,
+    complaints: Vec<(String, String)>,
 }
 
 impl Finding {
@@ -179,6 +183,7 @@ impl Finding {
             outcome,
             reason,
             reply: None,
+            complaints: Vec::new(),
         }
     }
 
@@ -188,6 +193,7 @@ impl Finding {
             reason: self.reason,
             latency_ms: latency.as_secs_f64() * 1e3,
             reply: self.reply,
+            complaints: self.complaints,
         }
     }
 }
@@ -281,6 +287,7 @@ fn understand(message: &ZmqMessage) -> (Verdict, Finding) {
             outcome,
             reason,
             reply: Some(excerpt(reply)),
+            complaints: complaints(reply),
         },
     )
 }

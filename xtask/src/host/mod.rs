@@ -5,6 +5,7 @@ pub mod capacity;
 pub mod findings;
 pub mod gpu;
 pub mod install;
+pub mod kernel_log;
 pub mod lock;
 pub mod look;
 pub mod ports;
@@ -12,6 +13,7 @@ pub mod project_lock;
 pub mod recipes;
 pub mod sbom;
 pub mod toolchain;
+pub mod usage;
 pub mod yaml;
 
 use std::{

@@ -5,18 +5,40 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
+use serde::Serialize;
+
 /// State of a listening socket in `/proc/net/tcp` (`TCP_LISTEN`).
 const LISTEN: &str = "0A";
+
+/// A TCP port with a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Listener {
+    pub port: u16,
+    /// Every listener of the port takes connections from its own network
+    /// namespace alone, so that nothing from outside gets through.
+    pub loopback: bool,
+}
 
 /// TCP ports with a listener in the network namespace of `pid`, sorted;
 /// `None` when the tables cannot be read (another host, another user).
 pub fn listening(pid: u32) -> Option<Vec<u16>> {
+    let listeners = listeners(pid)?;
+    Some(listeners.into_iter().map(|found| found.port).collect())
+}
+
+/// The same, and from where each port can be reached.
+pub fn listeners(pid: u32) -> Option<Vec<Listener>> {
     let folder = format!("/proc/{pid}/net");
-    let ports: BTreeSet<u16> = sockets(Path::new(&folder))?
-        .into_iter()
-        .map(|socket| socket.port)
-        .collect();
-    Some(ports.into_iter().collect())
+    let found = sockets(Path::new(&folder))?;
+    let ports: BTreeSet<u16> = found.iter().map(|socket| socket.port).collect();
+    let listener = |port: u16| Listener {
+        port,
+        loopback: found
+            .iter()
+            .filter(|socket| socket.port == port)
+            .all(|socket| socket.loopback),
+    };
+    Some(ports.into_iter().map(listener).collect())
 }
 
 /// Name and id of the process that listens on a TCP port of this host.
@@ -36,6 +58,7 @@ pub fn owner(port: u16) -> Option<(String, u32)> {
 
 struct Socket {
     port: u16,
+    loopback: bool,
     inode: u64,
 }
 
@@ -52,11 +75,35 @@ fn socket(line: &str) -> Option<Socket> {
     if *fields.get(3)? != LISTEN {
         return None;
     }
-    let (_, port) = fields.get(1)?.rsplit_once(':')?;
+    let (address, port) = fields.get(1)?.rsplit_once(':')?;
     Some(Socket {
+        loopback: is_loopback(address),
         port: u16::from_str_radix(port, 16).ok()?,
         inode: fields.get(9)?.parse().ok()?,
     })
+}
+
+/// 127.0.0.0/8 as it is, and in the IPv6 form that listeners of both kinds have;
+/// `::1`. The kernel prints words of four bytes in the order of the machine.
+fn is_loopback(address: &str) -> bool {
+    let words = address.as_bytes().chunks(8);
+    let words: Option<Vec<u32>> = words
+        .map(|word| {
+            let digits = std::str::from_utf8(word)
+                .ok()
+                .filter(|word| word.len() == 8)?;
+            u32::from_str_radix(digits, 16).ok()
+        })
+        .collect();
+    let first_byte = |word: u32| word.to_ne_bytes()[0];
+    match words.as_deref() {
+        Some([four]) => first_byte(*four) == 127,
+        Some([0, 0, 0, last]) => *last == u32::from_ne_bytes([0, 0, 0, 1]),
+        Some([0, 0, mapped, last]) => {
+            mapped.to_ne_bytes() == [0, 0, 0xff, 0xff] && first_byte(*last) == 127
+        }
+        _ => false,
+    }
 }
 
 fn holds(pid: u32, socket: &str) -> bool {
@@ -84,6 +131,25 @@ mod tests {
         assert_eq!(owner(port).unwrap().1, std::process::id());
         drop(listener);
         assert!(!listening(std::process::id()).unwrap().contains(&port));
+    }
+
+    #[test]
+    fn loopback_is_told_from_all_addresses() {
+        let own = std::process::id();
+        let one = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let all = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
+        let found = listeners(own).unwrap();
+        for (listener, loopback) in [(one, true), (all, false)] {
+            let port = listener.local_addr().unwrap().port();
+            assert!(found.contains(&Listener { port, loopback }), "{found:?}");
+        }
+        if cfg!(target_endian = "little") {
+            assert!(is_loopback("00000000000000000000000001000000"));
+            assert!(is_loopback("0000000000000000FFFF00000100007F"));
+            assert!(!is_loopback("00000000000000000000000000000000"));
+            assert!(!is_loopback("0000000000000000FFFF00000101A8C0"));
+        }
+        assert!(!is_loopback("7F"));
     }
 
     #[test]

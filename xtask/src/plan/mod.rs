@@ -94,7 +94,7 @@ pub fn volume_name(system: &System, volume: &str) -> String {
 }
 
 /// The groups that `group` comes after, directly or through others.
-fn groups_before<'a>(system: &'a System, group: &str) -> BTreeSet<&'a str> {
+pub fn groups_before<'a>(system: &'a System, group: &str) -> BTreeSet<&'a str> {
     let mut before = BTreeSet::new();
     // Groups stand behind those they come after, so one pass backwards is
     // enough.

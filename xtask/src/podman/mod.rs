@@ -5,6 +5,7 @@ pub mod caps;
 pub mod engine;
 pub mod gpu;
 pub mod inside;
+pub mod inspect;
 pub mod observe;
 pub mod pytest;
 pub mod quirks;

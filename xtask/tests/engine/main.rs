@@ -6,6 +6,7 @@
 
 mod agents;
 mod capacity;
+mod doctor;
 mod gpu;
 mod images;
 mod interrupted;

@@ -147,6 +147,8 @@ pub fn create(store: &Store, args: &[String]) -> Answer {
                 started_at: 0,
                 starts: 0,
                 pid: 0,
+                restarts: 0,
+                oom_killed: false,
             },
         );
         Ok(format!("{id}\n"))
@@ -222,7 +224,9 @@ pub fn stop(store: &Store, args: &[String]) -> Answer {
         container.state = "exited".to_owned();
         container.exit_code = 0;
         container.pid = 0;
-        Ok(container.create.clone())
+        let create = container.create.clone();
+        state.stops.push((name.to_owned(), now_s()));
+        Ok(create)
     });
     wait_for_silence(store, &answer?);
     Ok(format!("{name}\n"))

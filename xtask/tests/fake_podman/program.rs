@@ -63,6 +63,8 @@ fn dispatch(store: &Store, global: &[String], args: &[String], fault: Option<&Fa
         ["network", "ls"] => look::networks(store, &args[2..]),
         ["volume", "ls"] => look::volumes(store, &args[2..]),
         ["logs", ..] => look::logs(store, &args[1..]),
+        ["events", ..] => look::events(store, &args[1..]),
+        ["exec", ..] => look::exec(store, &args[1..]),
         ["network", "create"] => change::network_create(store, &args[2..]),
         ["network", "rm"] => change::network_rm(store, &args[2..]),
         ["volume", "rm"] => change::volume_rm(store, &args[2..]),

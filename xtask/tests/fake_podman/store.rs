@@ -21,6 +21,9 @@ pub struct State {
     pub volumes: BTreeSet<String>,
     /// Containers created so far; makes ids.
     pub count: u64,
+    /// What podman was told to stop, and when.
+    #[serde(default)]
+    pub stops: Vec<(String, i64)>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -41,6 +44,11 @@ pub struct Container {
     pub started_at: i64,
     pub starts: u32,
     pub pid: u32,
+    /// Restarts by its policy.
+    #[serde(default)]
+    pub restarts: u32,
+    #[serde(default)]
+    pub oom_killed: bool,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

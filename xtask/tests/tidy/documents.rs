@@ -115,15 +115,50 @@ fn exit_codes_in(files: &[File], help: &str) -> Vec<String> {
     found
 }
 
-/// What takes the id of a finding first.
-const MAKE_FINDINGS: [&str; 4] = [
+/// What takes a stable id as its first argument.
+const WITH_ID: [&str; 5] = [
     "Finding::new(",
     "Finding::ok(",
     "from_failure(",
     "Limit::new(",
+    "Cause::new(",
 ];
 
-/// Every finding can be looked up.
+/// Every row of the causes of `doctor` is one that it can name: the other
+/// direction of `findings`.
+pub fn causes(files: &[File]) -> Vec<String> {
+    const FOLDER: &str = "xtask/src/doctor/causes/";
+    let Some(guide) = text(files, "docs/troubleshooting.md") else {
+        return Vec::new();
+    };
+    let named: Vec<String> = sources(files)
+        .filter(|file| file.path.starts_with(FOLDER))
+        .flat_map(|file| {
+            let strings = code(&file.text, Keep::Strings);
+            let calls = strings.split("Cause::new(").skip(1);
+            let ids =
+                calls.filter_map(|rest| rest.trim_start().strip_prefix('"')?.split('"').next());
+            ids.map(str::to_owned).collect::<Vec<_>>()
+        })
+        .collect();
+    let lines = guide.lines().enumerate();
+    let section = lines
+        .skip_while(|(_, line)| *line != "## Causes of doctor")
+        .skip(1)
+        .take_while(|(_, line)| !line.starts_with("## "));
+    section
+        .filter_map(|(at, line)| Some((at, line.strip_prefix("| `")?.split('`').next()?)))
+        .filter(|(_, id)| !named.iter().any(|name| name == id))
+        .map(|(at, id)| {
+            format!(
+                "docs/troubleshooting.md:{}: nothing has the cause `{id}`",
+                at + 1
+            )
+        })
+        .collect()
+}
+
+/// Every finding and every cause can be looked up.
 pub fn findings(files: &[File]) -> Vec<String> {
     let Some(guide) = text(files, "docs/troubleshooting.md") else {
         return Vec::new();
@@ -134,7 +169,7 @@ pub fn findings(files: &[File]) -> Vec<String> {
         // in the two texts.
         let strings = code(&file.text, Keep::Strings);
         let bare = without_tests(&code(&file.text, Keep::Code));
-        for (place, _) in MAKE_FINDINGS.iter().flat_map(|way| bare.match_indices(way)) {
+        for (place, _) in WITH_ID.iter().flat_map(|way| bare.match_indices(way)) {
             let line = bare[..place].matches('\n').count();
             let rest: String = strings.lines().skip(line).collect::<Vec<_>>().join("\n");
             let Some(id) = first_id(&rest) else { continue };
@@ -153,7 +188,7 @@ pub fn findings(files: &[File]) -> Vec<String> {
 /// The literal that follows the first bracket behind the constructor, if the
 /// first argument is one.
 fn first_id(rest: &str) -> Option<String> {
-    let (_, arguments) = MAKE_FINDINGS
+    let (_, arguments) = WITH_ID
         .iter()
         .filter_map(|way| rest.split_once(way))
         .min_by_key(|(before, _)| before.len())?;
@@ -243,6 +278,25 @@ mod tests {
         assert_eq!(
             found_by(findings, &files),
             ["xtask/src/host/a.rs:4: finding `new` is not in docs/troubleshooting.md"]
+        );
+    }
+
+    #[test]
+    fn a_cause_that_is_no_more_is_found() {
+        let guide = "## Causes of doctor\n\n| id |\n|---|\n| `old` | x |\n| `known` | y |\n## Symptoms\n| `else` |\n";
+        let source = "fn a() { Cause::new(\n    \"known\", 1) }";
+        let files = [
+            ("docs/troubleshooting.md", guide),
+            ("xtask/src/doctor/causes/a.rs", source),
+        ];
+        assert_eq!(
+            found_by(causes, &files),
+            ["docs/troubleshooting.md:5: nothing has the cause `old`"]
+        );
+        let unknown = [("docs/troubleshooting.md", ""), files[1]];
+        assert_eq!(
+            found_by(findings, &unknown),
+            ["xtask/src/doctor/causes/a.rs:1: finding `known` is not in docs/troubleshooting.md"]
         );
     }
 

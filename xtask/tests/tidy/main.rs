@@ -33,6 +33,7 @@ const RULES: &[Rule] = &[
     spawning::programs,
     rooms::floors,
     rooms::table,
+    documents::causes,
     documents::commands,
     documents::exit_codes,
     documents::findings,

@@ -17,6 +17,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "cmd",
         &[
             "ui/progress",
+            "doctor",
             "execute",
             "gate",
             "host",
@@ -35,6 +36,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     ("ui/progress", &["execute", "plan", "ui"]),
     ("execute", &["gate", "host", "podman", "plan", "process"]),
+    (
+        "doctor",
+        &["gate", "host", "podman", "plan", "system", "health", "ui"],
+    ),
     ("gate", &["host", "podman", "plan", "health"]),
     (
         "host",

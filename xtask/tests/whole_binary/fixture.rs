@@ -323,6 +323,7 @@ impl Fixture {
 pub fn comparable(state: &Path) -> Value {
     let mut state = state_of(state);
     state["count"] = Value::Null;
+    state["stops"] = Value::Null;
     if let Some(containers) = state["containers"].as_object_mut() {
         for container in containers.values_mut() {
             for volatile in ["id", "started_at", "pid"] {

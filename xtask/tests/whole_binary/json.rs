@@ -18,6 +18,7 @@ fn results() {
         &["deploy"],
         &["health-check"],
         &["status"],
+        &["doctor"],
         &["down"],
         &["up", "--settle", "0s"],
         &["down", "--networks", "--images", "--volumes"],

@@ -15,6 +15,7 @@ mod bad_input;
 mod build;
 mod code;
 mod deploy;
+mod doctor;
 mod dry_run;
 mod fixture;
 mod golden;

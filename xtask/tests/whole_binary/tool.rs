@@ -24,6 +24,10 @@ const READ_ONLY: &[&str] = &[
     "network ls",
     "volume ls",
     "logs",
+    "events",
+    "container inspect",
+    // The doctor's program, which only looks.
+    "exec",
     // A question asked in an image; the container is gone afterwards.
     "run --rm --network none --read-only",
 ];

@@ -262,6 +262,7 @@ fn probes_serialise_to_stable_names() {
         reason: "connection refused",
         latency_ms: 0.5,
         reply: None,
+        complaints: Vec::new(),
     };
     let expect =
         r#"{"outcome":"refused","reason":"connection refused","latency_ms":0.5,"reply":null}"#;

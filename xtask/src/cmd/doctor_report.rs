@@ -1,0 +1,234 @@
+//! How a diagnosis is shown: a block for each agent in trouble, one line for the
+//! others, and a trouble that blocks many once.
+
+use serde::Serialize;
+
+use super::App;
+use crate::{
+    doctor::{Cause, Check, Diagnosed, Diagnosis, Root, Verdict},
+    failure::{Exit, Failure},
+    ui::{Paint, Ui, seconds},
+};
+
+/// No line names more agents than this; the JSON result has all.
+const NAMES_MAX: usize = 6;
+/// Causes that so many agents have in common are told once.
+const IN_COMMON: usize = 2;
+
+/// The end of `doctor`.
+#[derive(Serialize)]
+pub struct Report<'d> {
+    #[serde(flatten)]
+    pub diagnosis: &'d Diagnosis,
+    pub elapsed_ms: u64,
+    /// Every check of every agent, healthy ones too.
+    #[serde(skip)]
+    pub in_full: bool,
+}
+
+pub fn show(app: &App, report: &Report<'_>) {
+    if app.ui.json_wanted() {
+        app.ui.json("doctor", report);
+        return;
+    }
+    let ui = &app.ui;
+    let diagnosis = report.diagnosis;
+    let together = undeployed(diagnosis);
+    let names = diagnosis.agents.iter().map(|agent| agent.name.len());
+    let width = names.max().unwrap_or(0);
+    for agent in &diagnosis.agents {
+        if together.contains(&agent.name.as_str()) {
+            continue;
+        }
+        let blocked = agent.blocked_by.is_some();
+        let brief = agent.verdict == Verdict::Healthy || blocked;
+        headline(ui, agent, width);
+        if report.in_full || !brief {
+            checks(ui, &agent.checks, report.in_full);
+            if !blocked {
+                causes(ui, &agent.causes);
+            }
+        }
+        let root = diagnosis
+            .blocks
+            .iter()
+            .find(|root| root.agent == agent.name);
+        if let Some(root) = root {
+            ui.out(format!("  {}", blocks(root)));
+        }
+        if report.in_full || !brief {
+            ui.out("");
+        }
+    }
+    for root in diagnosis.blocks.iter().filter(|root| !root.asked) {
+        ui.out(format!(
+            "{}  {}",
+            ui.paint(Paint::Bold, &root.agent),
+            sick_word(ui)
+        ));
+        causes(ui, std::slice::from_ref(&root.cause));
+        ui.out(format!("  {}", blocks(root)));
+        ui.out("");
+    }
+    if let Some(first) = diagnosis
+        .agents
+        .iter()
+        .find(|agent| together.contains(&agent.name.as_str()))
+    {
+        let names = some(together.iter().copied());
+        ui.out(format!(
+            "{}  {}",
+            ui.paint(Paint::Bold, &names),
+            sick_word(ui)
+        ));
+        let cause = &first.causes[0];
+        let all = together.len() == diagnosis.agents.len();
+        let next = match all {
+            true => "cargo xtask up".to_owned(),
+            false => format!("cargo xtask deploy {}", together.join(" ")),
+        };
+        most_likely(ui, cause, &next);
+        ui.out("");
+    }
+    ui.out(summary(report));
+}
+
+/// Agents that have only not been deployed, if there are several: they are told
+/// together.
+fn undeployed(diagnosis: &Diagnosis) -> Vec<&str> {
+    let only = |agent: &&Diagnosed| {
+        agent.blocked_by.is_none()
+            && agent
+                .causes
+                .first()
+                .is_some_and(|cause| cause.id == "not-deployed")
+    };
+    let names: Vec<&str> = diagnosis
+        .agents
+        .iter()
+        .filter(only)
+        .map(|agent| agent.name.as_str())
+        .collect();
+    if names.len() >= IN_COMMON {
+        names
+    } else {
+        Vec::new()
+    }
+}
+
+fn headline(ui: &Ui, agent: &Diagnosed, width: usize) {
+    let word = match agent.verdict {
+        Verdict::Healthy => ui.paint(Paint::Good, "healthy"),
+        Verdict::Limited => ui.paint(Paint::Warn, "limited"),
+        Verdict::Sick => sick_word(ui),
+    };
+    let remark = match (&agent.blocked_by, agent.causes.first(), agent.verdict) {
+        (Some(root), Some(cause), _) => format!("  blocked by {root}: {}", cause.title),
+        (None, Some(cause), Verdict::Healthy) => format!("  but: {} [{}]", cause.title, cause.id),
+        _ => String::new(),
+    };
+    let name = ui.paint(Paint::Bold, &format!("{:<width$}", agent.name));
+    ui.out(format!("{name}  {word}{remark}"));
+}
+
+fn sick_word(ui: &Ui) -> String {
+    ui.paint(Paint::Bad, "sick")
+}
+
+/// Good checks of an agent in trouble are of interest only when asked for.
+fn checks(ui: &Ui, checks: &[Check], in_full: bool) {
+    for check in checks {
+        let mark = match check.ok {
+            Some(true) => ui.paint(Paint::Good, "ok "),
+            Some(false) => ui.paint(Paint::Bad, "bad"),
+            None => ui.paint(Paint::Dim, "-  "),
+        };
+        let (first, more) = match check.evidence.split_first() {
+            Some((first, more)) => (first.as_str(), more),
+            None => ("", &[][..]),
+        };
+        ui.out(format!("  {mark} {:<13} {first}", check.id));
+        if in_full || check.ok != Some(true) {
+            for line in more {
+                ui.out(format!(
+                    "                    {}",
+                    ui.paint(Paint::Dim, line)
+                ));
+            }
+        }
+    }
+}
+
+fn causes(ui: &Ui, causes: &[Cause]) {
+    let Some((first, more)) = causes.split_first() else {
+        return;
+    };
+    most_likely(ui, first, &first.next);
+    for cause in more {
+        ui.out(format!("  also: {} [{}]", cause.title, cause.id));
+    }
+}
+
+fn most_likely(ui: &Ui, cause: &Cause, next: &str) {
+    let title = ui.paint(Paint::Bold, &cause.title);
+    ui.out(format!("  most likely: {title} [{}]", cause.id));
+    for line in &cause.evidence {
+        ui.out(format!("               {line}"));
+    }
+    ui.out(format!("  next: {next}"));
+}
+
+fn blocks(root: &Root) -> String {
+    let names = some(root.blocks.iter().map(String::as_str));
+    format!("blocks {}: {names}", root.blocks.len())
+}
+
+/// A few names and how many more there are.
+fn some<'n>(names: impl Iterator<Item = &'n str> + Clone) -> String {
+    let shown: Vec<&str> = names.clone().take(NAMES_MAX).collect();
+    match names.count().saturating_sub(NAMES_MAX) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+fn summary(report: &Report<'_>) -> String {
+    let count = |verdict: Verdict| {
+        let agents = report.diagnosis.agents.iter();
+        agents.filter(|agent| agent.verdict == verdict).count()
+    };
+    let total = report.diagnosis.agents.len();
+    let mut parts = vec![format!(
+        "{} of {total} agents healthy",
+        count(Verdict::Healthy)
+    )];
+    for (verdict, word) in [(Verdict::Limited, "limited"), (Verdict::Sick, "sick")] {
+        let number = count(verdict);
+        if number > 0 {
+            parts.push(format!("{number} {word}"));
+        }
+    }
+    format!(
+        "{}; looked at in {}",
+        parts.join(", "),
+        seconds(report.elapsed_ms)
+    )
+}
+
+/// Sick agents fail the command; limited ones say that they are healthy.
+pub fn verdict(diagnosis: &Diagnosis) -> Result<(), Failure> {
+    let sick: Vec<&str> = diagnosis
+        .agents
+        .iter()
+        .filter(|agent| agent.verdict == Verdict::Sick)
+        .map(|agent| agent.name.as_str())
+        .collect();
+    if sick.is_empty() {
+        return Ok(());
+    }
+    let names = some(sick.iter().copied());
+    Err(
+        Failure::new(Exit::Unhealthy, format!("not healthy: {names}"))
+            .hint("docs/troubleshooting.md explains every cause"),
+    )
+}

@@ -1,0 +1,120 @@
+//! What a table cannot say: verdicts, stops that are no crashes, and where a
+//! module that does not import should come from.
+
+use super::{
+    Verdict, agent, all, causes, diagnose,
+    table::{
+        Spoil, configuration_changed, crashed, image_outdated, main_port_closed, model_missing,
+    },
+};
+use crate::doctor::evidence::{Look, Package};
+
+#[test]
+fn verdicts_follow_the_reply_and_the_weight() {
+    let verdict = |spoil: Spoil| {
+        let mut one = agent("Alpha");
+        spoil(&mut one);
+        diagnose(&all(&[one])).agents[0].verdict
+    };
+    assert_eq!(verdict(crashed), Verdict::Sick);
+    assert_eq!(verdict(model_missing), Verdict::Limited);
+    assert_eq!(verdict(main_port_closed), Verdict::Limited);
+    assert_eq!(verdict(image_outdated), Verdict::Healthy);
+    assert_eq!(verdict(configuration_changed), Verdict::Healthy);
+}
+
+#[test]
+fn a_stop_is_not_taken_for_a_crash() {
+    let first = |change: Spoil| {
+        let mut one = agent("Alpha");
+        change(&mut one);
+        let evidence = all(&[one]);
+        causes::of(&evidence.agents[0], &evidence)[0].id
+    };
+    for code in [0, 137, 143] {
+        let mut one = agent("Alpha");
+        one.exited(code);
+        one.told_to_stop = Look::Seen(true);
+        let evidence = all(&[one]);
+        assert_eq!(
+            causes::of(&evidence.agents[0], &evidence)[0].id,
+            "stopped",
+            "{code}"
+        );
+    }
+    // Without podman's events SIGTERM tells.
+    assert_eq!(
+        first(|one| {
+            one.exited(143);
+            one.told_to_stop = Look::Failed("no events".into());
+        }),
+        "stopped"
+    );
+    // SIGKILL that nobody sent is the kernel's, most likely.
+    assert_eq!(first(|one| one.exited(137)), "out-of-memory");
+    assert_eq!(
+        first(|one| {
+            one.exited(137);
+            one.told_to_stop = Look::Failed("no events".into());
+        }),
+        "killed"
+    );
+    // A crash is told although the container was stopped afterwards.
+    assert_eq!(
+        first(|one| {
+            crashed(one);
+            one.told_to_stop = Look::Seen(true);
+        }),
+        "crashed"
+    );
+}
+
+#[test]
+fn a_failed_import_says_where_the_module_should_come_from() {
+    let told = |line: &str, change: Spoil| {
+        let mut one = agent("Alpha");
+        one.exited(1);
+        one.raises(line);
+        change(&mut one);
+        let evidence = all(&[one]);
+        let cause = causes::of(&evidence.agents[0], &evidence).swap_remove(0);
+        assert_eq!(cause.id, "import-failed");
+        format!("{} | {}", cause.evidence.join("; "), cause.next)
+    };
+    let lost = told(
+        "ModuleNotFoundError: No module named 'common.sttings'",
+        |one| {
+            one.import(|seen| {
+                let near = vec!["common.settings".to_owned()];
+                seen.lost.insert("common.sttings".into(), near);
+            });
+        },
+    );
+    assert!(lost.contains("did you mean `common.settings`?"), "{lost}");
+    let there = told("ModuleNotFoundError: No module named 'zmq.green'", |one| {
+        one.import(|seen| {
+            let behind = Package {
+                name: "pyzmq".into(),
+                in_image: true,
+            };
+            seen.known.insert("zmq".into(), behind);
+        });
+    });
+    assert!(there.contains("`pyzmq` provides it"), "{there}");
+    assert!(there.contains("build-images services"), "{there}");
+    let library = told(
+        "ImportError: libportaudio.so.2: cannot open shared object file: No such file or directory",
+        |_| {},
+    );
+    assert!(
+        library.contains("has libportaudio.so.2 to `system_packages`"),
+        "{library}"
+    );
+    let syntax = told("SyntaxError: invalid syntax", |_| {});
+    assert!(syntax.contains("correct the file"), "{syntax}");
+    let unseen = told("ModuleNotFoundError: No module named 'x'", |_| {});
+    assert!(
+        unseen.contains("the scan does not see an import of `x`"),
+        "{unseen}"
+    );
+}
