@@ -390,19 +390,44 @@ fn plan_error_words(error: &PlanError) -> (String, String) {
             "run `cargo xtask build-images`".into(),
         ),
         PlanError::ContainerTaken { agent, container } => (
-            format!("{agent} needs the container name `{container}`, and a container that this tool did not create has it"),
-            format!("rename or remove it (`podman rename {container} …`), or set `container` in the manifest"),
+            format!(
+                "{agent} needs the container name `{container}`, and a container that this tool did not create has it"
+            ),
+            format!(
+                "rename or remove it (`podman rename {container} …`), or set `container` in the manifest"
+            ),
         ),
-        PlanError::NetworkDiffers { network, expected, found, ours: true } => (
-            format!("network `{network}` ({found}) was created from other settings than the manifest's ({expected}); its range, isolation or access to the outside may differ, too"),
+        PlanError::NetworkDiffers {
+            network,
+            expected,
+            found,
+            ours: true,
+        } => (
+            format!(
+                "network `{network}` ({found}) was created from other settings than the manifest's ({expected}); its range, isolation or access to the outside may differ, too"
+            ),
             "run `cargo xtask down`, then `cargo xtask create-networks --recreate`".into(),
         ),
-        PlanError::NetworkDiffers { network, expected, found, ours: false } => (
-            format!("network `{network}` ({found}) was not created by this tool and is not what the manifest asks for ({expected})"),
+        PlanError::NetworkDiffers {
+            network,
+            expected,
+            found,
+            ours: false,
+        } => (
+            format!(
+                "network `{network}` ({found}) was not created by this tool and is not what the manifest asks for ({expected})"
+            ),
             format!("remove it (`podman network rm {network}`), or rename the manifest's"),
         ),
-        PlanError::NetworkOverlaps { network, subnet, other, other_subnet } => (
-            format!("network `{network}` ({subnet}) overlaps podman's network `{other}` ({other_subnet})"),
+        PlanError::NetworkOverlaps {
+            network,
+            subnet,
+            other,
+            other_subnet,
+        } => (
+            format!(
+                "network `{network}` ({subnet}) overlaps podman's network `{other}` ({other_subnet})"
+            ),
             "choose another subnet in the manifest, or remove the other network".into(),
         ),
         PlanError::NotImplemented { agent, script } => (
@@ -410,20 +435,41 @@ fn plan_error_words(error: &PlanError) -> (String, String) {
             "leave it out, or write its script".into(),
         ),
         PlanError::PodMode { group } => (
-            format!("group `{group}` asks for network_mode `pod`, which can be described but not deployed yet"),
+            format!(
+                "group `{group}` asks for network_mode `pod`, which can be described but not deployed yet"
+            ),
             "use `bridge` or `host`".into(),
         ),
         PlanError::GpuMissing { agent } => (
-            format!("{agent} needs a GPU (gpu = \"required\"), and no CDI specification offers nvidia.com/gpu"),
+            format!(
+                "{agent} needs a GPU (gpu = \"required\"), and no CDI specification offers nvidia.com/gpu"
+            ),
             "`cargo xtask check-gpu` says why; or set gpu = \"auto\"".into(),
         ),
-        PlanError::GpusTooFew { agent, asked, offered } => (
-            format!("{agent} asks for {asked} GPUs (gpu_count), and this host offers {}: {}", offered.len(), offered.join(", ")),
-            "lower `gpu_count`, or give it the GPUs that it needs; `cargo xtask check-gpu` shows what there is".into(),
+        PlanError::GpusTooFew {
+            agent,
+            asked,
+            offered,
+        } => (
+            format!(
+                "{agent} asks for {asked} GPUs (gpu_count), and this host offers {}: {}",
+                offered.len(),
+                offered.join(", ")
+            ),
+            "lower `gpu_count`; `cargo xtask check-gpu` shows what there is".into(),
         ),
-        PlanError::GpuUnknown { agent, device, offered } => (
-            format!("{agent} asks for nvidia.com/gpu={device}, which no CDI specification of this host lists"),
-            format!("set `gpu_device` to one of {}; `cargo xtask check-gpu` shows which is which", offered.join(", ")),
+        PlanError::GpuUnknown {
+            agent,
+            device,
+            offered,
+        } => (
+            format!(
+                "{agent} asks for nvidia.com/gpu={device}, which no CDI specification of this host lists"
+            ),
+            format!(
+                "set `gpu_device` to one of {}; `cargo xtask check-gpu` shows which is which",
+                offered.join(", ")
+            ),
         ),
         PlanError::DeviceMissing { agent, device } => (
             format!("{agent} needs the device {device}, which this host does not have"),

@@ -130,6 +130,25 @@ hint: use `bridge` or `host`",
         "9 error: Alpha needs a GPU (gpu = \"required\"), and no CDI specification offers nvidia.com/gpu
 hint: `cargo xtask check-gpu` says why; or set gpu = \"auto\"",
     );
+    let offered = || ["0", "1"].map(str::to_owned).to_vec();
+    check(
+        &one(PlanError::GpusTooFew {
+            agent: alpha(),
+            asked: 3,
+            offered: offered(),
+        }),
+        "9 error: Alpha asks for 3 GPUs (gpu_count), and this host offers 2: 0, 1
+hint: lower `gpu_count`; `cargo xtask check-gpu` shows what there is",
+    );
+    check(
+        &one(PlanError::GpuUnknown {
+            agent: alpha(),
+            device: "7".into(),
+            offered: offered(),
+        }),
+        "9 error: Alpha asks for nvidia.com/gpu=7, which no CDI specification of this host lists
+hint: set `gpu_device` to one of 0, 1; `cargo xtask check-gpu` shows which is which",
+    );
     check(
         &one(PlanError::DeviceMissing {
             agent: alpha(),

@@ -83,7 +83,12 @@ fn none(facts: &GpuFacts, wanted: &Wanted<'_>) -> Finding {
         severity,
         "this host has no NVIDIA GPU",
         format!("none on the PCI bus, no NVIDIA driver is loaded, {smi}"),
-        "nothing to do: agents run on the CPU where `gpu` of their group is \"auto\"",
+        match wanted.require {
+            true => {
+                "if there is one, look for it with `lspci -d 10de:`; without --require a host may do without"
+            }
+            false => "nothing to do: agents run on the CPU where `gpu` of their group is \"auto\"",
+        },
     )
 }
 

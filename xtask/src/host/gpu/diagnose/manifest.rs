@@ -105,7 +105,7 @@ fn memory(budget: &Budget, facts: &GpuFacts) -> Option<Finding> {
     } else {
         Finding::ok(
             "gpu-memory",
-            format!("the agents of GPU {} fit into its memory", budget.gpu),
+            format!("GPU {} has room for what its agents declare", budget.gpu),
             evidence,
         )
     })
