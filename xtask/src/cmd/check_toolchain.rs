@@ -56,23 +56,15 @@ pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
             findings.extend(toolchain::of_engine(&engine, &look));
             match listings(&engine) {
                 Ok(state) => {
-                    let chosen = select(&system, &[], true)?;
-                    let asked = Asked {
-                        system: &system,
-                        state: &state,
-                        agents: system
-                            .agents
-                            .iter()
-                            .filter(|agent| chosen.contains(&agent.name))
-                            .collect(),
-                        count: args.agents.map(u64::from),
+                    // First, since what podman needs here limits agents, too.
+                    let proof = match app.global.dry_run {
+                        true => Vec::new(),
+                        false => prove(&mut engine)?,
                     };
-                    let (found, room) = toolchain::of_system(&engine, &look, &asked);
+                    let (found, room) = of_system(&engine, &look, &system, &state, args)?;
                     findings.extend(found);
+                    findings.extend(proof);
                     capacity = room;
-                    if !app.global.dry_run {
-                        findings.extend(prove(&mut engine)?);
-                    }
                 }
                 Err(failure) if failure.exit == Exit::Engine => {
                     findings.push(from_failure("podman", &failure))
@@ -103,6 +95,26 @@ pub fn verdict(findings: &[Finding]) -> Result<(), Failure> {
         .hint("docs/troubleshooting.md explains every finding"));
     }
     Ok(())
+}
+
+fn of_system(
+    engine: &Engine,
+    look: &Look,
+    system: &System,
+    state: &State,
+    args: &Args,
+) -> Result<(Vec<Finding>, Option<Capacity>), Failure> {
+    let chosen = select(system, &[], true)?;
+    let agents = system.agents.iter();
+    let asked = Asked {
+        system,
+        state,
+        agents: agents
+            .filter(|agent| chosen.contains(&agent.name))
+            .collect(),
+        count: args.agents.map(u64::from),
+    };
+    Ok(toolchain::of_system(engine, look, &asked))
 }
 
 /// The preflight of `up` and `deploy`: errors stop, warnings are shown once.
@@ -208,14 +220,16 @@ fn show(app: &App, findings: &[Finding], capacity: Option<&Capacity>) {
         );
         return;
     }
-    print(app, findings);
+    // Its line stands over the table.
+    let told = findings.iter().filter(|finding| finding.id != "capacity");
+    print(app, told);
     if let Some(capacity) = capacity {
         show_capacity(app, capacity);
     }
 }
 
 /// Findings for people: what, why, and what to do.
-pub fn print(app: &App, findings: &[Finding]) {
+pub fn print<'f>(app: &App, findings: impl IntoIterator<Item = &'f Finding>) {
     for finding in findings {
         let mark = match finding.severity {
             Severity::Ok => app.ui.paint(Paint::Good, "ok     "),

@@ -57,26 +57,20 @@ pub const FEATURES: &[Feature] = &[
 #[derive(Debug)]
 pub struct Bug {
     pub since: Version,
-    /// First version without it.
+    /// First version that it is not known of.
     pub until: Version,
     pub what: &'static str,
     /// What this tool does about it.
     pub answer: &'static str,
 }
 
-/// Issue numbers are podman's unless another project is named.
+/// From podman's issues, whose numbers are given, and this project's own tries.
 pub const BUGS: &[Bug] = &[
     Bug {
         since: OLDEST,
         until: Version::new(4, 4, 0),
         what: "cached layers of builds miss changes in mounted files (buildah 1.28)",
         answer: "images are built without podman's cache of layers",
-    },
-    Bug {
-        since: OLDEST,
-        until: Version::new(5, 2, 0),
-        what: "`podman wait` may wait for ever for a container that has exited",
-        answer: "exited containers are seen in one listing for all agents",
     },
     Bug {
         since: Version::new(4, 4, 0),

@@ -99,12 +99,9 @@ impl Lowered {
         match fs::write(FILE, value.to_string()) {
             Ok(()) => Some(Lowered { before }),
             Err(error) => {
-                let words = "NOT TESTED: a limit that ends a deployment";
-                writeln!(
-                    std::io::stderr(),
-                    "{words}: {SETTING} cannot be set: {error}"
-                )
-                .unwrap();
+                let words = "NOT TESTED, a limit that ends a deployment:";
+                let line = format!("{words} {SETTING} cannot be set: {error}\n");
+                std::io::stderr().write_all(line.as_bytes()).unwrap();
                 None
             }
         }

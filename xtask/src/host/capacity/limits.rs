@@ -33,7 +33,9 @@ const DISK_MB: f64 = 10.0;
 /// Ports of a Linux bridge are numbers of ten bits, and 0 is none
 /// (`BR_MAX_PORTS` in the kernel's `br_private.h`).
 const BRIDGE_PORTS: u64 = 1023;
-/// Entries for one address: the host's and the gateway's.
+/// Entries for each network that an agent is on: its own at the host, and the
+/// gateway's at the agent. With those of its peers that makes 7 for an agent of
+/// the reference; 10 to 12 were counted, some of which the kernel may drop.
 const NEIGHBOURS: f64 = 2.0;
 
 /// All limits that are known of.

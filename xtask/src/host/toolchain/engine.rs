@@ -111,7 +111,7 @@ pub fn bugs(version: Version) -> impl Iterator<Item = Finding> {
                 Severity::Info,
                 format!("podman {version}: {}", bug.what),
                 bug.answer,
-                format!("nothing to do; {} no longer has it", bug.until),
+                format!("nothing to do; it is not known of {} and later", bug.until),
             )
         })
 }

@@ -86,7 +86,7 @@ fn of_facts(
     }
     // Rootless, these are matters of podman's own namespace.
     if !facts.remote && !facts.rootless {
-        found.extend(of_root(look, rules));
+        found.extend(of_root(facts, look, rules));
     }
     found
 }
@@ -175,12 +175,12 @@ fn of_names(facts: &Facts, look: &Look) -> Vec<Finding> {
     server.into_iter().chain(nameservers).collect()
 }
 
-fn of_root(look: &Look, rules: &str) -> Vec<Finding> {
+fn of_root(facts: &Facts, look: &Look, rules: &str) -> Vec<Finding> {
     let mut found = Vec::new();
     if !has_dns_bind_port(look) {
         let tables =
             ["tcp", "udp", "tcp6", "udp6"].map(|name| look.text(&format!("/proc/net/{name}")));
-        found.extend(names::dns_port(&tables));
+        found.extend(names::dns_port(facts.version, &tables));
     }
     let setting = look.sysctl("net.ipv4.ip_forward");
     found.extend(names::forwarding(

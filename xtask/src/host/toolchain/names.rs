@@ -2,17 +2,30 @@
 //! firewalls that come between.
 
 use super::super::findings::{Finding, Severity};
+use crate::podman::caps::Version;
+
+/// Since then netavark is told when its name server cannot start, and fails.
+const TELLS: Version = Version::new(5, 3, 0);
 
 /// A program that answers on port 53 of every address leaves none for podman's
-/// name server. `tables` are those of `/proc/net` for tcp, udp, tcp6 and udp6.
-pub fn dns_port(tables: &[String]) -> Option<Finding> {
-    let holders = tables.iter().flat_map(|table| table.lines().skip(1));
-    holders.clone().any(listens_on_53).then(|| {
+/// name server. With podman 4.3.1 containers start all the same and know no
+/// names (tried); later ones refuse to. `tables` are those of `/proc/net` for
+/// tcp, udp, tcp6 and udp6.
+pub fn dns_port(version: Version, tables: &[String]) -> Option<Finding> {
+    let mut holders = tables.iter().flat_map(|table| table.lines().skip(1));
+    let (severity, then) = match version < TELLS {
+        true => (
+            Severity::Warning,
+            "containers then start, but know no names",
+        ),
+        false => (Severity::Error, "containers then do not start"),
+    };
+    holders.any(listens_on_53).then(|| {
         Finding::new(
             "dns-port",
-            Severity::Error,
+            severity,
             "something answers on port 53 of all addresses",
-            "podman's name server, aardvark-dns, needs port 53 of each network's gateway (netavark issue 1470)",
+            format!("podman's name server, aardvark-dns, needs port 53 of each network's gateway (netavark issue 1470); {then}"),
             "`ss --listening --tcp --udp --processes 'sport = :53'` names it; let it listen on its own address only, or set dns_bind_port in the [network] section of /etc/containers/containers.conf",
         )
     })
