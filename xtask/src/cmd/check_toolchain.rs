@@ -19,7 +19,7 @@ use crate::{
         observe::{self, Ask},
         run::How,
     },
-    system::{Agent, System},
+    system::System,
     ui::{Paint, table},
 };
 
@@ -87,7 +87,8 @@ pub fn verdict(findings: &[Finding]) -> Result<(), Failure> {
         let errors = findings
             .iter()
             .filter(|finding| finding.severity == Severity::Error);
-        let ids: Vec<&str> = errors.map(|finding| finding.id).collect();
+        let mut ids: Vec<&str> = errors.map(|finding| finding.id).collect();
+        ids.dedup();
         return Err(Failure::new(
             Exit::Findings,
             format!("this host is not ready: {}", ids.join(", ")),
@@ -113,27 +114,16 @@ fn of_system(
             .filter(|agent| chosen.contains(&agent.name))
             .collect(),
         count: args.agents.map(u64::from),
+        builds: true,
     };
     Ok(toolchain::of_system(engine, look, &asked))
 }
 
 /// The preflight of `up` and `deploy`: errors stop, warnings are shown once.
-pub fn preflight(
-    app: &App,
-    engine: &Engine,
-    system: &System,
-    state: &State,
-    agents: Vec<&Agent>,
-) -> Result<(), Failure> {
+pub fn preflight(app: &App, engine: &Engine, asked: &Asked<'_>) -> Result<(), Failure> {
     let look = Look::here();
     let mut findings = toolchain::of_engine(engine, &look);
-    let asked = Asked {
-        system,
-        state,
-        agents,
-        count: None,
-    };
-    findings.extend(toolchain::of_system(engine, &look, &asked).0);
+    findings.extend(toolchain::of_system(engine, &look, asked).0);
     stop_or_warn(app, &findings)
 }
 

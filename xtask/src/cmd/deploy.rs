@@ -9,7 +9,7 @@ use crate::{
     cli::duration_ms,
     execute,
     failure::{Exit, Failure},
-    host::recipes,
+    host::{recipes, toolchain::Asked},
     plan::{
         Action, Plan, State, Step,
         agents::{self, Order, Request},
@@ -117,11 +117,17 @@ pub fn converge(
     }
     // Costs nothing where nothing is to be done.
     if host == Host::Unknown && !plan.is_empty() {
-        let wanted = system
-            .agents
-            .iter()
-            .filter(|agent| chosen.contains(&agent.name));
-        check_toolchain::preflight(app, engine, system, &state, wanted.collect())?;
+        let agents = system.agents.iter();
+        let asked = Asked {
+            system,
+            state: &state,
+            agents: agents
+                .filter(|agent| chosen.contains(&agent.name))
+                .collect(),
+            count: None,
+            builds: false,
+        };
+        check_toolchain::preflight(app, engine, &asked)?;
         check_gpu::preflight(app, engine, system, &made(system, &plan))?;
     }
     if app.global.dry_run {

@@ -10,7 +10,10 @@ use super::{
 };
 use crate::{
     failure::{Exit, Failure},
-    host::install::{self, Missing},
+    host::{
+        install::{self, Missing},
+        toolchain::Asked,
+    },
     plan::Plan,
     podman::Engine,
     system::{Agent, System},
@@ -133,11 +136,17 @@ fn check_host(
     chosen: &BTreeSet<String>,
 ) -> Result<(), Failure> {
     let state = check_toolchain::look(engine).map_err(podman_failure)?;
-    let wanted = system
-        .agents
-        .iter()
-        .filter(|agent| chosen.contains(&agent.name));
-    check_toolchain::preflight(app, engine, system, &state, wanted.collect())?;
+    let agents = system.agents.iter();
+    let asked = Asked {
+        system,
+        state: &state,
+        agents: agents
+            .filter(|agent| chosen.contains(&agent.name))
+            .collect(),
+        count: None,
+        builds: true,
+    };
+    check_toolchain::preflight(app, engine, &asked)?;
     check_gpu::preflight(app, engine, system, chosen)
 }
 

@@ -39,6 +39,8 @@ pub struct Asked<'a> {
     pub agents: Vec<&'a Agent>,
     /// So many more agents of this mixture, instead of these.
     pub count: Option<u64>,
+    /// Images that are missing will be built; else they are not needed.
+    pub builds: bool,
 }
 
 impl Asked<'_> {
@@ -114,7 +116,8 @@ fn of_agents(
     let text = |path: &str| look.text(path);
     let mut found = Vec::new();
     if let Some(free) = free_bytes(&facts.storage_root) {
-        found.push(resources::space(facts, free, system, state, agents));
+        let to_build = if asked.builds { agents } else { &[] };
+        found.push(resources::space(facts, free, system, state, to_build));
     }
     found.extend(resources::memory(agents, count, &text("/proc/meminfo")));
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
@@ -125,7 +128,9 @@ fn of_agents(
     let reserved = text(&format!("{settings}_reserved_ports"));
     found.extend(network::ports_lent(system, agents, &range, &reserved));
     found.extend(network::routes(system, state, &text("/proc/net/route")));
-    found.extend(manifest::base_sources(system, state, &on_path));
+    if asked.builds {
+        found.extend(manifest::base_sources(system, state, &on_path));
+    }
     found.extend(manifest::relaxations(system));
     if look.number("/sys/fs/selinux/enforce") == Some(1) {
         let mounts = manifest::host_mounts(agents).into_iter();

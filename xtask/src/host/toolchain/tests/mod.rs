@@ -420,6 +420,7 @@ fn this_host_can_be_looked_at() {
         state: &State::default(),
         agents: everyone(&system),
         count: Some(1),
+        builds: true,
     };
     let (_, capacity) = of_agents(&facts(), None, &Look::here(), &asked);
     let limits = capacity.expect("of this host").limits;

@@ -120,6 +120,7 @@ impl World {
             state: &self.state,
             agents: everyone(&self.system),
             count: self.count,
+            builds: true,
         };
         found.extend(of_agents(&self.facts, self.nproc, &look, &asked).0);
         found
