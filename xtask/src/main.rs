@@ -2,13 +2,12 @@
 //!
 //! The rooms, from the top floor down; a room may use what stands below it:
 //! `cmd` (one file per command), `ui/progress` (shows a plan being carried
-//! out), `execute` and `gate` (carry out a plan), `doctor` (what is wrong with an
-//! agent), `host` (findings and files of
-//! this machine), `podman` (the only door to the engine), `scan` (what the code
-//! needs against what the images have), `requirements` (what is installed in
-//! which image), `plan` (pure decisions), `system` (the manifest), `health`
-//! (ZeroMQ), `python` (its sources), `process`, `ui`, `failure`. The tidy test
-//! holds them to it.
+//! out), `execute` and `gate` (carry out a plan), `doctor` (what is wrong with
+//! agents), `host` (findings and files of this machine), `podman` (the only door
+//! to the engine), `scan` (what the code needs against what the images have),
+//! `requirements` (what is installed in which image), `plan` (pure decisions),
+//! `system` (the manifest), `health` (ZeroMQ), `python` (its sources), `process`,
+//! `ui`, `failure`. The tidy test holds them to it.
 
 mod cli;
 mod cmd;

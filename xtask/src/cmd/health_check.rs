@@ -207,7 +207,7 @@ pub fn verdict(round: &Round) -> Result<(), Failure> {
         "nothing is deployed; `cargo xtask up` does it".to_owned()
     } else {
         format!(
-            "`cargo xtask logs {}` shows more; `cargo xtask deploy` repairs",
+            "`cargo xtask doctor {}` says why; `cargo xtask deploy` repairs",
             sick.join(" ")
         )
     };

@@ -10,7 +10,7 @@ use super::evidence::{AgentEvidence, Look, Standing};
 use crate::{
     gate::{AgentStatus, exit_words},
     podman::inspect::{AtPath, Kind, Outcome},
-    ui::seconds,
+    ui::{bytes, seconds},
 };
 
 /// Log lines that are shown.
@@ -333,9 +333,10 @@ pub fn path_words(found: &AtPath) -> String {
     match found.kind {
         Kind::Missing => "does not exist".to_owned(),
         Kind::Unknown => format!("cannot be looked at{readable}"),
-        Kind::File => format!("a file of {} MB{readable}", found.bytes >> 20),
+        Kind::File => format!("a file of {}{readable}", bytes(found.bytes)),
         Kind::Folder if found.files == 0 => format!("an empty folder{readable}"),
-        Kind::Folder => format!("{} files, {} MB{readable}", found.files, found.bytes >> 20),
+        Kind::Folder if found.files == 1 => format!("1 file, {}{readable}", bytes(found.bytes)),
+        Kind::Folder => format!("{} files, {}{readable}", found.files, bytes(found.bytes)),
     }
 }
 

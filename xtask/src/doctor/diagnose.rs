@@ -75,9 +75,12 @@ pub fn diagnose(evidence: &Evidence) -> Diagnosis {
             (true, true) => Verdict::Limited,
             (true, false) => Verdict::Healthy,
         };
-        let blocked_by = root_of(name, evidence, &causes);
-        if let Some(root) = &blocked_by {
-            roots.entry(root.clone()).or_default().push(name.clone());
+        let behind = |cause: &Cause| root_of(name, &cause.behind, evidence, &causes);
+        let blocked_by = own.first().and_then(behind);
+        // One that has a trouble of its own may be blocked all the same.
+        let behind: BTreeSet<String> = own.iter().filter_map(behind).collect();
+        for root in behind {
+            roots.entry(root).or_default().push(name.clone());
         }
         agents.push(Diagnosed {
             name: name.clone(),
@@ -105,15 +108,18 @@ pub fn diagnose(evidence: &Evidence) -> Diagnosis {
 }
 
 /// The agent at the end of the chain of those that are behind each other's
-/// likeliest causes; `None` for one that is at an end itself.
-fn root_of(name: &str, evidence: &Evidence, causes: &BTreeMap<&str, Vec<Cause>>) -> Option<String> {
+/// likeliest causes, from those that are behind one of `name`; `None` if none of
+/// them is in trouble.
+fn root_of(
+    name: &str,
+    behind: &[String],
+    evidence: &Evidence,
+    causes: &BTreeMap<&str, Vec<Cause>>,
+) -> Option<String> {
     let mut seen = BTreeSet::from([name]);
-    let mut at = name;
+    let mut behind = behind;
+    let mut root = None;
     loop {
-        let behind = causes
-            .get(at)
-            .and_then(|causes| causes.first())
-            .map_or(&[][..], |cause| cause.behind.as_slice());
         // In start order, the first of several is nearest to the root.
         let next = evidence
             .agents
@@ -124,13 +130,15 @@ fn root_of(name: &str, evidence: &Evidence, causes: &BTreeMap<&str, Vec<Cause>>)
                     && !seen.contains(other)
                     && causes.get(other).is_some_and(|causes| in_trouble(causes))
             });
-        match next {
-            Some(next) => {
-                seen.insert(next);
-                at = next;
-            }
-            None => return (at != name).then(|| at.to_owned()),
-        }
+        let Some(next) = next else {
+            return root.map(str::to_owned);
+        };
+        seen.insert(next);
+        root = Some(next);
+        behind = causes
+            .get(next)
+            .and_then(|causes| causes.first())
+            .map_or(&[][..], |cause| cause.behind.as_slice());
     }
 }
 

@@ -99,6 +99,16 @@ fn agents_with_a_trouble_of_their_own_are_not_blocked() {
 }
 
 #[test]
+fn an_agent_with_another_trouble_counts_as_blocked_all_the_same() {
+    let mut second = needs("Second", "First", Outcome::Refused);
+    second.says(AgentStatus::Healthy, "model_problem", "no model");
+    let found = diagnose(&all(&[crashed("First"), second]));
+    assert_eq!(found.agents[1].blocked_by, None);
+    assert_eq!(found.agents[1].causes[0].id, "model-missing");
+    assert_eq!(roots(&found), ["First (crashed) blocks Second"]);
+}
+
+#[test]
 fn a_circle_has_an_end() {
     let mut first = needs("First", "Second", Outcome::Timeout);
     first.answers(AgentStatus::Timeout, "no reply in time");
