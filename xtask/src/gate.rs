@@ -40,6 +40,8 @@ const FIRST_LOOK: Duration = Duration::from_millis(400);
 const LOOK_EVERY: Duration = Duration::from_millis(600);
 /// Log lines shown of an agent that failed.
 const LOG_LINES: usize = 15;
+/// Before an empty log is read again.
+const LAST_WORDS: Duration = Duration::from_millis(200);
 
 /// How an agent fared; the words of `health-check`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -305,7 +307,16 @@ fn describe(probe: &Probe) -> String {
 /// The end of a container's log, both streams in the order of time; podman's
 /// complaint if it cannot be read.
 pub fn log_tail(podman: &Podman, container: &str) -> Vec<String> {
-    log_lines(podman, container, LOG_LINES).unwrap_or_else(|error| vec![error.to_string()])
+    let read = || log_lines(podman, container, LOG_LINES);
+    let text = read().and_then(|lines| {
+        if !lines.is_empty() {
+            return Ok(lines);
+        }
+        // The last words of one that has just ended may still be on their way.
+        std::thread::sleep(LAST_WORDS);
+        read()
+    });
+    text.unwrap_or_else(|error| vec![error.to_string()])
 }
 
 /// The last `count` lines of a container's log, both streams in the order of
@@ -326,12 +337,10 @@ pub fn log_lines(
     // Times are of equal length and in UTC or one zone, so text order is time
     // order; the sort is stable, so lines of one stream keep theirs.
     lines.sort_by(|a, b| a.split(' ').next().cmp(&b.split(' ').next()));
-    let text = |line: String| {
-        line.split_once(' ')
-            .map_or(String::new(), |(_, text)| text.to_owned())
-    };
-    let last = lines.split_off(lines.len().saturating_sub(count));
-    Ok(last.into_iter().map(text).collect())
+    // A line that is just being written may be cut off within its time.
+    let texts = lines.iter().filter_map(|line| line.split_once(' '));
+    let mut texts: Vec<String> = texts.map(|(_, text)| text.to_owned()).collect();
+    Ok(texts.split_off(texts.len().saturating_sub(count)))
 }
 
 /// Looks at all watched containers with one `podman ps` at a time.
