@@ -3,10 +3,7 @@
 mod learn;
 mod show;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::Path,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{App, check_toolchain, podman_failure, running, select};
 use crate::{
@@ -20,6 +17,7 @@ use crate::{
             fix, smi,
             vram::{self, Budget, Used},
         },
+        look::root as host_root,
     },
     plan::{
         State,
@@ -36,8 +34,6 @@ use crate::{
     system::System,
 };
 
-/// Folder that everything about this host is looked up below.
-const HOST: &str = "/";
 /// Devices that are proven, of as many as the agents are given.
 const PROOFS: usize = 8;
 
@@ -56,7 +52,7 @@ pub struct Args {
 
 pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
     let system = app.system()?;
-    let mut facts = facts::gather(Path::new(HOST), &app.cancel);
+    let mut facts = facts::gather(&host_root(), &app.cancel);
     let fixed = args.fix.then(|| fix::line(facts.driver.as_deref()));
     if let Some(line) = &fixed {
         match app.global.dry_run {
@@ -65,7 +61,7 @@ pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
             false => {
                 app.ui.note(format!("$ {line}"));
                 fix::generate(facts.driver.as_deref(), &app.cancel)?;
-                facts = facts::gather(Path::new(HOST), &app.cancel);
+                facts = facts::gather(&host_root(), &app.cancel);
             }
         }
     }
@@ -123,12 +119,12 @@ pub fn preflight(
     system: &System,
     chosen: &BTreeSet<String>,
 ) -> Result<(), Failure> {
-    let offered = gpu::offered(Path::new(HOST));
+    let offered = gpu::offered(&host_root());
     let assigned = gpus::assigned(system, &offered);
     if !chosen.iter().any(|name| assigned.contains_key(name)) {
         return Ok(());
     }
-    let facts = facts::gather(Path::new(HOST), &app.cancel);
+    let facts = facts::gather(&host_root(), &app.cancel);
     let state = look_around(engine)?;
     let used = used_now(system, &state, &facts);
     let budgets = budgets(system, &offered, &facts, &used, None, chosen);
@@ -166,7 +162,7 @@ fn owned(system: &System, state: &State, processes: &[smi::Process]) -> Used {
             (container.pid > 0).then(|| (container.pid, agent.name.clone()))
         })
         .collect();
-    let owners = facts::owners(Path::new(HOST), processes, &containers);
+    let owners = facts::owners(&host_root(), processes, &containers);
     smi::used_by_owner(processes, &owners)
 }
 

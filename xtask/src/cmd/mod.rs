@@ -28,10 +28,7 @@ pub mod test_unit;
 mod tests;
 pub mod up;
 
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeSet, path::PathBuf};
 
 use crate::{
     cli::{Cli, Command, Global},
@@ -220,7 +217,7 @@ impl App {
     /// Engine and host, without asking any agent.
     pub fn look(&self, engine: &Engine, system: &System, ask: Ask) -> Result<State, Failure> {
         let mut state = observe::observe(&engine.podman, ask).map_err(podman_failure)?;
-        state.gpus = host::gpu::offered(Path::new("/"));
+        state.gpus = host::gpu::offered(&host::look::root());
         state.devices = host::devices(system);
         Ok(state)
     }

@@ -1,7 +1,7 @@
 //! Reads small files of this host below a root folder.
 //!
-//! Everything that the checks of `toolchain` and `capacity` learn from files
-//! goes through here, so that a test can show them another host. Nothing is
+//! What the checks of `toolchain`, `capacity` and `gpu` learn from files is
+//! found below this root, so that a test can show them another host. Nothing is
 //! judged here, and nothing is changed.
 
 use std::{
@@ -22,7 +22,7 @@ pub struct Look {
 impl Look {
     /// This host, unless a test shows another.
     pub fn here() -> Self {
-        Look::below(std::env::var_os(ROOT).map_or_else(|| PathBuf::from("/"), PathBuf::from))
+        Look::below(root())
     }
 
     pub fn below(root: impl Into<PathBuf>) -> Self {
@@ -87,6 +87,11 @@ impl Look {
             .iter()
             .any(|folder| self.exists(&format!("{folder}/{name}")))
     }
+}
+
+/// The folder that this host is looked at below.
+pub fn root() -> PathBuf {
+    std::env::var_os(ROOT).map_or_else(|| PathBuf::from("/"), PathBuf::from)
 }
 
 /// File of a kernel setting.
