@@ -329,8 +329,10 @@ pub fn log_lines(
     container: &str,
     count: usize,
 ) -> Result<Vec<String>, PodmanError> {
-    let lines = count.to_string();
-    let args = ["logs", "--timestamps", "--tail", &lines, container];
+    // The whole of it: with `--tail`, podman 4.3.1 puts the pieces of a line that
+    // was written in pieces behind the line before, the last one first. A log
+    // ends at `max-size`.
+    let args = ["logs", "--timestamps", container];
     let output = podman.probe(&Call::read("read the log", &args))?;
     let mut lines = tail(&output.stdout, count);
     lines.extend(tail(&output.stderr, count));
@@ -339,8 +341,33 @@ pub fn log_lines(
     lines.sort_by(|a, b| a.split(' ').next().cmp(&b.split(' ').next()));
     // A line that is just being written may be cut off within its time.
     let texts = lines.iter().filter_map(|line| line.split_once(' '));
-    let mut texts: Vec<String> = texts.map(|(_, text)| text.to_owned()).collect();
+    let mut texts: Vec<String> = texts.map(|(_, text)| in_one_piece(text)).collect();
     Ok(texts.split_off(texts.len().saturating_sub(count)))
+}
+
+/// A line without the times that podman puts before the second and each later
+/// piece of it.
+fn in_one_piece(text: &str) -> String {
+    const TIME: &str = "0000-00-00T00:00:00.000000000";
+    let is_time = |at: &[u8]| {
+        let same = |(found, wanted): (&u8, &u8)| match wanted {
+            b'0' => found.is_ascii_digit(),
+            other => found == other,
+        };
+        at.len() >= TIME.len() && at.iter().zip(TIME.as_bytes()).all(same)
+    };
+    let mut whole = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.as_bytes().windows(TIME.len()).position(is_time) {
+        let behind = &rest[at + TIME.len()..];
+        // `Z `, or an offset such as `+01:00 `.
+        let zone = behind.split(' ').next().unwrap_or_default();
+        let is_zone = zone == "Z" || zone.len() == 6 && zone.starts_with(['+', '-']);
+        let end = at + TIME.len() + if is_zone { zone.len() + 1 } else { 0 };
+        whole.push_str(&rest[..if is_zone { at } else { end }]);
+        rest = rest.get(end..).unwrap_or_default();
+    }
+    whole + rest
 }
 
 /// Looks at all watched containers with one `podman ps` at a time.

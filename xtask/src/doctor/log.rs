@@ -127,10 +127,10 @@ fn exception(line: &str) -> Option<(&str, &str)> {
 /// Whether these lines, up to the exception's own, are its traceback: indented
 /// lines up to the head, or the lines of a file that does not parse.
 fn ends_traceback(before: &[String], kind: &str) -> bool {
-    let margin = before
-        .iter()
-        .rev()
-        .find(|line| !line.starts_with(' ') && !line.is_empty());
+    // Marks under the code lose their indent where podman joins lines that came
+    // in pieces (seen with 4.3.1 and `logs --tail`).
+    let indented = |line: &str| line.starts_with(' ') || line.chars().all(|c| "^~ ".contains(c));
+    let margin = before.iter().rev().find(|line| !indented(line));
     let headed = margin.is_some_and(|line| line.starts_with("Traceback (most recent call last)"));
     let read = AT_READING.contains(&kind)
         && before
@@ -184,6 +184,14 @@ mod tests {
         );
         assert_eq!(at.as_deref(), Some("/app/b.py, line 7"));
         assert!(log(text).raised.unwrap().last);
+    }
+
+    #[test]
+    fn a_line_that_came_in_pieces_does_no_harm() {
+        let text = "Traceback (most recent call last):\n  File \"/app/a.py\", line 3, in f\n    g(level)^^^^ ^^\n^^^^^^^\n\
+                    ModuleNotFoundError: No module named 'x'\n";
+        let (line, _) = raised(text);
+        assert_eq!(line, "ModuleNotFoundError: No module named 'x'");
     }
 
     #[test]

@@ -139,3 +139,23 @@ fn statuses_have_the_words_of_the_json_output() {
         assert_eq!(serde_json::to_value(status).expect("a word"), word);
     }
 }
+
+#[test]
+fn lines_that_came_in_pieces_are_whole() {
+    for (text, whole) in [
+        (
+            "   ^^2026-11-23T00:36:07.122808619Z ^^^2026-11-23T00:36:07.122817356Z ^",
+            "   ^^^^^^",
+        ),
+        ("a2026-11-23T00:36:07.122808619+01:00 b", "ab"),
+        ("ends2026-11-23T00:36:07.122808619Z", "ends"),
+        (
+            "at 2026-11-23T00:36:07.122808619, it said",
+            "at 2026-11-23T00:36:07.122808619, it said",
+        ),
+        ("at 2026-11-23T00:36:07Z", "at 2026-11-23T00:36:07Z"),
+        ("", ""),
+    ] {
+        assert_eq!(in_one_piece(text), whole, "{text}");
+    }
+}

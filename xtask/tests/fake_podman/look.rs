@@ -306,9 +306,7 @@ pub fn logs(store: &Store, args: &[String]) -> Answer {
     let lines: Vec<&str> = text.lines().collect();
     let count: usize = options
         .one("--tail")
-        .expect("a bound")
-        .parse()
-        .expect("a number");
+        .map_or(lines.len(), |count| count.parse().expect("a number"));
     let last = &lines[lines.len().saturating_sub(count)..];
     let stamp = if options.has("--timestamps") {
         "2026-01-02T03:04:05.000000000Z "
