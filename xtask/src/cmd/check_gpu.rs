@@ -117,6 +117,7 @@ pub fn preflight(
     app: &App,
     engine: &Engine,
     system: &System,
+    state: &State,
     chosen: &BTreeSet<String>,
 ) -> Result<(), Failure> {
     let offered = gpu::offered(&host_root());
@@ -125,8 +126,7 @@ pub fn preflight(
         return Ok(());
     }
     let facts = facts::gather(&host_root(), &app.cancel);
-    let state = look_around(engine)?;
-    let used = used_now(system, &state, &facts);
+    let used = used_now(system, state, &facts);
     let budgets = budgets(system, &offered, &facts, &used, None, chosen);
     let wanted = Wanted {
         cuda: gpu::locked_cuda(system),

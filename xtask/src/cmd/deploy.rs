@@ -117,18 +117,9 @@ pub fn converge(
     }
     // Costs nothing where nothing is to be done.
     if host == Host::Unknown && !plan.is_empty() {
-        let agents = system.agents.iter();
-        let asked = Asked {
-            system,
-            state: &state,
-            agents: agents
-                .filter(|agent| chosen.contains(&agent.name))
-                .collect(),
-            count: None,
-            builds: false,
-        };
+        let asked = Asked::named(system, &state, &chosen, false);
         check_toolchain::preflight(app, engine, &asked)?;
-        check_gpu::preflight(app, engine, system, &made(system, &plan))?;
+        check_gpu::preflight(app, engine, system, &state, &made(system, &plan))?;
     }
     if app.global.dry_run {
         app.print_plan("deploy", engine, &plan);

@@ -136,18 +136,9 @@ fn check_host(
     chosen: &BTreeSet<String>,
 ) -> Result<(), Failure> {
     let state = check_toolchain::look(engine).map_err(podman_failure)?;
-    let agents = system.agents.iter();
-    let asked = Asked {
-        system,
-        state: &state,
-        agents: agents
-            .filter(|agent| chosen.contains(&agent.name))
-            .collect(),
-        count: None,
-        builds: true,
-    };
+    let asked = Asked::named(system, &state, chosen, true);
     check_toolchain::preflight(app, engine, &asked)?;
-    check_gpu::preflight(app, engine, system, chosen)
+    check_gpu::preflight(app, engine, system, &state, chosen)
 }
 
 /// Everything that `up` would run, as far as it can be told beforehand.

@@ -11,7 +11,7 @@ mod network;
 mod resources;
 mod rootless;
 
-use std::{path::Path, time::SystemTime};
+use std::{collections::BTreeSet, path::Path, time::SystemTime};
 
 use super::{
     capacity::{
@@ -43,7 +43,24 @@ pub struct Asked<'a> {
     pub builds: bool,
 }
 
-impl Asked<'_> {
+impl<'a> Asked<'a> {
+    /// The agents of these names.
+    pub fn named(
+        system: &'a System,
+        state: &'a State,
+        names: &BTreeSet<String>,
+        builds: bool,
+    ) -> Self {
+        let agents = system.agents.iter();
+        Asked {
+            system,
+            state,
+            agents: agents.filter(|agent| names.contains(&agent.name)).collect(),
+            count: None,
+            builds,
+        }
+    }
+
     fn demand(&self) -> Demand {
         let demand = Demand::of(self.system, self.state, &self.agents);
         match self.count {
