@@ -21,7 +21,7 @@ use crate::{
         rules::{self, Rules},
     },
     scan::{self, AgentScan, Provided},
-    system::{Agent, System, lock_file},
+    system::{Agent, Image, SERVING, System, lock_file},
 };
 
 /// Rules, locks and what follows from them.
@@ -117,8 +117,19 @@ pub fn preflight(app: &App, system: &System, names: &BTreeSet<String>) -> Result
 /// What the images with packages said about themselves when they were built.
 /// Where several provide a name, all of their answers count.
 fn installed(system: &System) -> Result<BTreeMap<String, Vec<String>>, Failure> {
-    let images = system.images.values().filter(|image| image.adds_packages());
-    let names: Vec<&str> = images.map(|image| image.name.as_str()).collect();
+    // Without its locks nobody can tell which image this is.
+    let locked = |image: &&Image| {
+        let below = system.lists_below(&image.name).into_iter();
+        let own = image.requirements.iter().map(String::as_str);
+        let mut lists = below.chain(own).chain(SERVING.iter().copied());
+        lists.all(|list| lock_file(&system.root, list).is_file())
+    };
+    let images = system.images.values();
+    let names: Vec<&str> = images
+        .filter(|image| image.adds_packages())
+        .filter(locked)
+        .map(|image| image.name.as_str())
+        .collect();
     let hashes =
         recipes::inputs_of(system, &LeftOut::new(), &names).map_err(|error| unreadable(&error))?;
     let cache = scratch();

@@ -92,6 +92,11 @@ impl App {
         self.load(&|source| system::load(source))
     }
 
+    /// As `system`, for the command that makes the locks: they may be missing.
+    pub fn system_without_locks(&self) -> Result<System, Failure> {
+        self.load(&|source| system::load_without_locks(source))
+    }
+
     /// A copy of the system that can stand beside it; `taken` shows the networks
     /// that there are.
     pub fn copy(&self, original: &System, taken: &State) -> Result<System, Failure> {

@@ -88,7 +88,7 @@ struct Work {
 
 pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
     let started = Instant::now();
-    let system = app.system()?;
+    let system = app.system_without_locks()?;
     let work = Work::read(app, &system, args)?;
     if args.check {
         return check(app, &work, args, started);

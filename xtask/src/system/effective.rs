@@ -33,6 +33,8 @@ pub struct Places {
     pub monorepo: Option<PathBuf>,
     /// The manifest's `monorepo` was overridden by the caller.
     pub overridden: bool,
+    /// The locks are there, or the manifest is wrong.
+    pub locked: bool,
 }
 
 /// The manifest with every agent beside its group.

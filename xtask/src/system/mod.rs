@@ -58,15 +58,27 @@ pub struct Source {
 
 /// Reads and checks the manifest. The error holds every problem at once.
 pub fn load(source: &Source) -> Result<System, ManifestError> {
-    load_changed(source, None)
+    load_for(source, Purpose::Use)
+}
+
+/// As `load`, for the command that makes the locks: they may be missing.
+pub fn load_without_locks(source: &Source) -> Result<System, ManifestError> {
+    load_for(source, Purpose::Lock)
 }
 
 /// As `load`, for a copy that can stand beside the system of the manifest.
 pub fn load_copy(source: &Source, copy: &Copy<'_>) -> Result<System, ManifestError> {
-    load_changed(source, Some(copy))
+    load_for(source, Purpose::Copy(copy))
 }
 
-fn load_changed(source: &Source, copy: Option<&Copy<'_>>) -> Result<System, ManifestError> {
+#[derive(Clone, Copy)]
+enum Purpose<'a> {
+    Use,
+    Lock,
+    Copy(&'a Copy<'a>),
+}
+
+fn load_for(source: &Source, purpose: Purpose<'_>) -> Result<System, ManifestError> {
     let text = read(&source.manifest).map_err(|error| ManifestError::Read {
         path: source.manifest.clone(),
         error,
@@ -81,7 +93,7 @@ fn load_changed(source: &Source, copy: Option<&Copy<'_>>) -> Result<System, Mani
         .monorepo
         .as_ref()
         .map(|path| absolute(path).unwrap_or(path.clone()));
-    parse(&text, path, monorepo, copy)
+    parse(&text, path, monorepo, purpose)
         .map_err(|problems| problems.into_error(&source.manifest, text))
 }
 
@@ -111,7 +123,7 @@ fn read(path: &Path) -> io::Result<String> {
 /// tests of other rooms.
 #[cfg(test)]
 pub fn from_text(text: &str, path: &Path) -> System {
-    parse(text, path.to_owned(), None, None).unwrap_or_else(|problems| {
+    parse(text, path.to_owned(), None, Purpose::Use).unwrap_or_else(|problems| {
         let error = problems.into_error(path, text.to_owned());
         panic!("{}", error.render(false))
     })
@@ -122,7 +134,7 @@ fn parse(
     text: &str,
     path: PathBuf,
     override_monorepo: Option<PathBuf>,
-    copy: Option<&Copy<'_>>,
+    purpose: Purpose<'_>,
 ) -> Result<System, Problems> {
     let (document, errors) = DeTable::parse_recoverable(text);
     let mut problems = Problems::default();
@@ -142,7 +154,7 @@ fn parse(
     if syntax::report(&mut problems, text, &errors) {
         return Err(problems);
     }
-    if let Some(copy) = copy {
+    if let Purpose::Copy(copy) = purpose {
         copy.apply(&mut manifest);
     }
     let folder = path.parent().unwrap_or(Path::new("/")).to_owned();
@@ -153,6 +165,7 @@ fn parse(
         monorepo: override_monorepo.or_else(|| Some(join(&folder, written?))),
         manifest: path,
         folder,
+        locked: !matches!(purpose, Purpose::Lock),
     };
     let view = View::new(&manifest, &places);
     check::check(&view, &mut problems);

@@ -268,6 +268,27 @@ fn lists_are_written_whole_or_not_at_all() {
 }
 
 #[test]
+fn missing_locks_stop_everything_but_what_makes_them() {
+    let fixture = fixture();
+    fixture.write(
+        "repo/containers/monorepo/requirements.txt",
+        "pyzmq>=25\nlibrosa\n",
+    );
+    let requirements = fixture.path("repo/requirements");
+    for entry in fs::read_dir(&requirements).expect("a folder").flatten() {
+        if entry.path().extension().is_some_and(|kind| kind == "lock") {
+            fs::remove_file(entry.path()).expect("a lock");
+        }
+    }
+    let outcome = fixture.run(&["build-images"]).expect(3);
+    outcome.says("list of requirements `core` has no lock");
+    outcome.says("make it with `cargo xtask split-requirements`");
+    let split = ["split-requirements", "--no-lock"];
+    fixture.run(&split).expect(0);
+    assert!(requirements.join("requirements.core.txt").exists());
+}
+
+#[test]
 fn nothing_is_written_by_a_dry_run_or_a_check() {
     let fixture = fixture();
     fixture.write(

@@ -20,7 +20,7 @@ pub fn check(view: &View<'_>, problems: &mut Problems) {
     for image in &view.manifest.images {
         for list in &image.requirements {
             if known.contains(list.as_str()) {
-                locked(problems, &list.at, list, root);
+                locked(problems, &list.at, list, view);
             } else {
                 let known: Vec<&str> = known.iter().map(String::as_str).collect();
                 let message = format!("unknown list of requirements `{}`", list.value);
@@ -51,12 +51,12 @@ fn serving_locks(view: &View<'_>, problems: &mut Problems) {
         images.flat_map(|image| image.requirements.iter().chain(&image.system_packages));
     if let Some(first) = wanted.next() {
         for list in SERVING {
-            locked(problems, &first.at, list, &view.places.root);
+            locked(problems, &first.at, list, view);
         }
     }
 }
 
-/// The standard lists, and whatever else is locked.
+/// The standard lists, and whatever else is locked or could be.
 fn known_lists(root: &Path) -> BTreeSet<String> {
     let mut known: BTreeSet<String> = LISTS.iter().map(|list| (*list).to_owned()).collect();
     let example = lock_file(root, "x");
@@ -65,16 +65,17 @@ fn known_lists(root: &Path) -> BTreeSet<String> {
         let name = entry.file_name().to_string_lossy().into_owned();
         let list = name
             .strip_prefix("requirements.")
-            .and_then(|name| name.strip_suffix(".lock"));
+            .and_then(|name| name.strip_suffix(".lock").or(name.strip_suffix(".txt")));
         let serves = |list: &&str| *list == "all" || SERVING.contains(list);
         known.extend(list.filter(|list| !serves(list)).map(str::to_owned));
     }
     known
 }
 
-fn locked(problems: &mut Problems, at: &Span, list: &str, root: &Path) {
+fn locked(problems: &mut Problems, at: &Span, list: &str, view: &View<'_>) {
+    let root = &view.places.root;
     let lock = lock_file(root, list);
-    if !lock.is_file() {
+    if view.places.locked && !lock.is_file() {
         let shown = lock.strip_prefix(root).unwrap_or(&lock);
         problems.report(
             at,
