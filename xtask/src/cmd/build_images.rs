@@ -16,8 +16,8 @@ use crate::{
     execute,
     failure::{Exit, Failure, nearest},
     host::{recipes, sbom},
-    plan::{Plan, State, image_tag, images, label},
-    podman::{Engine, PodmanError, inside, observe},
+    plan::{Action, Plan, State, image_tag, images, label},
+    podman::{Engine, PodmanError, argv, inside, observe, run::Call},
     system::System,
     ui::progress::Progress,
 };
@@ -101,12 +101,19 @@ pub fn converge(
             let questions = Questions::of(app, system, wanted)?;
             let lines = questions.lines(engine, &state);
             lines.iter().for_each(|line| app.ui.out(line));
+            if replaces_packages(&state, &plan) {
+                let line = engine.podman.line(&argv::prune_images(&system.name));
+                app.ui
+                    .out("# what the new images take the place of, unless a container uses it");
+                app.ui.out(line);
+            }
         }
         return Ok(None);
     }
     if !plan.is_empty() {
         engine.ready()?;
     }
+    let replaces = replaces_packages(&state, &plan);
     let slots = app.global.jobs.map_or(PARALLEL_BUILDS, usize::from);
     let progress = Progress::new(app.ui, &plan);
     let report = execute::execute(engine, &plan, slots, &progress);
@@ -120,6 +127,9 @@ pub fn converge(
     } else {
         look(system, engine)?
     };
+    if replaces {
+        remove_replaced(app, system, engine)?;
+    }
     remember_packages(app, system, engine, &state, wanted)?;
     let outcomes = outcome::outcomes(&plan, &report);
     let took = started.elapsed().as_millis() as u64;
@@ -162,6 +172,31 @@ pub fn needed(system: &System, agents: &BTreeSet<String>) -> BTreeSet<String> {
         .iter()
         .filter(|agent| agents.contains(&agent.name));
     own.map(|agent| agent.image.clone()).collect()
+}
+
+/// An image of code alone leaves a fraction of a megabyte behind when it is
+/// replaced, one with packages gigabytes.
+fn replaces_packages(state: &State, plan: &Plan) -> bool {
+    plan.steps.iter().any(|step| match &step.action {
+        Action::BuildImage(build) => !build.code && state.images.contains_key(&build.tag),
+        _ => false,
+    })
+}
+
+/// A build leaves the image that had its name behind without one. What a
+/// container still stands on stays until the next time.
+fn remove_replaced(app: &App, system: &System, engine: &Engine) -> Result<(), Failure> {
+    let purpose = "remove the images that were replaced";
+    let call = Call::change(purpose, argv::prune_images(&system.name));
+    match engine.podman.run(&call) {
+        Ok(_) => Ok(()),
+        Err(PodmanError::Interrupted) => Err(Failure::interrupted("what was built is kept")),
+        // They only take space.
+        Err(error) => {
+            app.ui.warn(format!("{error}: {}", error.reason()));
+            Ok(())
+        }
+    }
 }
 
 /// Reads once, from each image with packages that has been built, which package

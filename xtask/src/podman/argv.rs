@@ -301,6 +301,17 @@ fn build_image(build: &BuildSpec, quirks: &Quirks) -> Args {
     args
 }
 
+/// Removes the system's images without a name that no container stands on.
+pub fn prune_images(system: &str) -> Args {
+    let mut args = words(&["image", "prune", "--force"]);
+    option(
+        &mut args,
+        "--filter",
+        &format!("label={}={system}", label::SYSTEM),
+    );
+    args
+}
+
 fn create_network(network: &NetworkSpec) -> Args {
     let mut args = words(&["network", "create", "--driver", "bridge"]);
     option(&mut args, "--subnet", &network.subnet);

@@ -298,8 +298,23 @@ pub fn rmi(store: &Store, args: &[String]) -> Answer {
                 format!("image used by {}: image is in use by a container", user.id),
             ));
         }
-        untag(state, name);
+        take_name(state, name);
+        remove_nameless(state, |found, _| *found == id);
         Ok(format!("Untagged: {name}\n"))
+    })
+}
+
+pub fn image_prune(store: &Store, args: &[String]) -> Answer {
+    let options = parse(args, &["--filter"], &["--force"]);
+    let [] = options.exactly();
+    let filter = options.all("--filter").next().expect("not everybody's");
+    let label = filter.strip_prefix("label=").expect("by label only");
+    let (name, value) = label.split_once('=').expect("NAME=VALUE");
+    store.change(|state| {
+        let removed = remove_nameless(state, |_, image| {
+            image.labels.get(name).is_some_and(|found| found == value)
+        });
+        Ok(removed.concat())
     })
 }
 
@@ -499,7 +514,7 @@ pub fn tag(store: &Store, args: &[String]) -> Answer {
         let Some(id) = found else {
             return Err((125, format!("{image}: image not known")));
         };
-        untag(state, name);
+        take_name(state, name);
         let image = state.images.get_mut(&id).expect("found above");
         image.names.insert(name.to_owned());
         Ok(String::new())
@@ -519,28 +534,38 @@ fn image_id(image: &Image) -> String {
 
 /// Gives the tag to a new image; its former owner stays as a dangling one.
 fn add(state: &mut State, tag: &str, image: Image) -> String {
-    untag(state, tag);
+    take_name(state, tag);
     let id = image_id(&image);
     let known = state.images.entry(id.clone()).or_insert(image);
     known.names.insert(tag.to_owned());
     id
 }
 
-/// An image that loses its last name goes, unless others stand on it.
-fn untag(state: &mut State, tag: &str) {
-    let Some((id, _)) = state.image(tag) else {
-        return;
-    };
-    let id = id.clone();
-    let image = state.images.get_mut(&id).expect("found above");
-    image.names.remove(tag);
-    let (nameless, layers) = (image.names.is_empty(), image.layers.clone());
-    let used = state.containers.values().any(|found| found.image_id == id)
-        || state
-            .images
-            .iter()
-            .any(|(other, found)| *other != id && found.layers.starts_with(&layers));
-    if nameless && !used {
+fn take_name(state: &mut State, tag: &str) {
+    for image in state.images.values_mut() {
+        image.names.remove(tag);
+    }
+}
+
+/// Those of `which` go that have no name, unless a container or another image
+/// stands on them; returns their ids, a line each.
+fn remove_nameless(state: &mut State, which: impl Fn(&String, &Image) -> bool) -> Vec<String> {
+    let mut removed = Vec::new();
+    loop {
+        let used = |id: &String, image: &Image| {
+            let mut containers = state.containers.values();
+            let mut images = state.images.iter();
+            containers.any(|found| found.image_id == *id)
+                || images
+                    .any(|(other, found)| other != id && found.layers.starts_with(&image.layers))
+        };
+        let mut images = state.images.iter();
+        let found = images
+            .find(|(id, image)| image.names.is_empty() && which(id, image) && !used(id, image));
+        let Some(id) = found.map(|(id, _)| id.clone()) else {
+            return removed;
+        };
         state.images.remove(&id);
+        removed.push(format!("{id}\n"));
     }
 }

@@ -74,6 +74,7 @@ fn dispatch(store: &Store, global: &[String], args: &[String], fault: Option<&Fa
         ["rename", ..] => change::rename(store, &args[1..]),
         ["rm", ..] => change::rm(store, &args[1..]),
         ["rmi", ..] => change::rmi(store, &args[1..]),
+        ["image", "prune"] => change::image_prune(store, &args[2..]),
         ["run", ..] => change::run(store, global, &args[1..]),
         ["build", ..] => change::build(store, &args[1..]),
         ["import", ..] => change::import(store, &args[1..]),

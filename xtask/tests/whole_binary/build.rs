@@ -79,7 +79,8 @@ fn only_what_has_changed_is_built() {
     let built = |fixture: &Fixture| -> Vec<String> {
         let outcome = fixture.run(&["build-images", "--jobs", "1"]).expect(0);
         let changes = outcome.changes();
-        let tags = changes.iter().filter_map(|call| call.split(' ').nth(2));
+        let builds = changes.iter().filter(|call| call.starts_with("build "));
+        let tags = builds.filter_map(|call| call.split(' ').nth(2));
         tags.map(|tag| tag.replace("localhost/", "").replace(":latest", ""))
             .collect()
     };
@@ -95,6 +96,45 @@ fn only_what_has_changed_is_built() {
     assert_eq!(built(&fixture), ["trial-audio", "trial-system-services"]);
     fixture.write("repo/containers/monorepo/readme", "not copied");
     assert_eq!(built(&fixture), [""; 0]);
+}
+
+#[test]
+fn what_new_packages_replace_goes_when_nothing_uses_it() {
+    let fixture = Fixture::deployed();
+    let nameless = || {
+        let state = fixture.state();
+        let images = state["images"].as_object().expect("images");
+        let nameless = |image: &&serde_json::Value| image["names"] == serde_json::json!([]);
+        images.values().filter(nameless).count()
+    };
+    let prune = "image prune --force --filter label=ai-system.system=trial";
+    let lock = "repo/requirements/requirements.audio.lock";
+    // What agents run in stays, with the image below it.
+    fixture.write(lock, "librosa==0.11.0 --hash=sha256:00\n");
+    let outcome = fixture.run(&["build-images", "--dry-run"]).expect(0);
+    assert!(outcome.stdout.contains("image prune"), "{}", outcome.stdout);
+    let outcome = fixture.run(&["build-images"]).expect(0);
+    assert!(outcome.changes().iter().any(|call| call == prune));
+    assert_eq!(nameless(), 2);
+    // A change of code leaves next to nothing behind.
+    fixture.deploy().expect(0);
+    fixture.write("repo/containers/monorepo/main_pc_code/agents/new.py", "x");
+    let outcome = fixture.run(&["build-images"]).expect(0);
+    assert!(outcome.changes().iter().all(|call| call != prune));
+    fixture.deploy().expect(0);
+    assert_eq!(nameless(), 4);
+    fixture.write(lock, "librosa==0.11.0 --hash=sha256:01\n");
+    let outcome = fixture.run(&["build-images"]).expect(0);
+    assert!(outcome.changes().iter().any(|call| call == prune));
+    // Again those in use, and nothing older.
+    assert_eq!(nameless(), 2);
+    // That old images stay is no reason to fail.
+    fixture.write(lock, "librosa==0.11.0 --hash=sha256:02\n");
+    let tool = fixture
+        .tool(&["build-images"])
+        .fail(&["image prune=125:device or resource busy"]);
+    let outcome = tool.run().expect(0);
+    outcome.says("warning: failed to remove the images that were replaced");
 }
 
 #[test]
