@@ -3,9 +3,9 @@
 
 Builds both from cold in one run on the same base image, which must be present, and prints a table of seconds and bytes.
 The plan's three Dockerfiles are followed to the letter, one after the other, each with its own pip and its own torch;
-only what cannot work is corrected (see CORRECTED). The plan's images are removed at the end, this repository's stay.
-The downloads that builds keep are set aside while it runs, and put back. Run `cargo xtask build-images` afterwards: what
-stands on the images that were built anew is out of date.
+only what cannot work is corrected (see CORRECTED). The plan's images are removed at the end, this repository's are removed
+before they are built anew; so the system must be down. The downloads that builds keep are set aside while it runs, and
+put back. Run `cargo xtask build-images` afterwards, for the images with code.
 
 It takes about twenty minutes, 35 GB of disk and a quiet machine.
 """
@@ -67,12 +67,18 @@ def run(words: list[str]) -> str:
     return subprocess.run(words, check=True, cwd=ROOT, stdout=subprocess.PIPE, text=True).stdout
 
 
+def made_by(builds: list[list[str]]) -> list[str]:
+    """Tags of the images that builds end in, parents first."""
+    return [build[build.index("--tag") + 1] for build in builds if "--target" not in build]
+
+
 class Podman:
     """podman as the tool calls it on this host: with its options, and the secrets of its builds."""
 
     def __init__(self) -> None:
         lines = run([*XTASK, "build-images", "--dry-run", "--force"]).splitlines()
-        builds = [shlex.split(line) for line in lines if " build " in line and "LOCKS=" in line]
+        every = [shlex.split(line) for line in lines if " build " in line and line.startswith("podman ")]
+        builds = [build for build in every if any(word.startswith("LOCKS=") for word in build)]
         if not builds:
             sys.exit("no image with packages is in the manifest")
         first = builds[0]
@@ -83,8 +89,8 @@ class Podman:
             if option in ("--ulimit", "--secret"):
                 self.options += [option, value]
         self.base = next(word for word in first if word.startswith("BASE=")).removeprefix("BASE=")
-        tags = [build[build.index("--tag") + 1] for build in builds if "--target" not in build]
-        tags = [tag for tag in tags if not tag.endswith("-tests:latest")]
+        self.own = made_by(every)
+        tags = [tag for tag in made_by(builds) if not tag.endswith("-tests:latest")]
         self.images = [tag.removeprefix("localhost/").removesuffix(":latest") for tag in tags]
 
     def build(self, tag: str, text: str) -> float:
@@ -135,6 +141,10 @@ def plan(podman: Podman, parts: list[str]) -> list[tuple[str, float, int]]:
 def ours(podman: Podman, parts: list[str]) -> list[tuple[str, float, int]]:
     images = podman.images if parts == PARTS else [image for image in podman.images if image.split("-")[-1] in parts]
     podman.in_cache("mkdir -p .aside && find . -mindepth 1 -maxdepth 1 ! -name .aside -exec mv {} .aside/ \\;")
+    # Without --force: what a container stands on is not taken away. A child comes behind its parent in the plan.
+    found = run([*podman.command, "images", "--format", "{{.Repository}}:{{.Tag}}"]).split()
+    for tag in reversed([tag for tag in podman.own if tag in found]):
+        run([*podman.command, "rmi", tag])
     os.sync()
     try:
         report = json.loads(run([*XTASK, "build-images", "--force", "--format", "json", *images]))

@@ -11,18 +11,21 @@ exec 9> "$folder/lock"
 flock 9
 
 apt() {
-    apt-get -qq -o APT::Sandbox::User=root -o Dir::State::Lists="$folder/lists" \
+    $patience apt-get -qq -o APT::Sandbox::User=root -o Acquire::Languages=none -o Dir::State::Lists="$folder/lists" \
         -o Dir::Cache::Archives="$folder/archives" -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= "$@"
 }
 
 mkdir -p "$folder/lists/partial" "$folder/archives/partial"
 # The stage before has asked a moment ago.
 if [ -z "$(find "$folder/updated" -mmin -15 2> /dev/null)" ]; then
-    apt update
+    # apt-get 2.6.1 has been seen to wait for its own helpers for ever, with all of them idle.
+    patience="timeout 120"
+    apt update || { [ $? -eq 124 ] && apt update; }
     touch "$folder/updated"
+    if ls "$folder"/archives/*.deb > /dev/null 2>&1; then apt autoclean; fi
 fi
+patience=
 # A container is thrown away if its build dies: nothing is gained by waiting for the disk after each file.
 # shellcheck disable=SC2086 # a list of names
 DEBIAN_FRONTEND=noninteractive apt install -y --no-install-recommends -o Dpkg::Options::=--force-unsafe-io \
     "$@" $SYSTEM_PACKAGES
-apt autoclean

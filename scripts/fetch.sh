@@ -36,9 +36,7 @@ compile_wheels() {
     # The official Python image brings its own headers; a Debian one has them in a package.
     headers=$(python3 -c 'import sysconfig; print(sysconfig.get_path("include"))')
     if [ ! -e "$headers/Python.h" ]; then compilers="$compilers python3-dev"; fi
-    apt-get update -qq
-    # shellcheck disable=SC2086 # a list of names
-    apt-get install -qq -y --no-install-recommends -o Dpkg::Options::=--force-unsafe-io $compilers
+    SYSTEM_PACKAGES=$compilers sh "$build/scripts/apt.sh" "$(mktemp -d)"
     PYTHONPATH="$tools" python3 -m pip wheel --no-cache-dir --disable-pip-version-check --no-deps \
         --no-build-isolation --require-hashes --requirement "$out/source.lock" --wheel-dir "$1"
 }
@@ -77,8 +75,7 @@ if [ -s "$out/index.lock" ]; then
     fetched=$cache/fetched-$(digest "$out/index.lock")
     if [ ! -e "$fetched" ]; then
         fetch --offline --quiet 2> /dev/null || fetch
-        # Other builds come first.
-        nice -n 19 python3 "$build/scripts/finish_packages.py" "$cache/bytecode" "$linked"
+        python3 "$build/scripts/finish_packages.py" "$cache/bytecode" "$linked"
         touch "$fetched"
     fi
 fi

@@ -38,9 +38,13 @@ USELESS = {
 }
 
 
-# Of several hundred families of models a program loads one, which costs it a fraction of a second at its start. All of
-# them would be half of the bytecode of the gpu image.
-NOT_COMPILED = re.compile("/transformers/models/")
+# Of several hundred families of models, or languages to be coloured, a program loads one, which costs it a fraction of a
+# second at its start. All of the models would be half of the bytecode of the gpu image. The others serve tests, builds,
+# experiments, Python 2, fonts in PDF files and physicists.
+NOT_COMPILED = re.compile(
+    "/(transformers/models|pygments/lexers|torch/testing|numpy/(distutils|f2py)|sympy/physics|trl/experimental"
+    "|fontTools|future)/",
+)
 
 
 def size(path: Path) -> int:

@@ -411,6 +411,7 @@ pub fn build(store: &Store, args: &[String]) -> Answer {
         "--env",
         "--target",
         "--timestamp",
+        "--cpu-shares",
         "--network",
     ];
     let options = parse(args, &valued, &["--layers=false", "--pull=never"]);
