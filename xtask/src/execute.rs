@@ -259,6 +259,7 @@ fn purpose(action: &Action) -> String {
         Action::CreateNetwork(spec) => format!("create the network `{}`", spec.name),
         Action::RemoveNetwork { network } => format!("remove the network `{network}`"),
         Action::RemoveImage { tag } => format!("remove the image `{tag}`"),
+        Action::PruneImages { .. } => "remove images that were replaced".to_owned(),
         Action::RemoveVolume { volume } => format!("remove the volume `{volume}`"),
         _ => "carry out a step".to_owned(),
     }

@@ -131,6 +131,11 @@ fn images(system: &System, state: &State, plan: &mut Plan, after: &[usize]) {
             before.push(step);
         }
     }
+    if state.replaced.contains(&system.name) {
+        let system = system.name.clone();
+        let prune = Action::PruneImages { system };
+        plan.push("replaced images", prune, before, "asked for");
+    }
 }
 
 fn volumes(system: &System, state: &State, plan: &mut Plan, after: &[usize]) {

@@ -68,6 +68,11 @@ pub enum Action {
     RemoveImage {
         tag: String,
     },
+    /// Remove the system's images without a tag, unless a container or another
+    /// image stands on them.
+    PruneImages {
+        system: String,
+    },
     RemoveVolume {
         volume: String,
     },

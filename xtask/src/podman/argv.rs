@@ -38,6 +38,7 @@ pub fn render(action: &Action, quirks: &Quirks) -> Option<Args> {
         }
         Action::RemoveNetwork { network } => words(&["network", "rm", network]),
         Action::RemoveImage { tag } => words(&["rmi", tag]),
+        Action::PruneImages { system } => prune_images(system),
         Action::RemoveVolume { volume } => words(&["volume", "rm", volume]),
         Action::EnsureBase(_)
         | Action::WriteFile { .. }

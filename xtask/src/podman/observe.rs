@@ -8,7 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 
 use super::run::{Call, Podman, PodmanError};
-use crate::plan::state::{Container, Image, Network, State, Status};
+use crate::plan::{
+    label,
+    state::{Container, Image, Network, State, Status},
+};
 
 /// What to ask for; every field is one podman call.
 #[derive(Debug, Clone, Copy, Default)]
@@ -23,12 +26,14 @@ pub struct Ask {
 pub fn observe(podman: &Podman, ask: Ask) -> Result<State, PodmanError> {
     std::thread::scope(|scope| {
         let containers = ask.containers.then(|| scope.spawn(|| containers(podman)));
-        let images = ask.images.then(|| scope.spawn(|| images(podman, false)));
+        let images = ask.images.then(|| scope.spawn(|| listed_images(podman)));
         let networks = ask.networks.then(|| scope.spawn(|| networks(podman)));
         let volumes = ask.volumes.then(|| scope.spawn(|| volumes(podman)));
+        let (images, replaced) = joined(images)?;
         Ok(State {
             containers: joined(containers)?,
-            images: joined(images)?,
+            images,
+            replaced,
             networks: joined(networks)?,
             volumes: joined(volumes)?,
             now_s: now_s(),
@@ -93,7 +98,11 @@ pub fn images_with_layers(
     let answer = podman.probe(&call)?;
     let known: Vec<InspectedImage> = match serde_json::from_str(&answer.stdout) {
         Ok(known) if answer.code == 0 => known,
-        _ => return images(podman, true),
+        _ => {
+            let (mut images, _) = listed_images(podman)?;
+            add_layers(podman, &mut images)?;
+            return Ok(images);
+        }
     };
     let mut images = BTreeMap::new();
     for image in known {
@@ -109,10 +118,14 @@ pub fn images_with_layers(
     Ok(images)
 }
 
-fn images(podman: &Podman, layers: bool) -> Result<BTreeMap<String, Image>, PodmanError> {
+/// Images by tag, and the systems that have some without.
+fn listed_images(
+    podman: &Podman,
+) -> Result<(BTreeMap<String, Image>, BTreeSet<String>), PodmanError> {
     let call = Call::read("list images", &["images", "--format", "json"]);
     let listed: Vec<ListedImage> = podman.json(&call)?;
     let mut images: BTreeMap<String, Image> = BTreeMap::new();
+    let mut replaced = BTreeSet::new();
     for listed in listed {
         let image = Image {
             id: plain_id(&listed.id),
@@ -120,14 +133,13 @@ fn images(podman: &Podman, layers: bool) -> Result<BTreeMap<String, Image>, Podm
             size_bytes: listed.size,
             layers: Vec::new(),
         };
-        for name in listed.names.unwrap_or_default() {
-            images.insert(name, image.clone());
+        let names = listed.names.unwrap_or_default();
+        if names.is_empty() {
+            replaced.extend(image.labels.get(label::SYSTEM).cloned());
         }
+        images.extend(names.into_iter().map(|name| (name, image.clone())));
     }
-    if layers {
-        add_layers(podman, &mut images)?;
-    }
-    Ok(images)
+    Ok((images, replaced))
 }
 
 fn add_layers(podman: &Podman, images: &mut BTreeMap<String, Image>) -> Result<(), PodmanError> {

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::support::{podman, repository, run, xtask};
+use super::support::{Small, podman, repository, run, xtask};
 
 /// Wall time of a build after one line of code has changed, on an idle machine.
 const CODE_CHANGE: Duration = Duration::from_secs(2);
@@ -105,4 +105,46 @@ fn one_changed_line_rebuilds_service_images_alone_and_no_change_nothing() {
 
     // As it was before.
     run(xtask(&["build-images"])).expect(0);
+}
+
+#[test]
+#[ignore = "needs podman; `cargo xtask test` runs it"]
+fn images_that_were_replaced_go_once_no_container_stands_on_them() {
+    let small = Small::new(62);
+    let name = &small.name;
+    let manifest = fs::read_to_string(small.manifest_path()).unwrap();
+    let services = format!("[images.{name}-services]\nparent = \"ai-system-core\"");
+    let below = format!(
+        "[images.{name}-below]\nparent = \"ai-system-core\"\ncontainerfile = \"Below\"\n\
+         [images.{name}-services]\nparent = \"{name}-below\""
+    );
+    assert!(manifest.contains(&services));
+    fs::write(small.manifest_path(), manifest.replace(&services, &below)).unwrap();
+    let build = |generation: u32| {
+        let text = format!("ARG PARENT\nFROM ${{PARENT}}\nENV GENERATION={generation}\n");
+        fs::write(small.path().join("containers/Below"), text).unwrap();
+        small.run(&["build-images"]).expect(0);
+    };
+    let label = format!("label=ai-system.system={name}");
+    let replaced = || -> Vec<String> {
+        let mut list = vec!["images", "--all", "--quiet", "--filter", "dangling=true"];
+        list.extend(["--filter", &label]);
+        podman(&list).lines().map(str::to_owned).collect()
+    };
+    build(1);
+    small.run(&["deploy", "--settle", "0s"]).expect(0);
+    build(2);
+    // The agents run in the first generation.
+    let first = replaced();
+    assert!(!first.is_empty());
+    assert_eq!(small.statuses(), ["healthy"; 4]);
+    small.run(&["deploy", "--settle", "0s"]).expect(0);
+    build(3);
+    let left = replaced();
+    assert!(!left.is_empty());
+    assert!(
+        left.iter().all(|id| !first.contains(id)),
+        "{left:?} {first:?}"
+    );
+    assert_eq!(small.statuses(), ["healthy"; 4]);
 }

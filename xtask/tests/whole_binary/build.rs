@@ -135,6 +135,8 @@ fn what_new_packages_replace_goes_when_nothing_uses_it() {
         .fail(&["image prune=125:device or resource busy"]);
     let outcome = tool.run().expect(0);
     outcome.says("warning: failed to remove the images that were replaced");
+    fixture.run(&["down", "--images"]).expect(0);
+    assert_eq!(nameless(), 0);
 }
 
 #[test]

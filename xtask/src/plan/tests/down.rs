@@ -142,9 +142,12 @@ fn the_rest_goes_when_asked_for_children_before_parents() {
         .get_mut("localhost/demo-base:latest");
     let labels = &mut base.expect("present").labels;
     labels.insert(label::SYSTEM.into(), "demo".into());
+    let replaced = ["demo", "other"].map(str::to_owned);
+    case.world.state.replaced.extend(replaced);
     let plan = plan(&case.system, &case.world.state, None, ALL);
     assert!(text(&plan).contains(
-        "\n4 demo-base: remove image localhost/demo-base:latest after [1, 3] (asked for)\n"
+        "\n4 demo-base: remove image localhost/demo-base:latest after [1, 3] (asked for)\
+         \n5 replaced images: prune images after [1, 3, 4] (asked for)\n"
     ));
     case.world.apply_all(&plan);
     check(&case, None, ALL, "");

@@ -231,6 +231,7 @@ fn words(action: &Action) -> String {
         Action::RemoveContainer { container } => format!("remove {container}"),
         Action::RemoveNetwork { network } => format!("remove network {network}"),
         Action::RemoveImage { tag } => format!("remove image {tag}"),
+        Action::PruneImages { .. } => "prune images".to_owned(),
         Action::RemoveVolume { volume } => format!("remove volume {volume}"),
         Action::Gate(gate) => format!("wait for {}", gate.host_health_port),
         Action::Settle { window_ms, gates } => {

@@ -141,6 +141,7 @@ impl World {
             Action::RemoveImage { tag } => {
                 self.state.images.remove(tag).expect("it exists");
             }
+            Action::PruneImages { system } => assert!(self.state.replaced.remove(system)),
             Action::RemoveVolume { volume } => assert!(self.state.volumes.remove(volume)),
             Action::EnsureBase(_)
             | Action::WriteFile { .. }
