@@ -60,8 +60,12 @@ fi
 if [ -n "$SYSTEM_PACKAGES" ]; then
     apt=$cache/apt-$(echo "$SYSTEM_PACKAGES" | digest)
     echo "$apt" > "$out/apt"
-    mkdir -p "$apt/lists" "$apt/archives"
-    sh "$build/scripts/apt.sh" "$apt" --download-only
+    # The same was done a moment ago if this image was fetched while its parent was built.
+    if [ -z "$(find "$apt/fetched" -mmin -15 2> /dev/null)" ]; then
+        mkdir -p "$apt/lists" "$apt/archives"
+        sh "$build/scripts/apt.sh" "$apt" --download-only
+        touch "$apt/fetched"
+    fi
 fi
 
 # Links into the cache instead of copies: nothing but the cache is wanted here. What is there already needs no index.
