@@ -70,7 +70,8 @@ fi
 
 # Links into the cache instead of copies: nothing but the cache is wanted here. What is there already needs no index.
 if [ -s "$out/index.lock" ]; then
-    export UV_CACHE_DIR UV_NO_PROGRESS=1 UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=symlink
+    # With uv's three retries a network that was gone for 40 s ended a build.
+    export UV_CACHE_DIR UV_NO_PROGRESS=1 UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=symlink UV_HTTP_RETRIES=8
     linked=$(mktemp -d)
     fetch() {
         "$tools/bin/uv" pip install --python python3 --target "$linked" --no-deps --require-hashes \
