@@ -288,10 +288,7 @@ fn build_image(build: &BuildSpec, quirks: &Quirks) -> Args {
             option(&mut args, "--target", target);
             // With times in it, each build would leave another image behind.
             option(&mut args, "--timestamp", "0");
-            // An eighth of what a build gets that competes with it. `nice` would
-            // count inside of its own cgroup only, and every command of a build
-            // has one. Podman ignores this without root.
-            option(&mut args, "--cpu-shares", "128");
+            args.extend(quirks.fetch.iter().cloned());
         }
     }
     args.extend(quirks.build.iter().cloned());

@@ -23,6 +23,12 @@ pub struct Quirks {
     /// if containers do without: podman 5.4.2 lowers the limits of containers to
     /// what the host allows, but not those of builds.
     pub build: Vec<String>,
+    /// On builds that only download, which are to leave the processor to the
+    /// others: an eighth where both want it. `nice` would count inside of its
+    /// own cgroup only, and every command of a build has one. Without root,
+    /// podman 4.3.1 with cgroups v1 fails for it.
+    #[serde(skip)]
+    pub fetch: Vec<String>,
 }
 
 /// What the probe found.
@@ -171,11 +177,22 @@ fn candidates(runtime: &str, remote: bool) -> Vec<Quirks> {
                     global,
                     container: limits,
                     build: if defaults { Vec::new() } else { host_limits() },
+                    fetch: Vec::new(),
                 });
             }
         }
     }
     sets
+}
+
+/// `Quirks::fetch`, which needs no proof.
+pub fn of_fetches(rootless: bool) -> Vec<String> {
+    let options: &[&str] = if rootless {
+        &[]
+    } else {
+        &["--cpu-shares", "128"]
+    };
+    options.iter().map(|word| (*word).to_owned()).collect()
 }
 
 /// Limits no higher than this process's own, so that none must be raised.
@@ -213,7 +230,7 @@ fn shell_files(cancel: &Cancel) -> Result<Vec<String>, String> {
 
 impl std::fmt::Display for Quirks {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if *self == Quirks::default() {
+        if self.global.is_empty() && self.container.is_empty() {
             return out.write_str("podman's own defaults");
         }
         let options: Vec<&str> = self
@@ -239,6 +256,12 @@ mod tests {
         for (place, set) in sets.iter().enumerate() {
             assert!(!sets[..place].contains(set), "{set}");
         }
+    }
+
+    #[test]
+    fn downloads_get_less_of_the_processor_where_root_can_say_so() {
+        assert_eq!(of_fetches(false), ["--cpu-shares", "128"]);
+        assert_eq!(of_fetches(true), [""; 0]);
     }
 
     #[test]

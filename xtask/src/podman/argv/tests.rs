@@ -119,6 +119,7 @@ fn quirks_stand_before_the_verb_and_on_create_alone() {
         build: ["--ulimit", "nofile=20000:20000"]
             .map(str::to_owned)
             .to_vec(),
+        fetch: text(&["--cpu-shares", "128"]),
     };
     let created = line(&create(agent()), &quirks);
     assert!(
@@ -294,7 +295,7 @@ fn builds_never_pull_and_keep_no_secret() {
         &Action::FetchPackages(fetch),
         "podman build --tag localhost/demo-fetched:latest --file /repo/images/core/Containerfile
          --build-arg 'PARENT=localhost/base:latest' --label 'ai-system.system=demo'
-         --target fetched --timestamp 0 --cpu-shares 128 '--layers=false' '--pull=never' /repo",
+         --target fetched --timestamp 0 '--layers=false' '--pull=never' /repo",
     );
     let service = BuildSpec {
         system: None,
