@@ -95,13 +95,14 @@ pub fn converge(
 ) -> Result<Option<Summary>, Failure> {
     let started = Instant::now();
     let (state, plan) = planned(app, system, engine, wanted, force)?;
+    let replaces = replaces_packages(&state, &plan);
     if app.global.dry_run {
         app.print_plan("build-images", engine, &plan);
         if !app.ui.json_wanted() {
             let questions = Questions::of(app, system, wanted)?;
             let lines = questions.lines(engine, &state);
             lines.iter().for_each(|line| app.ui.out(line));
-            if replaces_packages(&state, &plan) {
+            if replaces {
                 let line = engine.podman.line(&argv::prune_images(&system.name));
                 app.ui
                     .out("# what the new images take the place of, unless a container uses it");
@@ -113,7 +114,6 @@ pub fn converge(
     if !plan.is_empty() {
         engine.ready()?;
     }
-    let replaces = replaces_packages(&state, &plan);
     let slots = app.global.jobs.map_or(PARALLEL_BUILDS, usize::from);
     let progress = Progress::new(app.ui, &plan);
     let report = execute::execute(engine, &plan, slots, &progress);
@@ -188,15 +188,18 @@ fn replaces_packages(state: &State, plan: &Plan) -> bool {
 fn remove_replaced(app: &App, system: &System, engine: &Engine) -> Result<(), Failure> {
     let purpose = "remove the images that were replaced";
     let call = Call::change(purpose, argv::prune_images(&system.name));
-    match engine.podman.run(&call) {
-        Ok(_) => Ok(()),
-        Err(PodmanError::Interrupted) => Err(Failure::interrupted("what was built is kept")),
-        // They only take space.
-        Err(error) => {
-            app.ui.warn(format!("{error}: {}", error.reason()));
-            Ok(())
-        }
+    // They only take space.
+    let done = engine.podman.run(&call).map(drop);
+    done.or_else(|error| go_on(app, &error))
+}
+
+/// After what could be done without failed, once the images are built.
+fn go_on(app: &App, error: &PodmanError) -> Result<(), Failure> {
+    if matches!(error, PodmanError::Interrupted) {
+        return Err(Failure::interrupted("what was built is kept"));
     }
+    app.ui.warn(format!("{error}: {}", error.reason()));
+    Ok(())
 }
 
 /// Reads once, from each image with packages that has been built, which package
@@ -238,14 +241,8 @@ fn remember_packages(
             .filter_map(|error| error.expect("asking does not panic"))
             .collect()
     });
-    for error in errors {
-        if matches!(error, PodmanError::Interrupted) {
-            return Err(Failure::interrupted("what was built is kept"));
-        }
-        // A convenience for later commands, which can do without.
-        app.ui.warn(format!("{error}: {}", error.reason()));
-    }
-    Ok(())
+    // A convenience for later commands.
+    errors.iter().try_for_each(|error| go_on(app, error))
 }
 
 /// One file for each image of `wanted` and what they stand on.
