@@ -3,8 +3,10 @@
 //! A rule is `verb word…=effect`: it holds for a call of that verb with all of
 //! these words in it. Effects: `125:message` fails with that exit code,
 //! `once:125:message` only the first time, `hang` before anything is done,
-//! `hang-after` once it is done, `hold` until the file `released` is in the state's folder, `garbage` answers nonsense, `slow:300` takes
-//! so many milliseconds, `exit:3` starts a container that ends at once.
+//! `hang-after` once it is done, `hold` until the file `released` is in the
+//! state's folder, `garbage` answers nonsense, `slow:300` takes so many
+//! milliseconds, `slow-after:300` once it is done, `exit:3` starts a container
+//! that ends at once.
 
 use std::{
     fs::OpenOptions,
@@ -21,6 +23,7 @@ pub enum Fault {
     Hold,
     Garbage,
     Slow(Duration),
+    SlowAfter(Duration),
     Exit(i32),
 }
 
@@ -50,6 +53,7 @@ fn parse(effect: &str) -> Fault {
         "hold" => Fault::Hold,
         "garbage" => Fault::Garbage,
         "slow" => Fault::Slow(Duration::from_millis(number())),
+        "slow-after" => Fault::SlowAfter(Duration::from_millis(number())),
         "exit" => Fault::Exit(number() as i32),
         code => Fault::Fail(
             code.parse().expect("an effect or an exit code"),

@@ -46,8 +46,10 @@ fn main() {
         _ => {}
     }
     let answer = dispatch(&store, global, args, fault.as_ref());
-    if matches!(fault, Some(Fault::HangAfter)) {
-        fault::hang();
+    match fault {
+        Some(Fault::HangAfter) => fault::hang(),
+        Some(Fault::SlowAfter(time)) => std::thread::sleep(time),
+        _ => {}
     }
     end(&store, answer);
 }
@@ -76,7 +78,7 @@ fn dispatch(store: &Store, global: &[String], args: &[String], fault: Option<&Fa
         ["rmi", ..] => change::rmi(store, &args[1..]),
         ["image", "prune"] => change::image_prune(store, &args[2..]),
         ["run", ..] => change::run(store, global, &args[1..]),
-        ["build", ..] => change::build(store, &args[1..]),
+        ["build", ..] => change::build(store, &args[1..], fault),
         ["import", ..] => change::import(store, &args[1..]),
         ["pull", ..] => change::pull(store, &args[1..]),
         ["tag", ..] => change::tag(store, &args[1..]),

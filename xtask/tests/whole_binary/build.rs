@@ -167,6 +167,20 @@ fn no_more_builds_at_once_than_two() {
     assert_eq!(outcome.most_at_once(|call| call.starts_with("build ")), 2);
 }
 
+/// Once an image has its tag, podman only cleans up: that holds up nobody.
+#[test]
+fn what_stands_on_an_image_does_not_wait_for_podman_to_clean_up() {
+    let most_at_once = |rule: &str| {
+        let fixture = Fixture::new();
+        let tool = fixture.tool(&["build-images", "--jobs", "1"]).fail(&[rule]);
+        let outcome = tool.run().expect(0);
+        outcome.most_at_once(|call| call.starts_with("build "))
+    };
+    let core = "build localhost/trial-core:latest";
+    assert_eq!(most_at_once(&format!("{core}=slow-after:1000")), 2);
+    assert_eq!(most_at_once(&format!("{core}=slow:1000")), 1);
+}
+
 #[test]
 fn a_first_pull_records_the_digest_and_the_next_asks_for_it() {
     let fixture = Fixture::built();
