@@ -175,8 +175,8 @@ enum Note {
 /// Whether a build's line of output says that its image has its tag.
 ///
 /// buildah prints it before it removes its working container, which takes 8 s
-/// for an image of 5 GB (buildah 1.28; imagebuildah/executor.go). A build that does not say so is usable
-/// when it ends.
+/// for an image of 5 GB (buildah 1.28; imagebuildah/executor.go). A build that
+/// does not say so is usable when it ends.
 fn says_tagged(action: &Action, line: &str) -> bool {
     let Action::BuildImage(build) = action else {
         return false;
