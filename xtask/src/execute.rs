@@ -91,83 +91,79 @@ pub fn execute(engine: &Engine, plan: &Plan, slots: usize, watch: &dyn Watch) ->
     let watcher = Watcher::default();
     std::thread::scope(|scope| {
         scope.spawn(|| watcher.run(&engine.podman));
-        let (notes_in, notes) = mpsc::channel::<(usize, Note)>();
-        let mut results: Vec<Option<StepResult>> = plan.steps.iter().map(|_| None).collect();
-        let mut running = vec![false; plan.steps.len()];
-        let mut usable = vec![false; plan.steps.len()];
-        let (mut used, mut alive) = (0, 0);
+        let (notes_in, notes) = mpsc::channel::<(usize, Stage)>();
+        let mut stages: Vec<Stage> = plan.steps.iter().map(|_| Stage::Waits).collect();
         loop {
+            let steps = plan.steps.iter().zip(&stages);
+            let mut used = steps
+                .filter(|(step, stage)| matches!(stage, Stage::Runs) && holds_slot(step))
+                .count();
             for position in 0..plan.steps.len() {
                 let step = &plan.steps[position];
-                if running[position] || results[position].is_some() {
+                if !matches!(stages[position], Stage::Waits) {
                     continue;
                 }
-                match readiness(step, &results, &usable) {
+                match readiness(step, &stages) {
                     Readiness::Waits => continue,
                     Readiness::Blocked(by) => {
                         let result = StepResult::Blocked { by };
                         watch.event(position, step, Event::Ended(&result));
-                        results[position] = Some(result);
+                        stages[position] = Stage::Ended(result);
                         continue;
                     }
                     Readiness::Ready => {}
                 }
                 if engine.podman.cancel.requested() {
-                    results[position] = Some(StepResult::Cancelled);
+                    stages[position] = Stage::Ended(StepResult::Cancelled);
                     continue;
                 }
                 if holds_slot(step) && used >= slots.max(1) {
                     continue;
                 }
                 used += usize::from(holds_slot(step));
-                alive += 1;
-                running[position] = true;
+                stages[position] = Stage::Runs;
                 let (notes_in, watcher) = (notes_in.clone(), &watcher);
                 scope.spawn(move || {
                     // The receiver lives until every step has reported its end.
-                    let note = |note| notes_in.send((position, note)).unwrap_or_default();
+                    let note = |stage| notes_in.send((position, stage)).unwrap_or_default();
                     watch.event(position, step, Event::Started);
                     let say = |line: &str| {
                         watch.event(position, step, Event::Progress(line));
                         if says_tagged(&step.action, line) {
-                            note(Note::Usable);
+                            note(Stage::Usable);
                         }
                     };
                     let result = carry_out(engine, watcher, step, &say);
                     watch.event(position, step, Event::Ended(&result));
-                    note(Note::Ended(result));
+                    note(Stage::Ended(result));
                 });
             }
-            if alive == 0 {
+            let alive = |stage: &Stage| matches!(stage, Stage::Runs | Stage::Usable);
+            if !stages.iter().any(alive) {
                 break;
             }
-            let (position, note) = notes.recv().expect("running steps hold the sender");
-            if !usable[position] {
-                used -= usize::from(holds_slot(&plan.steps[position]));
-            }
-            match note {
-                Note::Usable => usable[position] = true,
-                Note::Ended(result) => {
-                    alive -= 1;
-                    running[position] = false;
-                    results[position] = Some(result);
-                }
-            }
+            let (position, stage) = notes.recv().expect("running steps hold the sender");
+            stages[position] = stage;
         }
         watcher.end();
         Report {
-            results: results
+            results: stages
                 .into_iter()
-                .map(|result| result.unwrap_or(StepResult::Cancelled))
+                .map(|stage| match stage {
+                    Stage::Ended(result) => result,
+                    _ => StepResult::Cancelled,
+                })
                 .collect(),
         }
     })
 }
 
-/// What a running step reports.
-enum Note {
+/// How far a step has come.
+enum Stage {
+    Waits,
+    Runs,
     /// What it makes can be used; what is left is cleaning up, which needs no
-    /// slot. Reported once.
+    /// slot.
     Usable,
     Ended(StepResult),
 }
@@ -190,16 +186,16 @@ enum Readiness {
     Blocked(usize),
 }
 
-fn readiness(step: &Step, results: &[Option<StepResult>], usable: &[bool]) -> Readiness {
+fn readiness(step: &Step, stages: &[Stage]) -> Readiness {
     let mut ready = true;
     for earlier in &step.after {
-        match &results[*earlier] {
-            Some(StepResult::Done { .. }) => {}
-            Some(StepResult::Blocked { by }) => return Readiness::Blocked(*by),
-            Some(StepResult::Failed(_) | StepResult::Cancelled) => {
+        match &stages[*earlier] {
+            Stage::Usable | Stage::Ended(StepResult::Done { .. }) => {}
+            Stage::Ended(StepResult::Blocked { by }) => return Readiness::Blocked(*by),
+            Stage::Ended(StepResult::Failed(_) | StepResult::Cancelled) => {
                 return Readiness::Blocked(*earlier);
             }
-            None => ready &= usable[*earlier],
+            Stage::Waits | Stage::Runs => ready = false,
         }
     }
     if ready {
