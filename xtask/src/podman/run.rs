@@ -158,11 +158,13 @@ impl Podman {
             // Of two creations that bring the same new volume one fails (seen
             // with 4.3.1), before its container exists.
             // Listings trip over things that another podman removes meanwhile
-            // (seen with `podman images` during a build, 4.3.1).
+            // (seen with `podman images` during a build, 4.3.1; with `podman
+            // volume ls` until podman pull request 24479).
+            let says = |words| output.stderr.contains(words);
             let looks = call.deadline_ms == READ_DEADLINE_MS;
-            let passing = output.stderr.contains("database is locked")
-                || output.stderr.contains("volume already exists")
-                || looks && output.stderr.contains("not known");
+            let passing = says("database is locked")
+                || says("volume already exists")
+                || looks && (says("not known") || says("no such volume"));
             if passing && attempt < PASSING_ATTEMPTS {
                 std::thread::sleep(Duration::from_millis(100 << attempt));
                 attempt += 1;
