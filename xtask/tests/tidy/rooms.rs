@@ -11,7 +11,9 @@ use super::{
 
 /// From the top floor down: a room, and what it may use.
 const ROOMS: &[(&str, &[&str])] = &[
-    ("main", &["cli", "cmd", "process", "ui"]),
+    // The program, and the library that is all of it.
+    ("main", &[]),
+    ("lib", &["cli", "cmd", "process", "ui"]),
     ("cli", &["cmd", "ui"]),
     (
         "cmd",
@@ -129,7 +131,7 @@ fn resolve(module: &[String], path: &str) -> Option<Vec<String>> {
             own.into_iter().collect()
         }
         "python" => Vec::new(),
-        "super" if module != ["main"] => {
+        "super" if module != ["lib"] => {
             let mut at = module.to_vec();
             while words.peek() == Some(&"super") {
                 words.next();
