@@ -58,12 +58,13 @@ if [ -s "$out/source.lock" ]; then
 fi
 
 if [ -n "$SYSTEM_PACKAGES" ]; then
-    apt=$cache/apt-$(echo "$SYSTEM_PACKAGES" | digest)
+    apt=$cache/apt-$({ echo "$SYSTEM_PACKAGES"; cat /etc/os-release; } | digest)
     echo "$apt" > "$out/apt"
     # The same was done a moment ago if this image was fetched while its parent was built.
     if [ -z "$(find "$apt/fetched" -mmin -15 2> /dev/null)" ]; then
-        mkdir -p "$apt/lists" "$apt/archives"
+        mkdir -p "$apt"
         sh "$build/scripts/apt.sh" "$apt" --download-only
+        flock "$apt/lock" python3 "$build/scripts/debs.py" "$apt/archives" "$apt/repository"
         touch "$apt/fetched"
     fi
 fi
