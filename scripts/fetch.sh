@@ -42,6 +42,19 @@ compile_wheels() {
 }
 
 mkdir -p "$out"
+# Before compilers are installed, whose libraries apt would not download again for an image that needs them, too.
+if [ -n "$SYSTEM_PACKAGES" ]; then
+    apt=$cache/apt-$({ echo "$SYSTEM_PACKAGES"; cat /etc/os-release; } | digest)
+    echo "$apt" > "$out/apt"
+    # The same was done a moment ago if this image was fetched while its parent was built.
+    if [ -z "$(find "$apt/fetched" -mmin -15 2> /dev/null)" ]; then
+        mkdir -p "$apt"
+        sh "$build/scripts/apt.sh" "$apt" --download-only
+        flock "$apt/lock" python3 "$build/scripts/debs.py" "$apt/archives" "$apt/repository"
+        touch "$apt/fetched"
+    fi
+fi
+
 tools=tools-$(digest "$build_lock")
 once "$tools" install_tools
 tools=$cache/$tools
@@ -55,18 +68,6 @@ if [ -s "$out/source.lock" ]; then
     wheels=wheels-$({ cat "$out/source.lock" "$build_lock"; python3 -VV; uname -m; } | digest)
     once "$wheels" compile_wheels
     ls "$cache/$wheels"/*.whl > "$out/wheels"
-fi
-
-if [ -n "$SYSTEM_PACKAGES" ]; then
-    apt=$cache/apt-$({ echo "$SYSTEM_PACKAGES"; cat /etc/os-release; } | digest)
-    echo "$apt" > "$out/apt"
-    # The same was done a moment ago if this image was fetched while its parent was built.
-    if [ -z "$(find "$apt/fetched" -mmin -15 2> /dev/null)" ]; then
-        mkdir -p "$apt"
-        sh "$build/scripts/apt.sh" "$apt" --download-only
-        flock "$apt/lock" python3 "$build/scripts/debs.py" "$apt/archives" "$apt/repository"
-        touch "$apt/fetched"
-    fi
 fi
 
 # Links into the cache instead of copies: nothing but the cache is wanted here. What is there already needs no index.

@@ -23,13 +23,16 @@ for name in $LOCKS; do
     install -m 644 "$build/requirements/requirements.$name.lock" /opt/requirements/
 done
 
-# Beside the rest: one of the two mostly copies, the other mostly computes.
+# Beside the rest: one of the two mostly copies, the other mostly computes. What it says is shown at the end, where the
+# reason of a failure is looked for.
 system_packages=
+said=
 if [ -n "$SYSTEM_PACKAGES" ]; then
     set --
     set -f
     for pattern in $SYSTEM_EXCLUDE; do set -- "$@" -o "Dpkg::Options::=--path-exclude=$pattern"; done
-    sh "$build/scripts/apt.sh" "$(cat "$fetched/apt")" "$@" &
+    said=$(mktemp)
+    sh "$build/scripts/apt.sh" "$(cat "$fetched/apt")" "$@" > "$said" 2>&1 &
     system_packages=$!
 fi
 
@@ -50,4 +53,10 @@ if [ -s "$fetched/index.lock" ]; then
 fi
 "$uv" pip check
 "$venv/bin/python3" "$build/scripts/finish_packages.py" "$build/cache/bytecode"
-if [ -n "$system_packages" ]; then wait "$system_packages"; fi
+if [ -n "$system_packages" ]; then
+    result=0
+    wait "$system_packages" || result=$?
+    cat "$said" >&2
+    rm "$said"
+    exit "$result"
+fi
