@@ -5,6 +5,7 @@ use std::{
     collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
+    thread,
     time::Instant,
 };
 
@@ -77,8 +78,13 @@ pub fn planned(
     wanted: &BTreeSet<String>,
     force: bool,
 ) -> Result<(State, Plan), Failure> {
-    let left_out = code::left_out(app, system)?;
-    let state = look(system, engine)?;
+    // Podman takes as long to answer as the code to be read.
+    let (left_out, state) = thread::scope(|scope| {
+        let state = scope.spawn(|| look(system, engine));
+        let left_out = code::left_out(app, system)?;
+        let state = state.join().expect("looks do not panic")?;
+        Ok::<_, Failure>((left_out, state))
+    })?;
     let recipes =
         recipes::read(system, &left_out, &scratch()).map_err(|error| unreadable(&error))?;
     let plan = images::plan(system, &state, wanted, &recipes, force);

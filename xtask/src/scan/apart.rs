@@ -85,6 +85,5 @@ fn stem(script: &str) -> &str {
 }
 
 fn contains(text: &[u8], word: &str) -> bool {
-    let word = word.as_bytes();
-    word.is_empty() || text.windows(word.len()).any(|window| window == word)
+    memchr::memmem::find(text, word.as_bytes()).is_some()
 }
