@@ -57,6 +57,8 @@ pub struct Resolver<'a> {
     listed: BTreeSet<String>,
     /// Normalised names in the locks.
     locked: &'a BTreeSet<String>,
+    /// What `resolve` has answered: every agent asks for the same names.
+    resolved: RefCell<BTreeMap<String, Resolution>>,
     /// What `nearest` has answered.
     near: RefCell<BTreeMap<String, Vec<String>>>,
 }
@@ -75,12 +77,23 @@ impl<'a> Resolver<'a> {
             installed,
             listed,
             locked,
+            resolved: RefCell::default(),
             near: RefCell::default(),
         }
     }
 
     /// What provides `module`, a dotted name as in the code (`google.protobuf`).
     pub fn resolve(&self, module: &str) -> Resolution {
+        if let Some(known) = self.resolved.borrow().get(module) {
+            return known.clone();
+        }
+        let found = self.look_up(module);
+        let mut resolved = self.resolved.borrow_mut();
+        resolved.insert(module.to_owned(), found.clone());
+        found
+    }
+
+    fn look_up(&self, module: &str) -> Resolution {
         let top = module.split('.').next().unwrap_or(module);
         if prefixes(module).any(|prefix| self.rules.ignored.contains(prefix)) {
             return Resolution::Ignored;
