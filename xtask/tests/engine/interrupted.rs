@@ -1,12 +1,9 @@
 //! Ctrl-C and kill at any moment: no half-started child is left, and the next
 //! run completes.
 
-use std::{
-    process::Command,
-    time::{Duration, Instant},
-};
+use std::{process::Command, time::Duration};
 
-use super::support::{INTERRUPTED, Small, containers_of, finish, podman, signal, until};
+use super::support::{INTERRUPTED, Small, containers_of, podman};
 
 #[test]
 #[ignore = "needs podman; `cargo xtask test` runs it"]
@@ -20,11 +17,10 @@ fn ctrl_c_in_a_build_ends_what_the_build_runs() {
             .count()
     };
     let before = working();
-    let started = Instant::now();
-    let child = small.start(&["build-images"]);
-    until("the build runs its command", || running(marker));
-    signal(&child, "-INT");
-    let ended = finish(child, started).expect(INTERRUPTED);
+    let mut child = small.start(&["build-images"]);
+    child.until("the build runs its command", || running(marker));
+    child.signal("-INT");
+    let ended = child.finish().expect(INTERRUPTED);
     ended.says(&["interrupted", "run the same command again"]);
     assert!(!running(marker), "the build's command still runs");
     assert_eq!(
@@ -41,12 +37,11 @@ fn ctrl_c_in_a_build_ends_what_the_build_runs() {
 fn ctrl_c_in_a_deployment_leaves_whole_containers() {
     let small = Small::new(22);
     small.manifest(["ok", "slow", "ok", "ok"], "start_attempts = 1");
-    let started = Instant::now();
-    let child = small.start(&["deploy", "--settle", "0s"]);
+    let mut child = small.start(&["deploy", "--settle", "0s"]);
     let second = small.container(1);
-    until("the second agent runs", || state(&second) == "running");
-    signal(&child, "-INT");
-    let ended = finish(child, started).expect(INTERRUPTED);
+    child.until("the second agent runs", || state(&second) == "running");
+    child.signal("-INT");
+    let ended = child.finish().expect(INTERRUPTED);
     assert!(ended.took < Duration::from_secs(20), "{:?}", ended.took);
     ended.says(&["left running: First"]);
     let call = format!("podman .*{}", small.name);
@@ -65,10 +60,9 @@ fn a_kill_in_the_middle_of_a_replacement_is_repaired_by_the_next_run() {
     for (round, delay_ms) in [150, 400, 650, 900, 1300, 1800].into_iter().enumerate() {
         small.manifest(["ok"; 4], &format!("env = {{ ROUND = \"{round}\" }}"));
         let child = small.start(&["deploy", "--settle", "0s"]);
-        let started = Instant::now();
         std::thread::sleep(Duration::from_millis(delay_ms));
-        signal(&child, "-KILL");
-        finish(child, started);
+        child.signal("-KILL");
+        child.finish();
         small.run(&["deploy", "--settle", "0s"]).expect(0);
         assert_eq!(
             small.statuses(),

@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     sync::OnceLock,
+    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
@@ -13,6 +14,9 @@ use serde_json::Value;
 
 /// A run that takes longer has hung.
 const PATIENCE: Duration = Duration::from_secs(1500);
+/// What a test waits for happens within seconds, but a machine that writes
+/// gigabytes of images to its disk has taken more than a minute.
+const SOON: Duration = Duration::from_secs(300);
 
 pub const DEPLOY_FAILED: i32 = 6;
 pub const UNHEALTHY: i32 = 7;
@@ -74,48 +78,106 @@ impl Ended {
 }
 
 /// Runs to the end, with a bound.
-pub fn run(mut command: Command) -> Ended {
-    let started = Instant::now();
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let child = command
-        .spawn()
-        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    finish(child, started)
+pub fn run(command: Command) -> Ended {
+    Running::start(command).finish()
 }
 
-/// Waits for a child whose output is piped.
-pub fn finish(mut child: Child, started: Instant) -> Ended {
-    let mut out = child.stdout.take().unwrap();
-    let mut err = child.stderr.take().unwrap();
-    let reader = std::thread::spawn(move || {
-        let mut text = String::new();
-        out.read_to_string(&mut text).unwrap();
-        text
-    });
-    let errors = std::thread::spawn(move || {
-        let mut text = String::new();
-        err.read_to_string(&mut text).unwrap();
-        text
-    });
-    let status = loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            break status;
+/// The tool at work; interrupted if the test gives up before it ends, so that
+/// it does not work beside the next test.
+pub struct Running {
+    child: Child,
+    started: Instant,
+    /// Readers of its two outputs; none once they are read.
+    output: Option<[JoinHandle<String>; 2]>,
+}
+
+impl Running {
+    pub fn start(mut command: Command) -> Self {
+        let started = Instant::now();
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let stdout = reader(child.stdout.take().unwrap());
+        let stderr = reader(child.stderr.take().unwrap());
+        Running {
+            child,
+            started,
+            output: Some([stdout, stderr]),
         }
-        if started.elapsed() > PATIENCE {
-            child.kill().unwrap();
-            panic!("did not end: {}", errors.join().unwrap());
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    };
-    Ended {
-        code: status.code().unwrap_or(-1),
-        stdout: reader.join().unwrap(),
-        stderr: errors.join().unwrap(),
-        took: started.elapsed(),
     }
+
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill")
+            .args([name, &self.child.id().to_string()])
+            .status()
+            .unwrap();
+        assert!(status.success());
+    }
+
+    /// Waits until `done` says so while the tool works.
+    #[track_caller]
+    pub fn until(&mut self, what: &str, mut done: impl FnMut() -> bool) {
+        let deadline = Instant::now() + SOON;
+        while !done() {
+            let late = Instant::now() > deadline;
+            if late {
+                self.signal("-INT");
+            }
+            if late || self.child.try_wait().unwrap().is_some() {
+                panic!("did not happen: {what}\n{:#?}", self.end());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    #[track_caller]
+    pub fn finish(mut self) -> Ended {
+        self.end()
+    }
+
+    #[track_caller]
+    fn end(&mut self) -> Ended {
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            if self.started.elapsed() > PATIENCE {
+                self.child.kill().unwrap();
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        let took = self.started.elapsed();
+        let output = self.output.take().expect("it ends once");
+        let [stdout, stderr] = output.map(|reader| reader.join().unwrap());
+        assert!(took < PATIENCE, "did not end:\n{stdout}\n{stderr}");
+        Ended {
+            code: status.code().unwrap_or(-1),
+            stdout,
+            stderr,
+            took,
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.output.is_some() {
+            self.signal("-INT");
+            self.end();
+        }
+    }
+}
+
+fn reader(mut output: impl Read + Send + 'static) -> JoinHandle<String> {
+    std::thread::spawn(move || {
+        let mut text = String::new();
+        output.read_to_string(&mut text).unwrap();
+        text
+    })
 }
 
 /// podman, for looking at what the tool has done.
@@ -275,13 +337,8 @@ mounts = [{{ volume = "logs", target = "/app/logs" }}]
     }
 
     /// Starts the tool and leaves it running.
-    pub fn start(&self, args: &[&str]) -> Child {
-        self.xtask(args)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap()
+    pub fn start(&self, args: &[&str]) -> Running {
+        Running::start(self.xtask(args))
     }
 
     /// Every agent's status by `health-check`.
@@ -314,18 +371,10 @@ impl Drop for Small {
     }
 }
 
-pub fn signal(child: &Child, name: &str) {
-    let status = Command::new("kill")
-        .args([name, &child.id().to_string()])
-        .status()
-        .unwrap();
-    assert!(status.success());
-}
-
 /// Waits until `done` says so, with a bound.
 #[track_caller]
 pub fn until(what: &str, mut done: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + SOON;
     while !done() {
         assert!(Instant::now() < deadline, "did not happen: {what}");
         std::thread::sleep(Duration::from_millis(50));

@@ -1,13 +1,9 @@
 //! Tests in a copy of the reference system: nothing of the copy stays, however
 //! the run ends, and what is deployed beside it does not notice.
 
-use std::{
-    fs,
-    process::{Child, Stdio},
-    time::Instant,
-};
+use std::fs;
 
-use super::support::{INTERRUPTED, containers_of, finish, podman, run, signal, until, xtask};
+use super::support::{INTERRUPTED, Running, containers_of, podman, run, xtask};
 
 /// Name of the copy.
 const COPY: &str = "ai-system-test";
@@ -16,16 +12,6 @@ const SUITE: [&str; 3] = [
     "--isolated",
     "inter-service-communication",
 ];
-
-fn start() -> Child {
-    let mut command = xtask(&SUITE);
-    let command = command.stdin(Stdio::null());
-    command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
-}
 
 /// Containers, networks and volumes of the copy.
 fn left() -> Vec<String> {
@@ -59,10 +45,6 @@ fn left() -> Vec<String> {
     left
 }
 
-fn some_run() {
-    until("agents of the copy run", || containers_of(COPY).len() >= 4);
-}
-
 #[test]
 #[ignore = "needs podman; `cargo xtask test` runs it"]
 fn a_copy_is_removed_however_its_run_ends() {
@@ -72,23 +54,21 @@ fn a_copy_is_removed_however_its_run_ends() {
         .lines()
         .count();
 
-    let started = Instant::now();
-    let killed = start();
-    some_run();
-    signal(&killed, "-KILL");
-    finish(killed, started);
+    let mut killed = Running::start(xtask(&SUITE));
+    killed.until("agents of the copy run", || containers_of(COPY).len() >= 4);
+    killed.signal("-KILL");
+    killed.finish();
     assert!(!left().is_empty());
 
-    let started = Instant::now();
-    let interrupted = start();
+    let mut interrupted = Running::start(xtask(&SUITE));
     // Not those of the run before.
-    until("the copy is deployed anew", || {
+    interrupted.until("the copy is deployed anew", || {
         left()
             .iter()
             .any(|name| name.starts_with("ai-system-test-test-"))
     });
-    signal(&interrupted, "-INT");
-    finish(interrupted, started).expect(INTERRUPTED);
+    interrupted.signal("-INT");
+    interrupted.finish().expect(INTERRUPTED);
     assert_eq!(left(), Vec::<String>::new());
 
     let ended = run(xtask(&SUITE)).expect(0);
