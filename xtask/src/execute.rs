@@ -289,6 +289,9 @@ fn purpose(action: &Action) -> String {
         Action::RemoveContainer { container } => format!("remove the container `{container}`"),
         Action::CreateNetwork(spec) => format!("create the network `{}`", spec.name),
         Action::RemoveNetwork { network } => format!("remove the network `{network}`"),
+        Action::ReloadNetworks { container } => {
+            format!("set up the firewall rules of `{container}` anew")
+        }
         Action::RemoveImage { tag } => format!("remove the image `{tag}`"),
         Action::PruneImages { .. } => "remove images that were replaced".to_owned(),
         Action::RemoveVolume { volume } => format!("remove the volume `{volume}`"),

@@ -70,7 +70,7 @@ pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
     let ask = Ask {
         containers: true,
         images: args.images,
-        networks: args.networks,
+        networks: true,
         volumes: args.volumes,
     };
     let state = observe::observe(&engine.podman, ask).map_err(podman_failure)?;

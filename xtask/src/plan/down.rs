@@ -42,6 +42,7 @@ pub fn plan(
         .iter()
         .map(|group| (group.name.as_str(), groups_before(system, &group.name)))
         .collect();
+    let doomed_names: BTreeSet<&String> = doomed.iter().map(|(name, ..)| *name).collect();
     let mut removed = Vec::new();
     // Stopped in reverse order, removed as soon as stopped.
     let mut stops: Vec<(usize, usize)> = Vec::new();
@@ -73,6 +74,11 @@ pub fn plan(
             "asked for",
         ));
     }
+    if let Some(container) = left_without_isolation(state, &doomed_names) {
+        let reload = Action::ReloadNetworks { container };
+        let cause = "podman took the rule with the last container of another isolated network";
+        plan.push("network isolation", reload, removed.clone(), cause);
+    }
     if remove.networks {
         for (network, found) in &state.networks {
             if found.labels.get(label::SYSTEM) == Some(&system.name) {
@@ -94,6 +100,33 @@ pub fn plan(
         volumes(system, state, &mut plan, &removed);
     }
     plan
+}
+
+/// A container that goes on running on an isolated network, if `doomed` are the
+/// last of another one. With those, netavark takes away the firewall rule that
+/// keeps all isolated networks apart (`podman::caps::BUGS`).
+fn left_without_isolation(state: &State, doomed: &BTreeSet<&String>) -> Option<String> {
+    let isolated = |name: &String| state.networks.get(name).is_some_and(|found| found.isolated);
+    let (leaving, staying): (Vec<_>, Vec<_>) = state
+        .containers
+        .iter()
+        .filter(|(_, container)| container.running())
+        .filter(|(_, container)| container.networks.iter().any(isolated))
+        .partition(|(name, _)| doomed.contains(name));
+    let emptied = leaving
+        .iter()
+        .flat_map(|(_, container)| &container.networks)
+        .filter(|name| isolated(name))
+        .any(|name| {
+            !staying
+                .iter()
+                .any(|(_, container)| container.networks.contains(name))
+        });
+    // Containers that no system of ours has are not touched.
+    let ours = staying
+        .iter()
+        .find(|(_, container)| container.label(label::SYSTEM).is_some());
+    ours.filter(|_| emptied).map(|(name, _)| (*name).clone())
 }
 
 /// `true` when the agent at `other` depends on the one at `place`, directly or

@@ -68,6 +68,8 @@ pub struct Image {
 #[derive(Debug, Clone, Default)]
 pub struct Network {
     pub subnets: Vec<String>,
+    /// Traffic from and to other isolated networks is dropped.
+    pub isolated: bool,
     pub labels: BTreeMap<String, String>,
 }
 

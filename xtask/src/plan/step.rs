@@ -65,6 +65,10 @@ pub enum Action {
     RemoveNetwork {
         network: String,
     },
+    /// Set up anew what a running container's networks have in the firewall.
+    ReloadNetworks {
+        container: String,
+    },
     RemoveImage {
         tag: String,
     },

@@ -37,6 +37,7 @@ pub fn render(action: &Action, quirks: &Quirks) -> Option<Args> {
             words(&["rm", "--force", "--time", "5", container])
         }
         Action::RemoveNetwork { network } => words(&["network", "rm", network]),
+        Action::ReloadNetworks { container } => words(&["network", "reload", container]),
         Action::RemoveImage { tag } => words(&["rmi", tag]),
         Action::PruneImages { system } => prune_images(system),
         Action::RemoveVolume { volume } => words(&["volume", "rm", volume]),

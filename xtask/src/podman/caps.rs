@@ -84,6 +84,14 @@ pub const BUGS: &[Bug] = &[
         what: "parallel changes may find the `database is locked` (issue 25886)",
         answer: "few calls at a time, and such a call is made again",
     },
+    // Seen with netavark 1.4; the same in the source of later ones, until 2.0,
+    // where the driver for iptables is gone.
+    Bug {
+        since: OLDEST,
+        until: Version::new(6, 0, 0),
+        what: "with iptables, the last container of an isolated network takes along the rule that keeps the others apart",
+        answer: "`down` and tests in a copy have podman set it up anew",
+    },
 ];
 
 impl Bug {

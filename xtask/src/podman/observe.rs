@@ -192,8 +192,12 @@ fn networks(podman: &Podman) -> Result<BTreeMap<String, Network>, PodmanError> {
         .into_iter()
         .map(|network| {
             let subnets = network.subnets.unwrap_or_default();
+            let options = network.options.unwrap_or_default();
             let found = Network {
                 subnets: subnets.into_iter().map(|subnet| subnet.subnet).collect(),
+                isolated: options
+                    .get("isolate")
+                    .is_some_and(|isolate| isolate != "false"),
                 labels: network.labels.unwrap_or_default(),
             };
             (network.name, found)
@@ -283,6 +287,7 @@ struct RootFs {
 struct ListedNetwork {
     name: String,
     subnets: Option<Vec<ListedSubnet>>,
+    options: Option<BTreeMap<String, String>>,
     labels: Option<BTreeMap<String, String>>,
 }
 

@@ -136,6 +136,9 @@ fn eight_agents_become_healthy_and_stay_secure() {
     on(&["up", "--settle", "0s"])
         .expect(0)
         .says(&["8 of 8 agents healthy"]);
+    // With the last container of an isolated network, podman opens the others.
+    on(&["down", "system-services"]).expect(0);
+    groups_meet_on_the_backbone_only();
     // One of the optional ones, which say that they have no model.
     on(&["deploy", "--settle", "0s", "PhiTranslationService"])
         .expect(0)

@@ -66,6 +66,18 @@ pub fn network_rm(store: &Store, args: &[String]) -> Answer {
     })
 }
 
+pub fn network_reload(store: &Store, args: &[String]) -> Answer {
+    let options = parse(args, &[], &[]);
+    let [name] = options.exactly();
+    match store.read().containers.get(name) {
+        Some(found) if found.state == "running" => Ok(format!("{}\n", found.id)),
+        _ => Err((
+            125,
+            format!("no container with name or ID \"{name}\" found: no such container"),
+        )),
+    }
+}
+
 pub fn volume_rm(store: &Store, args: &[String]) -> Answer {
     let options = parse(args, &[], &[]);
     let [name] = options.exactly();

@@ -69,6 +69,7 @@ fn dispatch(store: &Store, global: &[String], args: &[String], fault: Option<&Fa
         ["exec", ..] => look::exec(store, &args[1..]),
         ["network", "create"] => change::network_create(store, &args[2..]),
         ["network", "rm"] => change::network_rm(store, &args[2..]),
+        ["network", "reload"] => change::network_reload(store, &args[2..]),
         ["volume", "rm"] => change::volume_rm(store, &args[2..]),
         ["create", ..] => change::create(store, &args[1..]),
         ["start", ..] => change::start(store, global, &args[1..], fault),

@@ -108,6 +108,50 @@ fn containers_of_others_stay() {
 }
 
 #[test]
+fn isolated_networks_stay_apart_when_another_one_is_left_empty() {
+    let mut case = Case::deployed("one: A B");
+    let state = &mut case.world.state;
+    for name in ["net", "live", "other"] {
+        let network = Network {
+            isolated: name != "other",
+            ..Network::default()
+        };
+        state.networks.insert(name.to_owned(), network);
+    }
+    let mut live = Container {
+        status: Status::Running,
+        networks: ["live".to_owned()].into(),
+        ..Container::default()
+    };
+    state.containers.insert("foreign".into(), live.clone());
+    let label = label::SYSTEM.to_owned();
+    live.labels.insert(label, "another".into());
+    for name in ["a", "b"] {
+        case.container(name).networks = ["net".to_owned()].into();
+    }
+    let reloaded = |case: &Case, agents: &[&str]| {
+        let agents = agents.iter().map(|name| (*name).to_owned()).collect();
+        let plan = plan(
+            &case.system,
+            &case.world.state,
+            Some(&agents),
+            Remove::default(),
+        );
+        let last = words(&plan.steps.last().expect("a step").action);
+        last.starts_with("reload").then_some(last)
+    };
+    let reload = Some("reload networks of live".to_owned());
+    assert_eq!(reloaded(&case, &["A", "B"]), None, "none of ours is left");
+    case.world.state.containers.insert("live".into(), live);
+    assert_eq!(reloaded(&case, &["A", "B"]), reload);
+    assert_eq!(reloaded(&case, &["A"]), None, "B is still there");
+    case.container("b").status = Status::Exited;
+    assert_eq!(reloaded(&case, &["A"]), reload);
+    case.container("live").networks = ["other".to_owned()].into();
+    assert_eq!(reloaded(&case, &["A"]), None, "nothing is left to isolate");
+}
+
+#[test]
 fn the_rest_goes_when_asked_for_children_before_parents() {
     let mut case = Case::with(
         "one: A",

@@ -230,6 +230,7 @@ fn words(action: &Action) -> String {
         Action::RenameContainer { from, to } => format!("rename {from} to {to}"),
         Action::RemoveContainer { container } => format!("remove {container}"),
         Action::RemoveNetwork { network } => format!("remove network {network}"),
+        Action::ReloadNetworks { container } => format!("reload networks of {container}"),
         Action::RemoveImage { tag } => format!("remove image {tag}"),
         Action::PruneImages { .. } => "prune images".to_owned(),
         Action::RemoveVolume { volume } => format!("remove volume {volume}"),

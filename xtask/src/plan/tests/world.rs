@@ -130,6 +130,7 @@ impl World {
                 ]);
                 let network = Network {
                     subnets: vec![spec.subnet.clone()],
+                    isolated: spec.isolate,
                     labels,
                 };
                 let before = self.state.networks.insert(spec.name.clone(), network);
@@ -138,6 +139,7 @@ impl World {
             Action::RemoveNetwork { network } => {
                 self.state.networks.remove(network).expect("it exists");
             }
+            Action::ReloadNetworks { container } => assert!(self.found(container).running()),
             Action::RemoveImage { tag } => {
                 self.state.images.remove(tag).expect("it exists");
             }

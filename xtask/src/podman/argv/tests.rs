@@ -249,6 +249,10 @@ fn networks_images_and_volumes_are_removed_without_force() {
         network: "left".into(),
     };
     check(&remove, "podman network rm left");
+    let reload = Action::ReloadNetworks {
+        container: "first".into(),
+    };
+    check(&reload, "podman network reload first");
     let remove = Action::RemoveImage {
         tag: "localhost/demo-code:latest".into(),
     };
