@@ -104,9 +104,12 @@ pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
     } else if plan.is_empty() {
         app.ui.out("nothing to remove");
     } else {
+        let wanted = removed
+            .iter()
+            .filter(|outcome| outcome.result != outcome::RESTORED);
         app.ui.out(format!(
             "removed: {count} of {}, {}",
-            removed.len(),
+            wanted.count(),
             seconds(elapsed_ms)
         ));
     }

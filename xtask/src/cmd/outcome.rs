@@ -14,6 +14,9 @@ use crate::{
     ui::seconds,
 };
 
+/// Neither removed nor deployed: what other changes have taken is there again.
+pub const RESTORED: &str = "restored";
+
 /// One subject of a plan, for JSON and for summaries.
 #[derive(Debug, Serialize)]
 pub struct Outcome {
@@ -62,8 +65,10 @@ pub fn outcomes(plan: &Plan, report: &Report) -> Vec<Outcome> {
                 if let Some(passed) = passed {
                     outcome.attempts = Some(passed.attempts);
                 }
-                if matches!(step.action, Action::Gate(_)) {
-                    outcome.result = "healthy";
+                match step.action {
+                    Action::Gate(_) => outcome.result = "healthy",
+                    Action::ReloadNetworks { .. } => outcome.result = RESTORED,
+                    _ => {}
                 }
             }
             StepResult::Failed(failure) => {

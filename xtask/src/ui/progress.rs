@@ -174,7 +174,15 @@ impl Progress {
                         .paint(Paint::Good, &format!("ready in {}", seconds(took))),
                     (Action::Settle { .. }, _) => self.ui.paint(Paint::Good, "settled"),
                     (Action::CreateNetwork(_), _) => self.ui.paint(Paint::Good, "created"),
-                    (Action::RemoveContainer { .. }, _) => self.ui.paint(Paint::Good, "removed"),
+                    (
+                        Action::RemoveContainer { .. }
+                        | Action::RemoveNetwork { .. }
+                        | Action::RemoveImage { .. }
+                        | Action::PruneImages { .. }
+                        | Action::RemoveVolume { .. },
+                        _,
+                    ) => self.ui.paint(Paint::Good, "removed"),
+                    (Action::ReloadNetworks { .. }, _) => self.ui.paint(Paint::Good, "restored"),
                     _ => self.ui.paint(Paint::Good, "done"),
                 };
                 if is_last || matches!(step.action, Action::Gate(_)) {

@@ -57,6 +57,13 @@ fn down_stops_nothing_that_others_still_depend_on() {
 }
 
 #[test]
+fn what_still_runs_stays_isolated_when_a_group_goes() {
+    let fixture = Fixture::deployed();
+    let outcome = fixture.run(&["down", "--jobs", "1", "system-services"]);
+    golden::check("down_group", &fixture, &outcome.expect(0));
+}
+
+#[test]
 fn down_with_networks_and_images_keeps_volumes_and_strangers() {
     let fixture = Fixture::deployed();
     fixture.change_state(|state| {
