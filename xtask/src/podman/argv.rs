@@ -278,6 +278,8 @@ fn build_image(build: &BuildSpec, quirks: &Quirks) -> Args {
     }
     if build.code {
         option(&mut args, "--network", "none");
+    } else {
+        args.extend(quirks.network.iter().cloned());
     }
     match &build.target {
         None => option(

@@ -182,7 +182,7 @@ impl Engine {
                 .global
                 .extend(proof.quirks.global.iter().cloned());
         }
-        self.quirks.fetch = quirks::of_fetches(self.facts.rootless);
+        self.quirks.complete(&self.facts);
         self.proof = proof;
         // A look without a proof must not take away an earlier one.
         let proven = read_cache(&self.cache_file).is_some_and(|cached| cached.proof.is_some());

@@ -9,7 +9,11 @@ use std::{iter::once, path::Path, time::Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::run::{Call, Podman, PodmanError};
+use super::{
+    caps,
+    engine::Facts,
+    run::{Call, Podman, PodmanError},
+};
 use crate::process::{Cancel, Command};
 
 /// Options that every call, and every container, needs on this host.
@@ -29,6 +33,11 @@ pub struct Quirks {
     /// podman 4.3.1 with cgroups v1 fails for it.
     #[serde(skip)]
     pub fetch: Vec<String>,
+    /// On builds that need the network. On a bridge of netavark before 1.9 a
+    /// build loses it for half a minute when another one starts or ends
+    /// (`caps::BUGS`), so there they use the host's.
+    #[serde(skip)]
+    pub network: Vec<String>,
 }
 
 /// What the probe found.
@@ -177,7 +186,7 @@ fn candidates(runtime: &str, remote: bool) -> Vec<Quirks> {
                     global,
                     container: limits,
                     build: if defaults { Vec::new() } else { host_limits() },
-                    fetch: Vec::new(),
+                    ..Quirks::default()
                 });
             }
         }
@@ -185,14 +194,19 @@ fn candidates(runtime: &str, remote: bool) -> Vec<Quirks> {
     sets
 }
 
-/// `Quirks::fetch`, which needs no proof.
-pub fn of_fetches(rootless: bool) -> Vec<String> {
-    let options: &[&str] = if rootless {
-        &[]
-    } else {
-        &["--cpu-shares", "128"]
-    };
-    options.iter().map(|word| (*word).to_owned()).collect()
+impl Quirks {
+    /// Adds what follows from podman's version and owner, and needs no proof.
+    pub fn complete(&mut self, facts: &Facts) {
+        let words = |words: [&str; 2]| words.map(str::to_owned).to_vec();
+        // Without root, each build has a network of its own.
+        let shared = !facts.rootless && facts.network_backend == "netavark";
+        if !facts.rootless {
+            self.fetch = words(["--cpu-shares", "128"]);
+        }
+        if shared && caps::UNSTABLE_BRIDGE.has(facts.version) {
+            self.network = words(["--network", "host"]);
+        }
+    }
 }
 
 /// Limits no higher than this process's own, so that none must be raised.
@@ -245,7 +259,7 @@ impl std::fmt::Display for Quirks {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{caps::Version, *};
 
     #[test]
     fn the_least_intrusive_set_comes_first_and_none_twice() {
@@ -259,9 +273,22 @@ mod tests {
     }
 
     #[test]
-    fn downloads_get_less_of_the_processor_where_root_can_say_so() {
-        assert_eq!(of_fetches(false), ["--cpu-shares", "128"]);
-        assert_eq!(of_fetches(true), [""; 0]);
+    fn builds_that_download_get_what_the_owner_and_the_version_need() {
+        let options = |rootless: bool, version: Version| {
+            let mut facts = crate::podman::Engine::pretended("podman".into()).facts;
+            (facts.rootless, facts.version) = (rootless, version);
+            let mut quirks = Quirks::default();
+            quirks.complete(&facts);
+            (quirks.fetch.join(" "), quirks.network.join(" "))
+        };
+        let text = |fetch: &str, network: &str| (fetch.to_owned(), network.to_owned());
+        let (old, new) = (Version::new(4, 9, 3), Version::new(5, 0, 0));
+        assert_eq!(
+            options(false, old),
+            text("--cpu-shares 128", "--network host")
+        );
+        assert_eq!(options(false, new), text("--cpu-shares 128", ""));
+        assert_eq!(options(true, old), text("", ""));
     }
 
     #[test]

@@ -120,6 +120,7 @@ fn quirks_stand_before_the_verb_and_on_create_alone() {
             .map(str::to_owned)
             .to_vec(),
         fetch: text(&["--cpu-shares", "128"]),
+        network: text(&["--network", "host"]),
     };
     let created = line(&create(agent()), &quirks);
     assert!(
