@@ -111,13 +111,8 @@ impl Walk<'_> {
                     .or_insert_with(|| error.clone());
                 continue;
             }
-            let file_is_hard = self.found.files[&file].hard;
-            for (place, targets) in self.targets(&facts) {
-                let is_hard = file_is_hard && place.hard;
-                if is_hard != hard {
-                    continue;
-                }
-                self.visit(&file, place.line, is_hard, targets, &mut queue);
+            for (line, targets) in self.targets(&facts, hard) {
+                self.visit(&file, line, hard, targets, &mut queue);
             }
         }
     }
@@ -177,23 +172,28 @@ impl Walk<'_> {
         }
     }
 
-    /// What each import statement of a file leads to.
-    fn targets(&self, facts: &FileFacts) -> Vec<(Place, Vec<Target>)> {
-        let mut all = Vec::new();
-        for import in &facts.imports {
-            if let Some(place) = self.place(facts, import.line, &import.need) {
-                all.push((place, self.absolute(&import.module, &import.names)));
-            }
-        }
-        for import in &facts.dynamic {
-            if let Some(place) = self.place(facts, import.line, &import.need) {
-                all.push((place, self.absolute(&import.module, &[])));
-            }
-        }
-        for import in &facts.relative {
-            let Some(place) = self.place(facts, import.line, &import.need) else {
-                continue;
+    /// What those import statements of a file lead to whose turn it is: those
+    /// without which the script does not start if `hard`, or else the others.
+    fn targets(&self, facts: &FileFacts, hard: bool) -> Vec<(u32, Vec<Target>)> {
+        let file_is_hard = self.found.files[&facts.path].hard;
+        let due = |need: &Need| {
+            let statement_is_hard = match need {
+                Need::Hard => true,
+                Need::Main if facts.path == self.script => true,
+                // Runs only when the file is the script, and it is not.
+                Need::Main => return false,
+                Need::Soft(_) => false,
             };
+            (file_is_hard && statement_is_hard) == hard
+        };
+        let mut all = Vec::new();
+        for import in facts.imports.iter().filter(|import| due(&import.need)) {
+            all.push((import.line, self.absolute(&import.module, &import.names)));
+        }
+        for import in facts.dynamic.iter().filter(|import| due(&import.need)) {
+            all.push((import.line, self.absolute(&import.module, &[])));
+        }
+        for import in facts.relative.iter().filter(|import| due(&import.need)) {
             let written = format!("{}{}", ".".repeat(import.level as usize), import.module);
             // A script is no part of a package, whatever folder it is in.
             let targets = if facts.path == self.script {
@@ -209,20 +209,9 @@ impl Walk<'_> {
                 };
                 first_party(found, &written, &import.names, &inside)
             };
-            all.push((place, targets));
+            all.push((import.line, targets));
         }
         all
-    }
-
-    /// `None` for what runs only when the file is the script, and it is not.
-    fn place(&self, facts: &FileFacts, line: u32, need: &Need) -> Option<Place> {
-        let hard = match need {
-            Need::Hard => true,
-            Need::Main if facts.path == self.script => true,
-            Need::Main => return None,
-            Need::Soft(_) => false,
-        };
-        Some(Place { line, hard })
     }
 
     fn absolute(&self, module: &str, names: &[String]) -> Vec<Target> {
@@ -247,11 +236,6 @@ impl Walk<'_> {
             }
         }
     }
-}
-
-struct Place {
-    line: u32,
-    hard: bool,
 }
 
 enum Target {

@@ -14,6 +14,7 @@ use std::{
     fs::{self, Metadata},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
+    sync::OnceLock,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -54,8 +55,11 @@ impl Mark {
 pub struct Memory {
     file: Option<PathBuf>,
     stamp: String,
-    known: HashMap<String, (Mark, FileFacts)>,
+    /// Read when it is first asked for, while others list the tree.
+    known: OnceLock<Known>,
 }
+
+type Known = HashMap<String, (Mark, FileFacts)>;
 
 #[derive(Serialize, Deserialize)]
 struct Kept<F> {
@@ -67,25 +71,31 @@ impl Memory {
     /// What is kept in `file`. `stamp` stands for everything besides the files
     /// that facts depend on: the reader's own version, that of Python.
     pub fn open(file: PathBuf, stamp: String) -> Self {
-        let kept: Option<Kept<FileFacts>> = fs::read(&file)
-            .ok()
-            .and_then(|text| serde_json::from_slice(&text).ok());
-        let files = kept
-            .filter(|kept| kept.stamp == stamp)
-            .map(|kept| kept.files);
-        let known = files.into_iter().flatten();
         Memory {
             file: Some(file),
             stamp,
-            known: known
-                .map(|(mark, facts)| (facts.path.clone(), (mark, facts)))
-                .collect(),
+            known: OnceLock::new(),
         }
+    }
+
+    fn known(&self) -> &Known {
+        self.known.get_or_init(|| {
+            let text = self.file.as_ref().and_then(|file| fs::read(file).ok());
+            let kept: Option<Kept<FileFacts>> =
+                text.and_then(|text| serde_json::from_slice(&text).ok());
+            let files = kept
+                .filter(|kept| kept.stamp == self.stamp)
+                .map(|kept| kept.files);
+            let known = files.into_iter().flatten();
+            known
+                .map(|(mark, facts)| (facts.path.clone(), (mark, facts)))
+                .collect()
+        })
     }
 
     /// What the file was found to say, if it is still the same.
     pub fn recall(&self, path: &str, mark: Mark) -> Option<&FileFacts> {
-        let (known, facts) = self.known.get(path)?;
+        let (known, facts) = self.known().get(path)?;
         (*known == mark).then_some(facts)
     }
 
@@ -104,7 +114,7 @@ impl Memory {
             .map_or(0, |since| since.as_nanos() as i128);
         let files: Vec<(Mark, &FileFacts)> =
             found.filter(|(mark, _)| mark.before(moment_ns)).collect();
-        let all_known = files.len() == self.known.len()
+        let all_known = files.len() == self.known().len()
             && files
                 .iter()
                 .all(|(mark, facts)| self.recall(&facts.path, *mark).is_some());
