@@ -101,7 +101,7 @@ def test_a_cycle_that_diverges_fails(stage: Stage) -> None:
 
 
 def test_a_kill_in_the_middle_costs_no_progress_and_changes_no_result(stage: Stage) -> None:
-    spec = {"steps": 3000, "rows": 20, "seed": 7}
+    spec = {"steps": 60_000, "rows": 20, "seed": 7}
     id = stage.add(**spec)
     reached = stage.wait_for_checkpoint(id)
     stage.agent.kill()
