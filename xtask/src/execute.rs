@@ -402,7 +402,7 @@ fn pull_base(
     }
     let format = "{{range .RepoDigests}}{{println .}}{{end}}";
     let args = ["image", "inspect", "--format", format, &base.tag];
-    let call = Call::read("read the base image's digest", &args);
+    let call = Call::look("read the base image's digest", &args);
     let digests = engine.podman.run(&call)?.stdout;
     let name = reference
         .rsplit_once(':')

@@ -333,7 +333,7 @@ pub fn log_lines(
     // was written in pieces behind the line before, the last one first. A log
     // ends at `max-size`.
     let args = ["logs", "--timestamps", container];
-    let output = podman.probe(&Call::read("read the log", &args))?;
+    let output = podman.probe(&Call::look("read the log", &args))?;
     let mut lines = tail(&output.stdout, count);
     lines.extend(tail(&output.stderr, count));
     // Times are of equal length and in UTC or one zone, so text order is time

@@ -8,12 +8,15 @@ use crate::{
     failure::{Exit, Failure},
     podman::{
         Engine, PodmanError, observe,
-        run::{BUILD_DEADLINE_MS, Call, How},
+        run::{Call, How},
     },
-    process::{OnCancel, printable},
+    process::printable,
     system::Agent,
     ui::Paint,
 };
+
+/// Nobody looks on for longer than a day.
+const FOLLOW_DEADLINE_MS: u64 = 24 * 60 * 60 * 1000;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -105,7 +108,7 @@ fn follow(
                 };
                 let mut call = call(agent, args);
                 call.args.insert(1, "--follow".to_owned());
-                call.deadline_ms = 24 * BUILD_DEADLINE_MS;
+                let call = Call::long(call.purpose, call.args).deadline_ms(FOLLOW_DEADLINE_MS);
                 if let Err(error) = engine.podman.run_with(&call, Some(&say)) {
                     errors
                         .lock()
@@ -139,9 +142,7 @@ fn call(agent: &Agent, args: &Args) -> Call {
         words.extend(["--since", since]);
     }
     words.push(&agent.container);
-    let mut call = Call::read(&format!("read the log of {}", agent.name), &words);
-    call.on_cancel = OnCancel::End;
-    call
+    Call::look(&format!("read the log of {}", agent.name), &words)
 }
 
 fn parse(agent: &Agent, line: &str) -> Option<Line> {

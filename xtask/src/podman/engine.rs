@@ -243,7 +243,7 @@ fn cache_key(podman: &Podman, options: &Options) -> String {
 }
 
 fn ask(podman: &Podman) -> Result<Facts, PodmanError> {
-    let call = Call::read("ask podman about itself", &["info", "--format", "json"]);
+    let call = Call::look("ask podman about itself", &["info", "--format", "json"]);
     let info: Value = podman.json(&call)?;
     let text = |path: &str| {
         info.pointer(path)

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::run::{Call, Podman, PodmanError, READ_DEADLINE_MS};
+use super::run::{Call, Podman, PodmanError};
 
 const DOCTOR: &str = include_str!("inside/doctor.py");
 /// What the program in the container gives itself, in seconds. Connections that
@@ -136,7 +136,7 @@ pub fn details(podman: &Podman, names: &[&str]) -> Result<BTreeMap<String, Detai
     }
     let mut args = vec!["container", "inspect"];
     args.extend(names);
-    let inspected: Vec<Inspected> = podman.json(&Call::read("inspect containers", &args))?;
+    let inspected: Vec<Inspected> = podman.json(&Call::look("inspect containers", &args))?;
     let named = |found: Inspected| (found.name.clone(), found.into_details());
     Ok(inspected.into_iter().map(named).collect())
 }
@@ -160,7 +160,7 @@ pub fn told_to_stop(
     for event in ["event=stop", "event=kill", "event=cleanup"] {
         args.extend(["--filter", event]);
     }
-    let output = podman.run(&Call::read("read podman's events", &args))?;
+    let output = podman.run(&Call::look("read podman's events", &args))?;
     Ok(stops(&output.stdout))
 }
 
@@ -206,8 +206,8 @@ pub fn look_inside(
     config["deadline_s"] = INSIDE_S.into();
     let config = config.to_string();
     let args = ["exec", container, "python3", "-c", DOCTOR, &config];
-    let call = Call::read(&format!("look into {container}"), &args);
-    podman.json(&call.deadline_ms(deadline_ms.min(READ_DEADLINE_MS - 1)))
+    let call = Call::look(&format!("look into {container}"), &args);
+    podman.json(&call.deadline_ms(deadline_ms))
 }
 
 /// `2026-01-02T03:04:05.678901234+01:00` in seconds since 1970; `None` for what

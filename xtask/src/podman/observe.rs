@@ -59,7 +59,7 @@ fn now_s() -> i64 {
 
 /// Every container on the engine, by name.
 pub fn containers(podman: &Podman) -> Result<BTreeMap<String, Container>, PodmanError> {
-    let call = Call::read("list containers", &["ps", "--all", "--format", "json"]);
+    let call = Call::look("list containers", &["ps", "--all", "--format", "json"]);
     let listed: Vec<ListedContainer> = podman.json(&call)?;
     Ok(listed
         .into_iter()
@@ -93,7 +93,7 @@ pub fn images_with_layers(
 ) -> Result<BTreeMap<String, Image>, PodmanError> {
     let mut args = vec!["image", "inspect"];
     args.extend(tags.iter().map(String::as_str));
-    let call = Call::read("inspect images", &args);
+    let call = Call::look("inspect images", &args);
     // An image that is missing is an answer, and nothing to try again for.
     let answer = podman.probe(&call)?;
     let known: Vec<InspectedImage> = match serde_json::from_str(&answer.stdout) {
@@ -122,7 +122,7 @@ pub fn images_with_layers(
 fn listed_images(
     podman: &Podman,
 ) -> Result<(BTreeMap<String, Image>, BTreeSet<String>), PodmanError> {
-    let call = Call::read("list images", &["images", "--format", "json"]);
+    let call = Call::look("list images", &["images", "--format", "json"]);
     let listed: Vec<ListedImage> = podman.json(&call)?;
     let mut images: BTreeMap<String, Image> = BTreeMap::new();
     let mut replaced = BTreeSet::new();
@@ -153,7 +153,7 @@ fn add_layers(podman: &Podman, images: &mut BTreeMap<String, Image>) -> Result<(
     }
     let mut args = vec!["image", "inspect"];
     args.extend(ids);
-    let inspected: Vec<InspectedImage> = podman.json(&Call::read("inspect images", &args))?;
+    let inspected: Vec<InspectedImage> = podman.json(&Call::look("inspect images", &args))?;
     let layers: BTreeMap<String, Vec<String>> = inspected
         .into_iter()
         .map(|image| (plain_id(&image.id), image.root_fs.layers))
@@ -175,7 +175,7 @@ pub fn addresses(
     let mut args = vec!["container", "inspect"];
     args.extend(names);
     let inspected: Vec<InspectedContainer> =
-        podman.json(&Call::read("inspect containers", &args))?;
+        podman.json(&Call::look("inspect containers", &args))?;
     let all = inspected.into_iter().map(|container| {
         let networks = container.settings.networks.unwrap_or_default().into_iter();
         let addressed = networks.filter(|(_, network)| !network.address.is_empty());
@@ -186,7 +186,7 @@ pub fn addresses(
 }
 
 fn networks(podman: &Podman) -> Result<BTreeMap<String, Network>, PodmanError> {
-    let call = Call::read("list networks", &["network", "ls", "--format", "json"]);
+    let call = Call::look("list networks", &["network", "ls", "--format", "json"]);
     let listed: Vec<ListedNetwork> = podman.json(&call)?;
     Ok(listed
         .into_iter()
@@ -206,7 +206,7 @@ fn networks(podman: &Podman) -> Result<BTreeMap<String, Network>, PodmanError> {
 }
 
 fn volumes(podman: &Podman) -> Result<BTreeSet<String>, PodmanError> {
-    let call = Call::read("list volumes", &["volume", "ls", "--format", "json"]);
+    let call = Call::look("list volumes", &["volume", "ls", "--format", "json"]);
     let listed: Vec<ListedVolume> = podman.json(&call)?;
     Ok(listed.into_iter().map(|volume| volume.name).collect())
 }

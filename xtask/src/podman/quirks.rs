@@ -100,7 +100,7 @@ pub fn prove(podman: &Podman, runtime: &str, remote: bool) -> Result<Proof, Vec<
 
 /// Makes the probe image from the host's shell; about 2 MB, no network.
 pub fn ensure_probe_image(podman: &Podman, cache: &Path) -> Result<(), PodmanError> {
-    let exists = Call::read(
+    let exists = Call::look(
         "look for the probe image",
         &["image", "exists", PROBE_IMAGE],
     );

@@ -21,7 +21,7 @@ use crate::{
 pub const MARKER: &str = "AI_SYSTEM_XTASK";
 /// Deadline of calls that only look. They wait for podman's storage lock, which
 /// another podman holds for half a minute while it commits a large image.
-pub const READ_DEADLINE_MS: u64 = 120_000;
+pub const LOOK_DEADLINE_MS: u64 = 120_000;
 /// Deadline of calls that change one object.
 pub const CHANGE_DEADLINE_MS: u64 = 120_000;
 /// Deadline of builds, pulls and imports.
@@ -56,8 +56,55 @@ pub struct Call {
     /// What it is for, a fragment that fits after "failed to".
     pub purpose: String,
     pub args: Vec<String>,
+    pub kind: Kind,
+    /// The kind's own, unless somebody knows better.
     pub deadline_ms: u64,
-    pub on_cancel: OnCancel,
+}
+
+/// What a call does to the engine; what Ctrl-C does to it, how long it may take
+/// and whether it is tried again follow from that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Changes nothing. May be ended at any time, bounded by the caller's
+    /// patience, and repeated when it trips over another podman's change.
+    Look,
+    /// A short change of one object. Ctrl-C lets it finish.
+    Change,
+    /// A build, a pull or a program in a container. Ctrl-C ends it.
+    Long,
+}
+
+impl Kind {
+    fn deadline_ms(self) -> u64 {
+        match self {
+            Kind::Look => LOOK_DEADLINE_MS,
+            Kind::Change => CHANGE_DEADLINE_MS,
+            Kind::Long => BUILD_DEADLINE_MS,
+        }
+    }
+
+    fn on_cancel(self) -> OnCancel {
+        match self {
+            Kind::Look | Kind::Long => OnCancel::End,
+            Kind::Change => OnCancel::Finish,
+        }
+    }
+
+    /// Whether a failure with this `stderr` passes by itself.
+    fn passes(self, stderr: &str) -> bool {
+        let says = |words| stderr.contains(words);
+        // Parallel changes can find podman's database locked (podman issue
+        // 25886); nothing has happened yet then, so try again. Of two creations
+        // that bring the same new volume one fails (seen with 4.3.1), before
+        // its container exists.
+        let contended = says("database is locked") || says("volume already exists");
+        // Listings trip over things that another podman removes meanwhile (seen
+        // with `podman images` during a build, 4.3.1; with `podman volume ls`
+        // until podman pull request 24479). A change of something that is gone
+        // has its answer.
+        let gone = says("not known") || says("no such volume");
+        contended || self == Kind::Look && gone
+    }
 }
 
 #[derive(Debug)]
@@ -88,33 +135,29 @@ pub enum How {
 }
 
 impl Call {
-    /// A call that only looks.
-    pub fn read(purpose: &str, args: &[&str]) -> Self {
+    pub fn new(kind: Kind, purpose: impl Into<String>, args: Vec<String>) -> Self {
         Call {
-            purpose: purpose.to_owned(),
-            args: args.iter().map(|arg| (*arg).to_owned()).collect(),
-            deadline_ms: READ_DEADLINE_MS,
-            on_cancel: OnCancel::End,
+            purpose: purpose.into(),
+            args,
+            kind,
+            deadline_ms: kind.deadline_ms(),
         }
+    }
+
+    /// A call that only looks.
+    pub fn look(purpose: &str, args: &[&str]) -> Self {
+        let args = args.iter().map(|arg| (*arg).to_owned()).collect();
+        Call::new(Kind::Look, purpose, args)
     }
 
     /// A short call that changes something; Ctrl-C lets it finish.
     pub fn change(purpose: impl Into<String>, args: Vec<String>) -> Self {
-        Call {
-            purpose: purpose.into(),
-            args,
-            deadline_ms: CHANGE_DEADLINE_MS,
-            on_cancel: OnCancel::Finish,
-        }
+        Call::new(Kind::Change, purpose, args)
     }
 
     /// A long call that Ctrl-C ends.
     pub fn long(purpose: impl Into<String>, args: Vec<String>) -> Self {
-        Call {
-            deadline_ms: BUILD_DEADLINE_MS,
-            on_cancel: OnCancel::End,
-            ..Call::change(purpose, args)
-        }
+        Call::new(Kind::Long, purpose, args)
     }
 
     pub fn deadline_ms(mut self, deadline_ms: u64) -> Self {
@@ -153,19 +196,7 @@ impl Podman {
             if output.code == 0 {
                 return Ok(output);
             }
-            // Parallel changes can find podman's database locked (podman
-            // issue 25886); nothing has happened yet then, so try again.
-            // Of two creations that bring the same new volume one fails (seen
-            // with 4.3.1), before its container exists.
-            // Listings trip over things that another podman removes meanwhile
-            // (seen with `podman images` during a build, 4.3.1; with `podman
-            // volume ls` until podman pull request 24479).
-            let says = |words| output.stderr.contains(words);
-            let looks = call.deadline_ms == READ_DEADLINE_MS;
-            let passing = says("database is locked")
-                || says("volume already exists")
-                || looks && (says("not known") || says("no such volume"));
-            if passing && attempt < PASSING_ATTEMPTS {
+            if call.kind.passes(&output.stderr) && attempt < PASSING_ATTEMPTS {
                 std::thread::sleep(Duration::from_millis(100 << attempt));
                 attempt += 1;
                 continue;
@@ -242,7 +273,7 @@ impl Podman {
                 .chain(self.build_environment(&call.args))
                 .collect(),
             deadline_ms: self.deadline_ms(call),
-            on_cancel: call.on_cancel,
+            on_cancel: call.kind.on_cancel(),
         };
         let started = Instant::now();
         let result = command.run(&self.cancel, on_line);
@@ -265,9 +296,7 @@ impl Podman {
     }
 
     fn deadline_ms(&self, call: &Call) -> u64 {
-        // Ctrl-C ends long changes, too, but their deadline is another one.
-        let looks = call.on_cancel == OnCancel::End && call.deadline_ms <= READ_DEADLINE_MS;
-        let bound = self.patience_ms.filter(|_| looks);
+        let bound = self.patience_ms.filter(|_| call.kind == Kind::Look);
         bound.map_or(call.deadline_ms, |bound| bound.min(call.deadline_ms))
     }
 

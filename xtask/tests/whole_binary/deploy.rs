@@ -260,3 +260,22 @@ fn options_that_the_host_needs_go_into_every_call() {
     let outcome = tool.run().expect(4);
     outcome.says("podman cannot run a container on this host");
 }
+
+#[test]
+fn a_change_to_what_is_gone_is_made_once_and_a_look_that_trips_again() {
+    let fixture = Fixture::built();
+    let gone = "create system-digital-twin=125:localhost/ai-system-core: image not known";
+    let deploy = ["deploy", "--settle", "0s", "SystemDigitalTwin"];
+    let outcome = fixture.tool(&deploy).fail(&[gone]).run().expect(6);
+    let count = |verb: &str| {
+        let calls = outcome.calls();
+        calls.iter().filter(|call| call.starts_with(verb)).count()
+    };
+    assert_eq!(count("create "), 1, "{:?}", outcome.calls());
+
+    let trips = "images=once:125:0123456789ab: image not known";
+    let outcome = fixture.tool(&deploy).fail(&[trips]).run().expect(0);
+    let calls = outcome.calls();
+    let looks = calls.iter().filter(|call| call.starts_with("images "));
+    assert_eq!(looks.count(), 2, "{calls:?}");
+}
