@@ -4,23 +4,10 @@
 //! `cargo +nightly fuzz run requirements -- -runs=1000000 -max_len=300`; last run: 1 200 000 executions in 324 s
 //! without a find, 2318 edges covered.
 #![no_main]
-#![allow(dead_code, reason = "the sources are those of the tool, not all of them are used here")]
 
 use std::{io, path::Path};
 
 use libfuzzer_sys::fuzz_target;
-
-#[path = "../../xtask/src/requirements"]
-mod requirements {
-    pub mod file;
-    pub mod finding;
-    pub mod lines;
-    pub mod marker;
-    pub mod marker_reader;
-    pub mod name;
-    pub mod requirement;
-    pub mod statement;
-}
 
 use requirements::{
     file::{self, Loaded},

@@ -14,16 +14,16 @@ use std::{
 use crate::{
     gate::{self, GateError, Passed, Sick, Watcher},
     host::{lock, ports},
-    plan::{
-        Action, Plan, Step,
-        step::{BaseFrom, BaseSpec},
-    },
     podman::{
         Engine, PodmanError, argv,
         run::{BUILD_DEADLINE_MS, Call, How, tail},
     },
-    process::{Command, OnCancel},
 };
+use model::plan::{
+    Action, Plan, Step,
+    step::{BaseFrom, BaseSpec},
+};
+use process::{Command, OnCancel};
 
 /// What happened to each step, in the plan's order.
 #[derive(Debug)]
@@ -425,7 +425,7 @@ fn pull_base(
 fn bootstrap_base(
     engine: &Engine,
     base: &BaseSpec,
-    bootstrap: &crate::plan::step::Bootstrap,
+    bootstrap: &model::plan::step::Bootstrap,
     say: &(dyn Fn(&str) + Sync),
 ) -> Result<(), Reason> {
     let failed = |reason: String| Reason::Base(vec![("bootstrap with mmdebstrap".into(), reason)]);
@@ -439,7 +439,7 @@ fn bootstrap_base(
         .on_cancel(OnCancel::End);
     let output = match command.run(&engine.podman.cancel, Some(say)) {
         Ok(output) => output,
-        Err(crate::process::ProcessError::Interrupted) => return Err(Reason::Interrupted),
+        Err(process::ProcessError::Interrupted) => return Err(Reason::Interrupted),
         Err(error) => return Err(failed(error.to_string())),
     };
     if output.code != 0 {

@@ -18,16 +18,16 @@ use std::{
 use serde::Serialize;
 
 use crate::{
-    health::{self, Ending, Outcome, Probe, ProbeBudget, Schedule, Target},
     host::ports,
-    plan::{
-        Gate,
-        state::{Container, Status},
-    },
     podman::{
         Podman, PodmanError, observe,
         run::{Call, tail},
     },
+};
+use health::{self, Ending, Outcome, Probe, ProbeBudget, Schedule, Target};
+use model::plan::{
+    Gate,
+    state::{Container, Status},
 };
 
 /// Budget of one question to an agent.

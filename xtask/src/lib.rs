@@ -13,16 +13,10 @@ mod cli;
 mod cmd;
 mod doctor;
 mod execute;
-mod failure;
 mod gate;
-mod health;
 mod host;
-mod plan;
 mod podman;
-mod process;
-mod requirements;
 mod scan;
-mod system;
 mod ui;
 
 use std::process::ExitCode;

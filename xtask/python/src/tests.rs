@@ -7,8 +7,17 @@ use std::time::{Duration, Instant};
 use super::{PythonVersion, facts::FileFacts, parse};
 
 fn read(text: &[u8], version: &str) -> FileFacts {
-    let version: PythonVersion = version.parse().expect("a version");
+    let version = release(version);
     parse::one("a.py".into(), text.to_vec(), version)
+}
+
+/// `3.11`
+fn release(text: &str) -> PythonVersion {
+    let minor = text.strip_prefix("3.").and_then(|minor| minor.parse().ok());
+    PythonVersion {
+        major: 3,
+        minor: minor.expect("a version of Python 3"),
+    }
 }
 
 #[test]

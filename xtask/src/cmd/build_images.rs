@@ -15,12 +15,14 @@ use super::{
 };
 use crate::{
     execute,
-    failure::{Exit, Failure, nearest},
     host::{recipes, sbom},
-    plan::{Action, Plan, State, image_tag, images, label},
     podman::{Engine, PodmanError, argv, inside, observe, run::Call},
-    system::System,
     ui::progress::Progress,
+};
+use diagnostics::{Exit, Failure, names::nearest_or_all};
+use model::{
+    plan::{Action, Plan, State, image_tag, images, label},
+    system::System,
 };
 
 /// Two builds keep the disk and the network busy; more only compete.
@@ -165,7 +167,7 @@ fn choose(system: &System, names: &[String]) -> Result<BTreeSet<String>, Failure
         let known = system.images.keys().map(String::as_str);
         return Err(
             Failure::new(Exit::Usage, format!("unknown image `{unknown}`"))
-                .hint(nearest(unknown, known)),
+                .hint(nearest_or_all(unknown, known)),
         );
     }
     Ok(names.iter().cloned().collect())

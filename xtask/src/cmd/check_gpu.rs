@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{App, check_toolchain, podman_failure, running, select};
 use crate::{
-    failure::{Exit, Failure},
     host::{
         findings::Finding,
         gpu::{
@@ -19,17 +18,20 @@ use crate::{
         },
         look::root as host_root,
     },
-    plan::{
-        State,
-        gpus::{self, CDI_KIND, Gpus},
-        image_tag,
-    },
     podman::{
         Engine,
         caps::Version,
         gpu::look,
         observe::{self, Ask},
         quirks::PROBE_IMAGE,
+    },
+};
+use diagnostics::{Exit, Failure};
+use model::{
+    plan::{
+        State,
+        gpus::{self, CDI_KIND, Gpus},
+        image_tag,
     },
     system::System,
 };

@@ -5,23 +5,22 @@ use serde::Serialize;
 
 use super::{App, podman_failure, select};
 use crate::{
-    failure::{Exit, Failure},
     host::{
         capacity::{Capacity, amount},
         findings::{Finding, Severity, worst},
         look::Look,
         toolchain::{self, Asked},
     },
-    plan::State,
     podman::{
         Engine, PodmanError,
         engine::silent,
         observe::{self, Ask},
         run::How,
     },
-    system::System,
     ui::{Paint, table},
 };
+use diagnostics::{Exit, Failure};
+use model::{plan::State, system::System};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {

@@ -8,20 +8,19 @@ use std::{
 };
 
 use super::{App, scratch, unreadable};
-use python::modules::Sources;
+use python::{PythonVersion, modules::Sources};
 
 use crate::{
-    failure::{Exit, Failure},
     host::recipes::{self, LeftOut},
     podman::inside,
-    requirements::{
-        distributions::Resolver,
-        finding::Finding,
-        lock_file,
-        rules::{self, Rules},
-    },
     scan::{self, AgentScan, Provided},
-    system::{Agent, Image, SERVING, System, lock_file},
+};
+use diagnostics::{Exit, Failure, finding::Finding};
+use model::system::{Agent, Image, SERVING, System, lock_file};
+use requirements::{
+    distributions::Resolver,
+    lock_file,
+    rules::{self, Rules},
 };
 
 /// Rules, locks and what follows from them.
@@ -74,7 +73,15 @@ impl Code {
 
 /// The monorepo's files, read as they are asked for.
 pub fn sources(system: &System) -> Sources {
-    Sources::new(system.monorepo.clone(), system.base.python, Vec::new())
+    Sources::new(system.monorepo.clone(), version(system), Vec::new())
+}
+
+/// The interpreter that the code is read for.
+pub fn version(system: &System) -> PythonVersion {
+    PythonVersion {
+        major: system.base.python.major,
+        minor: system.base.python.minor,
+    }
 }
 
 /// Scripts that images do without; see `scan::apart`.

@@ -3,7 +3,8 @@
 use clap::CommandFactory;
 
 use super::App;
-use crate::{cli::Cli, failure::Failure};
+use crate::cli::Cli;
+use diagnostics::Failure;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {

@@ -6,11 +6,11 @@ use serde::Serialize;
 use super::{App, outcome, plan_failure, podman_failure};
 use crate::{
     execute,
-    failure::{Exit, Failure},
-    plan::networks,
-    podman::{observe, observe::Ask},
+    podman::observe::{self, Ask},
     ui::progress::Progress,
 };
+use diagnostics::{Exit, Failure};
+use model::plan::networks;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {

@@ -8,16 +8,18 @@ use super::{App, check_gpu, check_toolchain, code, outcome, plan_failure, select
 use crate::{
     cli::duration_ms,
     execute,
-    failure::{Exit, Failure},
     host::{recipes, toolchain::Asked},
+    podman::{Engine, observe::Ask},
+    ui::progress::Progress,
+};
+use diagnostics::{Exit, Failure, words::seconds};
+use model::{
     plan::{
         Action, Plan, State, Step,
         agents::{self, Order, Request},
         image_tag, label, networks,
     },
-    podman::{Engine, observe::Ask},
     system::System,
-    ui::{progress::Progress, seconds},
 };
 
 #[derive(Debug, clap::Args)]
@@ -37,7 +39,7 @@ pub struct How {
     pub no_deps: bool,
     /// Which agents wait for which
     #[arg(long, value_enum, default_value = "groups", value_name = "ORDER")]
-    pub order: Order,
+    pub order: StartOrder,
     /// Look at all agents again after this time; 0s: do not
     #[arg(long, default_value = "10s", value_name = "DURATION", value_parser = duration_ms)]
     pub settle: u64,
@@ -52,12 +54,30 @@ pub struct How {
     pub no_import_check: bool,
 }
 
+/// Which agents wait for which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum StartOrder {
+    /// A group starts when the groups it comes after are healthy.
+    Groups,
+    /// Only `depends_on` counts; groups start side by side.
+    Dependencies,
+}
+
+impl From<StartOrder> for Order {
+    fn from(order: StartOrder) -> Self {
+        match order {
+            StartOrder::Groups => Order::Groups,
+            StartOrder::Dependencies => Order::Dependencies,
+        }
+    }
+}
+
 impl How {
     /// As quick as it is safe, without a second look.
     pub fn quick() -> Self {
         How {
             no_deps: true,
-            order: Order::Dependencies,
+            order: StartOrder::Dependencies,
             settle: 0,
             recreate: false,
             keep: false,
@@ -207,7 +227,7 @@ fn make_plan(
     let used = networks::used_by(system, groups.map(|agent| agent.group.as_str()));
     let request = Request {
         agents: chosen,
-        order: how.order,
+        order: how.order.into(),
         keep: how.keep,
         recreate: how.recreate,
         settle_ms: how.settle,

@@ -21,11 +21,13 @@ use crate::{
         self,
         evidence::{Evidence, Imports, Look, Package},
     },
-    failure::Failure,
     host::recipes,
-    plan::{State, image_tag, label},
     podman::observe::Ask,
     scan::{self, AgentScan},
+};
+use diagnostics::Failure;
+use model::{
+    plan::{State, image_tag, label},
     system::System,
 };
 

@@ -6,9 +6,9 @@ use serde::Serialize;
 use super::App;
 use crate::{
     doctor::{Cause, Check, Diagnosed, Diagnosis, Root, Verdict},
-    failure::{Exit, Failure},
-    ui::{Paint, Ui, seconds},
+    ui::{Paint, Ui},
 };
+use diagnostics::{Exit, Failure, words::seconds};
 
 /// No line names more agents than this; the JSON result has all.
 const NAMES_MAX: usize = 6;

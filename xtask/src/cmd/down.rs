@@ -5,14 +5,16 @@ use serde::Serialize;
 use super::{App, outcome, podman_failure, select};
 use crate::{
     execute,
-    failure::{Exit, Failure},
-    plan::down::{self, Remove},
     podman::{
         Engine,
         observe::{self, Ask},
     },
+    ui::progress::Progress,
+};
+use diagnostics::{Exit, Failure, words::seconds};
+use model::{
+    plan::down::{self, Remove},
     system::System,
-    ui::{progress::Progress, seconds},
 };
 
 #[derive(Debug, clap::Args)]

@@ -10,13 +10,15 @@ use serde::Serialize;
 use super::{App, podman_failure, select};
 use crate::{
     cli::duration_ms,
-    failure::{Exit, Failure},
     gate::{self, AgentStatus},
-    health,
-    plan::agents,
     podman::{Engine, observe},
-    system::{Agent, System},
     ui::{Paint, Ui, table},
+};
+use diagnostics::{Exit, Failure};
+use health;
+use model::{
+    plan::agents,
+    system::{Agent, System},
 };
 
 #[derive(Debug, clap::Args)]

@@ -9,10 +9,11 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::{App, outcome::Outcome};
-use crate::{
+use crate::ui::{Paint, table};
+use diagnostics::words::{bytes, seconds};
+use model::{
     plan::{Action, Plan, State, image_tag, images::closure, state::Image},
     system::System,
-    ui::{Paint, bytes, seconds, table},
 };
 
 /// The end of `build-images`.

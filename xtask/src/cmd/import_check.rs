@@ -12,13 +12,15 @@ use super::{
     podman_failure, scratch,
 };
 use crate::{
-    failure::{Exit, Failure},
-    plan::{State, image_tag, images},
     podman::{
         Engine,
         inside::{self, Image, Imports},
     },
     scan::AgentScan,
+};
+use diagnostics::{Exit, Failure};
+use model::{
+    plan::{State, image_tag, images},
     system::System,
 };
 

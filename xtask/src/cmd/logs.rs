@@ -5,15 +5,14 @@ use std::sync::Mutex;
 
 use super::{App, podman_failure, select};
 use crate::{
-    failure::{Exit, Failure},
     podman::{
         Engine, PodmanError, observe,
         run::{Call, How},
     },
-    process::printable,
-    system::Agent,
     ui::Paint,
 };
+use diagnostics::{Exit, Failure, excerpt::printable};
+use model::system::Agent;
 
 /// Nobody looks on for longer than a day.
 const FOLLOW_DEADLINE_MS: u64 = 24 * 60 * 60 * 1000;

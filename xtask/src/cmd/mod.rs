@@ -32,23 +32,24 @@ use std::{collections::BTreeSet, path::PathBuf};
 
 use crate::{
     cli::{Cli, Command, Global},
-    failure::{Exit, Failure, nearest},
-    health,
     host::{
         self,
         project_lock::{self, ProjectLock},
         recipes::Unreadable,
     },
-    plan::{Plan, PlanError, State, agents, state},
     podman::{
         Engine, PodmanError, argv,
         engine::{Options, cache_folder},
         observe::{self, Ask},
     },
-    process::Cancel,
-    system::{self, Agent, Group, NetworkMode, Source, System},
     ui::Ui,
 };
+use diagnostics::{Exit, Failure, names::nearest_or_all};
+use model::{
+    plan::{Plan, PlanError, State, agents, state},
+    system::{self, Agent, Group, NetworkMode, Source, System},
+};
+use process::Cancel;
 
 /// What every command has at hand.
 pub struct App {
@@ -309,7 +310,7 @@ pub fn select(system: &System, names: &[String], alone: bool) -> Result<BTreeSet
                 .chain(groups);
             return Err(
                 Failure::new(Exit::Usage, format!("unknown agent or group `{name}`"))
-                    .hint(nearest(name, known)),
+                    .hint(nearest_or_all(name, known)),
             );
         }
     }

@@ -7,12 +7,11 @@ use serde::Serialize;
 
 use crate::{
     execute::{Reason, Report, StepResult},
-    failure::{Exit, Failure},
     gate::{AgentStatus, Sick},
-    plan::{Action, Plan, Step},
     podman::{PodmanError, run::How},
-    ui::seconds,
 };
+use diagnostics::{Exit, Failure, words::seconds};
+use model::plan::{Action, Plan, Step};
 
 /// Neither removed nor deployed: what other changes have taken is there again.
 pub const RESTORED: &str = "restored";

@@ -14,16 +14,16 @@ use python::{
 };
 
 use crate::{
-    failure::{Exit, Failure},
-    plan::spec::hash_of,
-    requirements::{
-        finding::{Finding, Severity},
-        rules::Rules,
-    },
     scan::{self, AgentScan, Category},
-    system::System,
-    ui::{Paint, seconds, table},
+    ui::{Paint, table},
 };
+use diagnostics::{
+    Exit, Failure,
+    finding::{Finding, Severity},
+    words::seconds,
+};
+use model::{plan::spec::hash_of, system::System};
+use requirements::rules::Rules;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -83,7 +83,11 @@ pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
     let (tree, code) = (tree?, code?);
     let counts = count(&tree, &code.rules);
     let skipped = tree.skipped;
-    let sources = Sources::new(system.monorepo.clone(), system.base.python, tree.files);
+    let sources = Sources::new(
+        system.monorepo.clone(),
+        super::code::version(&system),
+        tree.files,
+    );
     let files = sources.known();
     let agents = code.agents(&system, &sources, &|agent| names.contains(&agent.name));
     let findings = scan::check::check(&system, &agents, &sources, &code.provided);
@@ -122,7 +126,7 @@ fn chosen(system: &System, names: &[String]) -> Result<BTreeSet<String>, Failure
 /// Every Python file of the monorepo.
 pub fn read(system: &System) -> Result<Tree, Failure> {
     let options = tree::Options {
-        version: system.base.python,
+        version: super::code::version(system),
         ..tree::Options::default()
     };
     let root = system.monorepo.display().to_string();

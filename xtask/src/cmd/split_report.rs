@@ -6,14 +6,12 @@ use std::{collections::BTreeMap, path::Path};
 use serde::Serialize;
 
 use super::{App, scan::show_findings};
-use crate::{
-    requirements::{
-        finding::Finding,
-        list::List,
-        lock::Locked,
-        split::{Placed, Split},
-    },
-    ui::{Paint, seconds, table},
+use crate::ui::{Paint, table};
+use diagnostics::{finding::Finding, words::seconds};
+use requirements::{
+    list::List,
+    lock::Locked,
+    split::{Placed, Split},
 };
 
 /// The end of `split-requirements`.

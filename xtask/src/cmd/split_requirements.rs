@@ -18,19 +18,19 @@ use super::{
     scratch,
     split_report::{Ending, report},
 };
-use crate::{
-    failure::{Exit, Failure},
-    requirements::{
-        file::{self, Files},
-        finding::{Finding, Severity},
-        list::List,
-        lock::{self, Kind, LockError, Locked, Unmet, Upgrade},
-        lock_file::LockFile,
-        marker::Environment,
-        split::{self, Import, Split, Usage, wheels},
-        uv,
-    },
-    system::System,
+use diagnostics::{
+    Exit, Failure,
+    finding::{Finding, Severity},
+};
+use model::system::System;
+use requirements::{
+    file::{self, Files},
+    list::List,
+    lock::{self, Kind, LockError, Locked, Unmet, Upgrade},
+    lock_file::LockFile,
+    marker::Environment,
+    split::{self, Import, Split, Usage, wheels},
+    uv,
 };
 
 /// What the images run on; the wheels must be for it.

@@ -5,13 +5,11 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::{App, age, health_check, select};
-use crate::{
-    failure::Failure,
-    gate::AgentStatus,
+use crate::{gate::AgentStatus, podman::observe::Ask, ui::table};
+use diagnostics::Failure;
+use model::{
     plan::{agents, spec, state::Status},
-    podman::observe::Ask,
     system::{Agent, System},
-    ui::table,
 };
 
 #[derive(Debug, clap::Args)]
@@ -79,7 +77,7 @@ pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
 
 fn shown<'a>(
     system: &'a System,
-    state: &crate::plan::State,
+    state: &model::plan::State,
     names: &[String],
 ) -> Result<Vec<&'a Agent>, Failure> {
     let mut chosen = select(system, names, true)?;
@@ -97,7 +95,7 @@ fn shown<'a>(
         .collect())
 }
 
-fn row(system: &System, state: &crate::plan::State, agent: &Agent, health: AgentStatus) -> Row {
+fn row(system: &System, state: &model::plan::State, agent: &Agent, health: AgentStatus) -> Row {
     let wanted = spec::container(system, agent, state);
     let found = state
         .containers
@@ -110,7 +108,7 @@ fn row(system: &System, state: &crate::plan::State, agent: &Agent, health: Agent
     let configuration = match found {
         None => "missing",
         Some(found)
-            if found.label(crate::plan::label::SPEC) == Some(&spec::hash_of(&wanted))
+            if found.label(model::plan::label::SPEC) == Some(&spec::hash_of(&wanted))
                 && Some(found.image_id.as_str()) == image =>
         {
             "current"
@@ -140,7 +138,7 @@ fn row(system: &System, state: &crate::plan::State, agent: &Agent, health: Agent
     }
 }
 
-fn orphans(system: &System, state: &crate::plan::State) -> Vec<String> {
+fn orphans(system: &System, state: &model::plan::State) -> Vec<String> {
     let known: BTreeSet<String> = system
         .agents
         .iter()

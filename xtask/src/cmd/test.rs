@@ -5,11 +5,8 @@ use std::time::Instant;
 use xshell::{Shell, cmd};
 
 use super::App;
-use crate::{
-    failure::{Exit, Failure},
-    host::install,
-    ui::{Paint, seconds},
-};
+use crate::{host::install, ui::Paint};
+use diagnostics::{Exit, Failure, words::seconds};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {

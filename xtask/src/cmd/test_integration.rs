@@ -14,17 +14,17 @@ use super::{
     test_report::{self, Subject},
     test_unit::{How, prepare, tests},
 };
-use crate::{
-    failure::{Exit, Failure, nearest},
+use crate::podman::{
+    Engine, argv,
+    observe::{self, Ask},
+    pytest,
+};
+use diagnostics::{Exit, Failure, names::nearest_or_all};
+use model::{
     plan::testing::{self, Job},
-    podman::{
-        Engine, argv,
-        observe::{self, Ask},
-        pytest,
-    },
-    process::Cancel,
     system::{self, Agent, Group, NetworkMode, Suite, System},
 };
+use process::Cancel;
 
 /// What a container of tests on the backbone may use.
 const MEMORY_MB: u64 = 1024;
@@ -80,7 +80,7 @@ fn chosen(system: &System, names: &[String]) -> Result<Vec<Suite>, Failure> {
         .find(|name| !known().any(|known| known == **name))
     {
         let message = format!("unknown suite `{unknown}`");
-        return Err(Failure::new(Exit::Usage, message).hint(nearest(unknown, known())));
+        return Err(Failure::new(Exit::Usage, message).hint(nearest_or_all(unknown, known())));
     }
     let wanted = |suite: &&Suite| names.is_empty() || names.contains(&suite.name);
     let suites: Vec<Suite> = suites.iter().filter(wanted).cloned().collect();

@@ -10,14 +10,13 @@ use serde::Serialize;
 
 use super::App;
 use crate::{
-    failure::{Exit, Failure},
     podman::{
         PodmanError,
         pytest::{Ended, Event, Outcome, Test},
     },
-    process::printable,
-    ui::{Paint, seconds, table},
+    ui::{Paint, table},
 };
+use diagnostics::{Exit, Failure, excerpt::printable, words::seconds};
 
 /// pytest's exit code where nothing was collected.
 const NOTHING_COLLECTED: i32 = 5;

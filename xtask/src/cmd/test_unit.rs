@@ -15,10 +15,10 @@ use super::{
     App, build_images, podman_failure, select,
     test_report::{self, Subject},
 };
-use crate::{
-    failure::{Exit, Failure},
+use crate::podman::{Engine, argv, pytest};
+use diagnostics::{Exit, Failure};
+use model::{
     plan::testing::{self, Job},
-    podman::{Engine, argv, pytest},
     system::{Agent, System, Tests},
 };
 

@@ -9,15 +9,17 @@ use super::{
     podman_failure, select,
 };
 use crate::{
-    failure::{Exit, Failure},
     host::{
         install::{self, Missing},
         toolchain::Asked,
     },
-    plan::Plan,
     podman::Engine,
+    ui::Paint,
+};
+use diagnostics::{Exit, Failure, words::seconds};
+use model::{
+    plan::Plan,
     system::{Agent, System},
-    ui::{Paint, seconds},
 };
 
 #[derive(Debug, clap::Args)]

@@ -10,8 +10,8 @@ use super::evidence::{AgentEvidence, Look, Standing};
 use crate::{
     gate::{AgentStatus, exit_words},
     podman::inspect::{AtPath, Kind, Outcome},
-    ui::{bytes, seconds},
 };
+use diagnostics::words::{bytes, seconds};
 
 /// Log lines that are shown.
 const LINES_SHOWN: usize = 8;

@@ -19,21 +19,23 @@ use super::{
 };
 use crate::{
     gate,
-    health::{self, Probe, Target},
     host::{
         kernel_log::{self, Kills},
         ports,
         usage::{self, Usage},
     },
-    plan::{
-        State, agents, image_tag, label,
-        spec::{self, ContainerSpec},
-        state::{Container, Status},
-    },
     podman::{
         Engine, PodmanError,
         caps::Version,
         inspect::{self, Details, Inside},
+    },
+};
+use health::{self, Probe, Target};
+use model::{
+    plan::{
+        State, agents, image_tag, label,
+        spec::{self, ContainerSpec},
+        state::{Container, Status},
     },
     system::{Agent, System},
 };

@@ -4,9 +4,9 @@
 use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt, path::Path};
 
 use super::evidence::{SourcePath, Wanted};
-use crate::{
+use crate::podman::inspect::{NamedPath, Question};
+use model::{
     plan::groups_before,
-    podman::inspect::{NamedPath, Question},
     system::{Agent, GpuPolicy, MountSource, NetworkMode, System, naming::address_variable},
 };
 

@@ -2,11 +2,9 @@
 
 use std::fs;
 
-use crate::{
-    failure::{Exit, Failure},
-    podman::run::{BUILD_DEADLINE_MS, tail},
-    process::{Cancel, Command, OnCancel, ProcessError, shell_line},
-};
+use crate::podman::run::{BUILD_DEADLINE_MS, tail};
+use diagnostics::{Exit, Failure};
+use process::{Cancel, Command, OnCancel, ProcessError, shell_line};
 
 /// Commands that install the packages, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -23,7 +23,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{
+use model::{
     plan::State,
     system::{Subnet, System},
 };

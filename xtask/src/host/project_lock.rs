@@ -7,11 +7,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{
-    failure::{Exit, Failure},
-    podman::{engine::cache_folder, run::MARKER},
-    process::Cancel,
-};
+use crate::podman::{engine::cache_folder, run::MARKER};
+use diagnostics::{Exit, Failure};
+use process::Cancel;
 
 /// How long calls of a killed run are waited for.
 const ORPHAN_PATIENCE: Duration = Duration::from_secs(60);

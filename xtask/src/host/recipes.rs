@@ -12,7 +12,7 @@ use std::{
 use sha2::{Digest, Sha256};
 
 use super::lock;
-use crate::{
+use model::{
     plan::{
         Action, image_tag,
         images::Recipes,

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, fs, io};
 use serde_json::{Value, json};
 
 use super::recipes::Unreadable;
-use crate::system::{System, lock_file};
+use model::system::{System, lock_file};
 
 /// Version of the form.
 const SPEC_VERSION: &str = "1.5";

@@ -3,18 +3,16 @@
 
 use std::net::Ipv4Addr;
 
-use crate::{
-    plan::{
-        Action, label,
-        spec::{
-            self, BuildSpec, ContainerSpec, FillSpec, MountSpec, NetworkSpec, NetworkSpecMode,
-            Secret, TestSpec,
-        },
-        step::{BaseFrom, BaseSpec, Bootstrap},
+use crate::podman::quirks::Quirks;
+use model::plan::{
+    Action, label,
+    spec::{
+        self, BuildSpec, ContainerSpec, FillSpec, MountSpec, NetworkSpec, NetworkSpecMode, Secret,
+        TestSpec,
     },
-    podman::quirks::Quirks,
-    process::shell_line,
+    step::{BaseFrom, BaseSpec, Bootstrap},
 };
+use process::shell_line;
 
 type Args = Vec<String>;
 

@@ -17,11 +17,9 @@ use super::{
     quirks::{self, Proof, Quirks},
     run::{Call, How, Podman, PodmanError},
 };
-use crate::{
-    failure::{Exit, Failure},
-    plan::spec,
-    process::Cancel,
-};
+use diagnostics::{Exit, Failure};
+use model::plan::spec;
+use process::Cancel;
 
 /// podman on this host, ready to be called.
 #[derive(Debug)]

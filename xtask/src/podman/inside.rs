@@ -18,7 +18,7 @@ use super::{
     engine::Engine,
     run::{Call, PodmanError},
 };
-use crate::plan::spec::hash_of;
+use model::plan::spec::hash_of;
 
 /// Modules and the agents that import them at their start.
 pub type Imports = BTreeMap<String, BTreeSet<String>>;

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 
 use super::run::{Call, Podman, PodmanError};
-use crate::plan::{
+use model::plan::{
     label,
     state::{Container, Image, Network, State, Status},
 };

@@ -12,7 +12,7 @@ use super::{
     observe,
     run::{Call, PodmanError, tail},
 };
-use crate::plan::{
+use model::plan::{
     label,
     spec::{FillSpec, TestSpec},
 };

@@ -14,7 +14,7 @@ use super::{
     engine::Facts,
     run::{Call, Podman, PodmanError},
 };
-use crate::process::{Cancel, Command};
+use process::{Cancel, Command};
 
 /// Options that every call, and every container, needs on this host.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -11,10 +11,9 @@ use std::{
 
 use serde::de::DeserializeOwned;
 
-use crate::{
-    process::{Cancel, Command, OnCancel, Output, ProcessError, printable, shell_line},
-    ui,
-};
+use crate::ui;
+use diagnostics::excerpt::printable;
+use process::{Cancel, Command, OnCancel, Output, ProcessError, shell_line};
 
 /// Environment variable that marks our podman processes with the system's name,
 /// so that the next run can tell those of a killed one.

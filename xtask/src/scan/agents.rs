@@ -11,13 +11,11 @@ use python::{
     modules::{Path, Sources},
 };
 
-use crate::{
-    requirements::{
-        distributions::{Resolution, Resolver, Source},
-        known,
-        list::List,
-    },
-    system::{Agent, System},
+use model::system::{Agent, System};
+use requirements::{
+    distributions::{Resolution, Resolver, Source},
+    known,
+    list::List,
 };
 
 /// One agent's needs.

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::AgentScan;
-use crate::system::{Agent, System};
+use model::system::{Agent, System};
 
 /// What loads a module, or starts a script, whose name is computed: code that
 /// says one of these may reach anything.

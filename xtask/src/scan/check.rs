@@ -7,10 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{AgentScan, Provided, agents::Category};
 use python::{facts::FileFacts, modules::Sources, stdlib};
 
-use crate::{
-    requirements::finding::{Finding, Place, Severity},
-    system::{NetworkMode, System},
-};
+use diagnostics::finding::{Finding, Place, Severity};
+use model::system::{NetworkMode, System};
 
 /// No message names more agents than this; the JSON result has all.
 const NAMES_MAX: usize = 5;

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::system::{Image, System};
+use model::system::{Image, System};
 
 /// Normalised names of packages, per image with dependencies.
 #[derive(Debug, Default)]

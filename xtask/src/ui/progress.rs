@@ -9,11 +9,10 @@ use std::{
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{Paint, Ui, seconds};
-use crate::{
-    execute::{Event, StepResult, Watch},
-    plan::{Action, Plan, Step},
-};
+use super::{Paint, Ui};
+use crate::execute::{Event, StepResult, Watch};
+use diagnostics::words::seconds;
+use model::plan::{Action, Plan, Step};
 
 /// With more lines than this a terminal scrolls; plain lines read better then.
 const LIVE_ROWS: usize = 24;

@@ -79,7 +79,7 @@ pub fn exit_codes(files: &[File]) -> Vec<String> {
 fn exit_codes_in(files: &[File], help: &str) -> Vec<String> {
     let (Some(readme), Some(source)) = (
         text(files, "README.md"),
-        text(files, "xtask/src/failure.rs"),
+        text(files, "xtask/diagnostics/src/failure.rs"),
     ) else {
         return Vec::new();
     };
@@ -93,7 +93,7 @@ fn exit_codes_in(files: &[File], help: &str) -> Vec<String> {
         .collect();
     let mut found = Vec::new();
     if codes.is_empty() {
-        found.push("xtask/src/failure.rs:1: no exit codes were found".to_owned());
+        found.push("xtask/diagnostics/src/failure.rs:1: no exit codes were found".to_owned());
     }
     for code in codes {
         if !readme
@@ -255,7 +255,7 @@ mod tests {
             "enum Exit {\n    /// A = 9,\n    Other = 1,\n    Usage = 2,\n    Build = 5,\n}\n";
         let files = [
             ("README.md", "| 1 | x |\n| 2 | y |\n"),
-            ("xtask/src/failure.rs", source),
+            ("xtask/diagnostics/src/failure.rs", source),
         ];
         let found = found_by(|files| exit_codes_in(files, "Exit codes: 0 a, 5 b"), &files);
         assert_eq!(

@@ -108,14 +108,15 @@ fn walk(root: &Path, below: &Path) -> Vec<String> {
         .collect()
 }
 
-/// Where the tool's sources are, and those of its room `python`, which is a
-/// crate of its own.
+/// Where the tool's sources are.
 const TOOL: &str = "xtask/src/";
-const PYTHON: &str = "xtask/python/src/";
 
-/// Sources of the tool itself.
+/// Sources of the tool itself, and of its rooms that are crates of their own.
 fn sources(files: &[File]) -> impl Iterator<Item = &File> {
-    let ours = |path: &str| path.starts_with(TOOL) || path.starts_with(PYTHON);
+    let ours = |path: &str| {
+        let behind = path.strip_prefix("xtask/").unwrap_or_default();
+        behind.starts_with("src/") || behind.split('/').nth(1) == Some("src")
+    };
     files
         .iter()
         .filter(move |file| ours(&file.path) && file.path.ends_with(".rs"))

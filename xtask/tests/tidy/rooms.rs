@@ -4,16 +4,17 @@
 //! of which stands below it, so there are no circles.
 
 use super::{
-    File, PYTHON, TOOL, is_test,
+    File, TOOL, is_test,
     rust::{Keep, code, paths, without_tests},
     sources,
 };
 
-/// From the top floor down: a room, and what it may use.
+/// From the top floor down: a room, and what it may use of the others. What
+/// stands in crates of its own is held by their `Cargo.toml`.
 const ROOMS: &[(&str, &[&str])] = &[
     // The program, and the library that is all of it.
     ("main", &[]),
-    ("lib", &["cli", "cmd", "process", "ui"]),
+    ("lib", &["cli", "cmd", "ui"]),
     ("cli", &["cmd", "ui"]),
     (
         "cmd",
@@ -24,39 +25,18 @@ const ROOMS: &[(&str, &[&str])] = &[
             "gate",
             "host",
             "podman",
-            "requirements",
-            "plan",
             "scan",
-            "requirements",
-            "system",
-            "python",
-            "health",
-            "process",
             "ui",
-            "failure",
         ],
     ),
-    ("ui/progress", &["execute", "plan", "ui"]),
-    ("execute", &["gate", "host", "podman", "plan", "process"]),
-    (
-        "doctor",
-        &["gate", "host", "podman", "plan", "system", "health", "ui"],
-    ),
-    ("gate", &["host", "podman", "plan", "health"]),
-    (
-        "host",
-        &["podman", "plan", "system", "process", "ui", "failure"],
-    ),
-    ("podman", &["plan", "process", "ui", "failure"]),
-    ("scan", &["requirements", "system", "python"]),
-    ("requirements", &["process", "system", "ui", "failure"]),
-    ("plan", &["system"]),
-    ("system", &["python"]),
-    ("health", &[]),
-    ("python", &[]),
-    ("process", &[]),
-    ("ui", &["failure"]),
-    ("failure", &[]),
+    ("ui/progress", &["execute", "ui"]),
+    ("execute", &["gate", "host", "podman"]),
+    ("doctor", &["gate", "host", "podman", "ui"]),
+    ("gate", &["host", "podman"]),
+    ("host", &["podman", "ui"]),
+    ("podman", &["ui"]),
+    ("scan", &[]),
+    ("ui", &[]),
 ];
 
 /// clap derives the command line from the arguments of each command, and some
@@ -66,7 +46,8 @@ const TOGETHER: (&str, &str) = ("cmd", "cli");
 /// Nobody uses what is not below them.
 pub fn floors(files: &[File]) -> Vec<String> {
     let mut found = Vec::new();
-    for file in sources(files).filter(|file| !is_test(&file.path)) {
+    let own = |file: &&File| file.path.starts_with(TOOL) && !is_test(&file.path);
+    for file in sources(files).filter(own) {
         let module = module(&file.path);
         let own = room(&module);
         let Some((_, allowed)) = ROOMS.iter().find(|(name, _)| *name == own) else {
@@ -104,7 +85,7 @@ pub fn table(_: &[File]) -> Vec<String> {
 
 /// `xtask/src/podman/argv.rs` -> `podman`, `argv`.
 fn module(path: &str) -> Vec<String> {
-    let path = path.replace(PYTHON, "python/").replace(TOOL, "");
+    let path = path.replace(TOOL, "");
     let path = path.trim_end_matches(".rs");
     let path = path.trim_end_matches("/mod");
     path.split('/').map(str::to_owned).collect()
@@ -120,17 +101,15 @@ fn room(module: &[String]) -> String {
     }
 }
 
-/// The module path behind `crate::`, `super::` and `python::`; `None` for other
-/// crates and for what stands in the root itself.
+/// The module path behind `crate::` and `super::`; `None` for other crates and
+/// for what stands in the root itself.
 fn resolve(module: &[String], path: &str) -> Option<Vec<String>> {
     let mut words = path.split("::").peekable();
     let mut at = match *words.peek()? {
         "crate" => {
             words.next();
-            let own = (module[0] == "python").then(|| "python".to_owned());
-            own.into_iter().collect()
+            Vec::new()
         }
-        "python" => Vec::new(),
         "super" if module != ["lib"] => {
             let mut at = module.to_vec();
             while words.peek() == Some(&"super") {
@@ -154,16 +133,16 @@ mod tests {
     fn a_look_upstairs_is_found() {
         let files = [
             (
-                "xtask/src/plan/a.rs",
-                "use crate::{system::System,\n podman::Podman};",
+                "xtask/src/scan/a.rs",
+                "use crate::{scan::b,\n podman::Podman};",
             ),
             (
-                "xtask/src/plan/b.rs",
+                "xtask/src/scan/b.rs",
                 "fn f() { crate::ui::bytes(1); super::c::d(); }",
             ),
             (
                 "xtask/src/podman/a/b.rs",
-                "use super::super::{plan, cmd::App};\nuse super::super::super::execute;",
+                "use super::super::{argv, cmd::App};\nuse super::super::super::execute;",
             ),
             ("xtask/src/gate.rs", "use super::execute::Report;"),
             ("xtask/src/ui/mod.rs", "use crate::execute;"),
@@ -175,9 +154,9 @@ mod tests {
                 "xtask/src/cmd/a.rs",
                 "use crate::{cli::Cli, ui::progress::Progress};",
             ),
-            ("xtask/src/plan/tests.rs", "use crate::cmd;"),
+            ("xtask/src/scan/tests.rs", "use crate::cmd;"),
             (
-                "xtask/src/system/a.rs",
+                "xtask/src/host/a.rs",
                 "#[cfg(test)]\nmod t { use crate::cmd; }\n// crate::cmd",
             ),
             ("xtask/src/attic/a.rs", ""),
@@ -185,8 +164,8 @@ mod tests {
         assert_eq!(
             findings(floors, &files),
             [
-                "xtask/src/plan/a.rs:1: `plan` may not use `podman`",
-                "xtask/src/plan/b.rs:1: `plan` may not use `ui`",
+                "xtask/src/scan/a.rs:1: `scan` may not use `podman`",
+                "xtask/src/scan/b.rs:1: `scan` may not use `ui`",
                 "xtask/src/podman/a/b.rs:2: `podman` may not use `execute`",
                 "xtask/src/gate.rs:1: `gate` may not use `execute`",
                 "xtask/src/ui/mod.rs:1: `ui` may not use `execute`",

@@ -9,7 +9,7 @@ use super::{
 /// The only door to podman.
 const DOOR: &str = "xtask/src/podman/run.rs";
 /// Runs any other program: deadline, bounded output, clean end.
-const RUNNER: &str = "xtask/src/process.rs";
+const RUNNER: &str = "xtask/process/src/lib.rs";
 /// Repository chores (cargo fmt, clippy, tests) in sequence.
 const CHORES: &str = "xtask/src/cmd/test.rs";
 
@@ -59,7 +59,7 @@ pub fn programs(files: &[File]) -> Vec<String> {
                 continue;
             }
             let used = paths(&code).into_iter().filter(|(_, path)| uses(path));
-            let what = format!("uses {way}; programs are run by `process.rs`");
+            let what = format!("uses {way}; programs are run by the crate `process`");
             found.extend(used.map(|(line, _)| format!("{}:{line}: {what}", file.path)));
             if !way.contains("::") {
                 let wrong =

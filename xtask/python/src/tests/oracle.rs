@@ -11,6 +11,7 @@ use std::{
     process::Command,
 };
 
+use super::release;
 use crate::{
     PythonVersion,
     facts::Need,
@@ -156,9 +157,10 @@ struct Python {
 
 fn python() -> Python {
     let script = "import sys; print('%d.%d' % sys.version_info[:2])";
-    let known = "3.10".parse().expect("a version")..="3.14".parse().expect("a version");
+    let known = release("3.10")..=release("3.14");
     let mut found = ["python3.11", "python3"].into_iter().filter_map(|program| {
-        let version = answer(program, script).parse().ok()?;
+        let answer = answer(program, script);
+        let version = (!answer.is_empty()).then(|| release(&answer))?;
         Some(Python { program, version }).filter(|python| known.contains(&python.version))
     });
     found

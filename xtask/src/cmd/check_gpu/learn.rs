@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 use super::{look_around, owned};
 use crate::{
     cmd::App,
-    failure::{Exit, Failure},
     host::gpu::{
         smi::{self, Asked},
         vram::{self, Used},
     },
     podman::Engine,
-    system::System,
 };
+use diagnostics::{Exit, Failure};
+use model::system::System;
 
 const EVERY: Duration = Duration::from_secs(1);
 /// How often Ctrl-C is looked for in between.

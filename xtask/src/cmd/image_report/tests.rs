@@ -1,7 +1,7 @@
 //! The report's rows and lines, from made-up images.
 
 use super::*;
-use crate::{
+use model::{
     plan::{spec::BuildSpec, step::BaseSpec},
     system,
 };
@@ -36,8 +36,9 @@ port = 7000
 "#;
 
 fn system() -> System {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("model");
     system::from_text(MANIFEST, &folder.join("system.toml"))
+        .unwrap_or_else(|error| panic!("{}", error.render(false)))
 }
 
 fn image(layers: &[&str], size_mb: u64) -> Image {

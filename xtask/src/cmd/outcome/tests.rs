@@ -2,7 +2,8 @@
 //! a plan can fail. Why no plan can be made stands in `cmd/tests.rs`.
 
 use super::*;
-use crate::{execute::StepFailure, gate::Passed, plan::Gate};
+use crate::{execute::StepFailure, gate::Passed};
+use model::plan::Gate;
 
 /// As `ui` shows it, with the exit code in front.
 pub fn text(failure: &Failure) -> String {
@@ -325,7 +326,7 @@ hint: nothing was left running; run the same command again to go on",
 
 #[test]
 fn ctrl_c_during_builds_keeps_what_was_built() {
-    let build = crate::plan::spec::BuildSpec {
+    let build = model::plan::spec::BuildSpec {
         system: Some("demo".into()),
         code: false,
         tag: "localhost/core:latest".into(),

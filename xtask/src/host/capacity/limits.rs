@@ -9,7 +9,7 @@ use super::{
     Counts, Demand, Limit, Remedy,
     read::{Quota, Readings, key_settings},
 };
-use crate::{plan::State, system::System};
+use model::{plan::State, system::System};
 
 /// A session keyring for each container, made by the runtime: 3 keys without
 /// containers, 11 with eight.

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::findings::{Finding, Severity};
-use crate::{
+use model::{
     plan::State,
     system::{Agent, NetworkMode, System},
 };

@@ -10,10 +10,8 @@ use std::{
 };
 
 use super::locks;
-use crate::{
-    host::look::{Look, free_bytes},
-    plan::State,
-};
+use crate::host::look::{Look, free_bytes};
+use model::plan::State;
 
 /// Whose limits count, and where podman keeps its things.
 #[derive(Debug, Clone)]

@@ -5,8 +5,8 @@ use super::{
     read::{Cgroup, Quota, Readings, Whose, readings},
     *,
 };
-use crate::{
-    host::look::Look,
+use crate::host::look::Look;
+use model::{
     plan::state::{Container, Status},
     system,
 };

@@ -11,10 +11,9 @@ use std::collections::BTreeSet;
 use super::{facts::GpuFacts, vram::Budget};
 use crate::{
     host::findings::{Finding, Severity},
-    plan::gpus::Gpus,
     podman::caps::Version,
-    system::System,
 };
+use model::{plan::gpus::Gpus, system::System};
 
 /// How to make a specification anew.
 pub const GENERATE: &str = "sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml";

@@ -14,7 +14,9 @@ use super::{
     cdi::{self, Spec},
     smi::{self, Asked, Gpu, Process},
 };
-use crate::{host::yaml::Malformed, plan::gpus::CDI_KIND, process::Cancel};
+use crate::host::yaml::Malformed;
+use model::plan::gpus::CDI_KIND;
+use process::Cancel;
 
 /// Folders that podman reads CDI specifications from, the last one first
 /// (podman 4.1 and later; only 5.5 and later can be told others).

@@ -1,10 +1,8 @@
 //! The one thing that `check-gpu --fix` changes: the CDI specification in
 //! /etc/cdi, made anew by NVIDIA's toolkit.
 
-use crate::{
-    failure::{Exit, Failure},
-    process::{Cancel, Command, OnCancel, shell_line},
-};
+use diagnostics::{Exit, Failure};
+use process::{Cancel, Command, OnCancel, shell_line};
 
 const PROGRAM: &str = "nvidia-ctk";
 const ARGS: [&str; 3] = ["cdi", "generate", "--output=/etc/cdi/nvidia.yaml"];

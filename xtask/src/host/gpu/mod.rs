@@ -22,7 +22,7 @@ use std::{
 
 use facts::{Content, SpecFile};
 
-use crate::{
+use model::{
     plan::gpus::Gpus,
     system::{System, lock_file},
 };

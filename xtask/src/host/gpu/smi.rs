@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::process::{Cancel, Command, OnCancel, ProcessError, printable};
+use diagnostics::excerpt::printable;
+use process::{Cancel, Command, OnCancel, ProcessError};
 
 /// A driver that hangs makes `nvidia-smi` hang.
 pub const DEADLINE_MS: u64 = 10_000;

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::smi::Gpu;
-use crate::{
+use model::{
     plan::gpus::{self, Gpus, Unit},
     system::System,
 };
@@ -95,7 +95,7 @@ pub fn budgets(
             let ours = used.iter().filter(|((on, _), _)| *on == uuid);
             let ours: u64 = ours.map(|(_, used_mb)| used_mb).sum();
             let in_use = gpu.and_then(|gpu| gpu.used_mb).unwrap_or(0);
-            let share = |agent: &&crate::system::Agent| {
+            let share = |agent: &&model::system::Agent| {
                 let key = (uuid.clone(), agent.name.clone());
                 let used_mb = used.get(&key).copied();
                 let asked = !agent.optional || chosen.contains(&agent.name);

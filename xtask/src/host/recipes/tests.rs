@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::*;
-use crate::system;
+use model::system;
 
 const MANIFEST: &str = r#"
 schema = 1
@@ -89,6 +89,7 @@ impl Tree {
 
     fn system(&self) -> System {
         system::from_text(MANIFEST, &self.path("containers/system.toml"))
+            .unwrap_or_else(|error| panic!("{}", error.render(false)))
     }
 
     fn recipes_of(&self, system: &System) -> Recipes {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::super::findings::{Finding, Severity};
-use crate::{
+use model::{
     plan::{State, image_tag},
     system::{Agent, BaseSource, MountSource, System},
 };

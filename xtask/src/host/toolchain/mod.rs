@@ -21,12 +21,12 @@ use super::{
     findings::Finding,
     look::{Look, free_bytes},
 };
-use crate::{
+use crate::podman::{Engine, engine::Facts};
+use model::{
     plan::State,
-    podman::{Engine, engine::Facts},
-    process::Command,
     system::{Agent, System},
 };
+use process::Command;
 
 pub use network::route;
 

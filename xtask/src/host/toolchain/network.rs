@@ -6,7 +6,7 @@ use super::super::{
     findings::{Finding, Severity},
     ports,
 };
-use crate::{
+use model::{
     plan::{
         State,
         agents::{next_name, previous_name},

@@ -6,11 +6,11 @@ use super::super::{
     capacity::read::meminfo_mb,
     findings::{Finding, Severity},
 };
-use crate::{
+use crate::podman::engine::Facts;
+use diagnostics::words::bytes;
+use model::{
     plan::{State, image_tag},
-    podman::engine::Facts,
     system::{Agent, Image, System},
-    ui::bytes,
 };
 
 /// What the images of the reference take for themselves, by what they add; the

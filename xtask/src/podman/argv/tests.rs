@@ -4,13 +4,11 @@
 use std::{collections::BTreeMap, fs};
 
 use super::*;
-use crate::{
-    plan::{
-        Gate,
-        spec::{MountSpec, RelaxSpec},
-    },
-    process::{Cancel, Command},
+use model::plan::{
+    Gate,
+    spec::{MountSpec, RelaxSpec},
 };
+use process::{Cancel, Command};
 
 fn line(action: &Action, quirks: &Quirks) -> String {
     let lines = script(action, quirks, |args| {

@@ -1,16 +1,14 @@
 //! Driver, GPUs and their modes, device nodes.
 
 use super::{Wanted, driver, release};
-use crate::{
-    host::{
-        findings::{Finding, Severity},
-        gpu::{
-            facts::GpuFacts,
-            smi::{Asked, Gpu},
-        },
+use crate::host::{
+    findings::{Finding, Severity},
+    gpu::{
+        facts::GpuFacts,
+        smi::{Asked, Gpu},
     },
-    plan::gpus::{self, Gpus},
 };
+use model::plan::gpus::{self, Gpus};
 
 pub(super) fn findings(facts: &GpuFacts, wanted: &Wanted<'_>, gpus: &Gpus) -> Vec<Finding> {
     let mut found = vec![loaded(facts)];

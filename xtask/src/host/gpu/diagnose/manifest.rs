@@ -1,14 +1,14 @@
 //! What the manifest asks for, against what there is.
 
 use super::Wanted;
-use crate::{
-    host::{
-        findings::{Finding, Severity},
-        gpu::{
-            facts::GpuFacts,
-            vram::{Budget, OVERHEAD_MB},
-        },
+use crate::host::{
+    findings::{Finding, Severity},
+    gpu::{
+        facts::GpuFacts,
+        vram::{Budget, OVERHEAD_MB},
     },
+};
+use model::{
     plan::{
         PlanError,
         gpus::{self, Gpus},

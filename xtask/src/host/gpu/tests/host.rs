@@ -11,7 +11,8 @@ use super::super::{
     smi::{Asked, Gpu},
     vram::{Used, budgets},
 };
-use crate::{host::findings::Finding, podman::caps::Version, system};
+use crate::{host::findings::Finding, podman::caps::Version};
+use model::system;
 
 const DRIVER: &str = "550.90.07";
 const SPEC: &str = "\
@@ -122,8 +123,9 @@ impl Host {
                 "[groups.one.agents.{name}]\nscript = \"main_pc_code/agents/alpha.py\"\nport = {port}\n{lines}\n"
             );
         }
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/manifests");
-        let system = system::from_text(&text, &folder.join("sketch.toml"));
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("model/tests/manifests");
+        let system = system::from_text(&text, &folder.join("sketch.toml"))
+            .unwrap_or_else(|error| panic!("{}", error.render(false)));
         let offered = offered_by(&facts.specs);
         let wanted = Wanted {
             system: &system,

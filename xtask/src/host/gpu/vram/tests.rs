@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::*;
-use crate::system;
+use model::system;
 
 fn demo(agents: &[(&str, &str)]) -> System {
     let mut text = include_str!("../tests/demo.toml").to_owned();
@@ -13,8 +13,9 @@ fn demo(agents: &[(&str, &str)]) -> System {
             "[groups.one.agents.{name}]\nscript = \"main_pc_code/agents/alpha.py\"\nport = {port}\n{lines}\n"
         );
     }
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/manifests");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("model/tests/manifests");
     system::from_text(&text, &folder.join("sketch.toml"))
+        .unwrap_or_else(|error| panic!("{}", error.render(false)))
 }
 
 fn gpu(index: u32, used_mb: u64) -> Gpu {

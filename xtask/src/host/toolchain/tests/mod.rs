@@ -7,13 +7,15 @@ use std::net::TcpListener;
 use super::{engine::*, manifest::*, network::*, resources::*, rootless::*, *};
 use crate::{
     host::findings::Severity,
-    plan::{
-        image_tag,
-        state::{Container, Image, Network, Status},
-    },
     podman::{
         caps::{FEATURES, Version},
         quirks::{Proof, Quirks},
+    },
+};
+use model::{
+    plan::{
+        image_tag,
+        state::{Container, Image, Network, Status},
     },
     system::{self, BaseSource},
 };
@@ -47,8 +49,9 @@ script = "main_pc_code/agents/beta.py"
 port = 7010
 optional = true
 "#;
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/manifests");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("model/tests/manifests");
     system::from_text(text, &folder.join("sketch.toml"))
+        .unwrap_or_else(|error| panic!("{}", error.render(false)))
 }
 
 fn facts() -> Facts {
