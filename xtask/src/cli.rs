@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::{
-    cmd,
-    ui::{Color, Format},
+use crate::cmd;
+use operations::{
+    ui::{self, Ui},
+    work::Settings,
 };
 
 /// Builds, deploys and watches the agents of a monorepo in podman containers.
@@ -64,6 +65,52 @@ pub struct Global {
     /// How long to wait for another run on the same system
     #[arg(long, global = true, value_name = "DURATION", default_value = "60s", value_parser = duration_ms)]
     pub lock_timeout: u64,
+}
+
+/// How results are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    #[default]
+    Human,
+    Json,
+}
+
+/// When to colour.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Color {
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+impl Global {
+    /// The terminal as it was asked for.
+    pub fn ui(&self) -> Ui {
+        let format = match self.format {
+            Format::Human => ui::Format::Human,
+            Format::Json => ui::Format::Json,
+        };
+        let color = match self.color {
+            Color::Auto => ui::Color::Auto,
+            Color::Always => ui::Color::Always,
+            Color::Never => ui::Color::Never,
+        };
+        Ui::new(format, color)
+    }
+
+    /// The rest, for those who do not know the command line.
+    pub fn settings(&self) -> Settings {
+        Settings {
+            manifest: self.manifest.clone(),
+            monorepo: self.monorepo.clone(),
+            dry_run: self.dry_run,
+            connection: self.connection.clone(),
+            verbose: self.verbose,
+            jobs: self.jobs,
+            lock_timeout_ms: self.lock_timeout,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -11,17 +11,12 @@
 
 mod cli;
 mod cmd;
-mod doctor;
-mod execute;
-mod gate;
-mod host;
-mod podman;
-mod scan;
-mod ui;
+mod show;
 
 use std::process::ExitCode;
 
 use clap::Parser;
+use operations::ui::Ui;
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM},
     iterator::Signals,
@@ -30,7 +25,7 @@ use signal_hook::{
 /// Runs the tool with this process's arguments; returns the exit code.
 pub fn main() -> ExitCode {
     let cli = cli::Cli::parse();
-    let ui = ui::Ui::new(cli.global.format, cli.global.color);
+    let ui = cli.global.ui();
     let cancel = process::Cancel::default();
     watch_signals(ui, &cancel);
     match cmd::run(cli, cancel) {
@@ -44,7 +39,7 @@ pub fn main() -> ExitCode {
 
 /// The one policy for Ctrl-C: the first stops new work and lets short podman
 /// calls finish, the second ends them, too.
-fn watch_signals(ui: ui::Ui, cancel: &process::Cancel) {
+fn watch_signals(ui: Ui, cancel: &process::Cancel) {
     let cancel = cancel.clone();
     // Without handlers the default action ends the tool at once; the next run
     // repairs what that leaves behind.

@@ -77,6 +77,18 @@ pub fn nearest_or_all<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
     format!("did you mean {}?", names.join(" or "))
 }
 
+/// No line names more than this.
+const NAMES_MAX: usize = 6;
+
+/// A few names and how many more there are.
+pub fn some<'n>(names: impl Iterator<Item = &'n str> + Clone) -> String {
+    let shown: Vec<&str> = names.clone().take(NAMES_MAX).collect();
+    match names.count().saturating_sub(NAMES_MAX) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

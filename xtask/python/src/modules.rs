@@ -13,6 +13,7 @@ use super::{PythonVersion, facts::FileFacts, stdlib, tree};
 const NEAR: f64 = 0.88;
 
 /// The files of a monorepo, read at most once each.
+#[derive(Debug)]
 pub struct Sources {
     root: PathBuf,
     python: PythonVersion,

@@ -77,7 +77,7 @@ pub fn lock_names() -> Vec<String> {
 }
 
 /// New locks, not yet in place.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Locked {
     /// Text by file name.
     pub files: BTreeMap<String, String>,

@@ -2,9 +2,9 @@
 
 use clap::CommandFactory;
 
-use super::App;
 use crate::cli::Cli;
 use diagnostics::Failure;
+use operations::work::app::App;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {

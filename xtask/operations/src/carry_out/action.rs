@@ -1,0 +1,118 @@
+//! Carries out one step: the call that its action stands for, and what undoes it
+//! if that fails.
+
+use super::base::ensure_base;
+use super::recoveries::start;
+use crate::{
+    carry_out::{
+        gate::{self, GateError, Passed},
+        report::{Reason, StepFailure, StepResult},
+        settle,
+        watcher::Watcher,
+    },
+    podman::{Engine, argv, run::Call},
+};
+use model::plan::{Action, Step};
+use std::{fs, time::Instant};
+
+pub fn carry_out(
+    engine: &Engine,
+    watcher: &Watcher,
+    step: &Step,
+    say: &(dyn Fn(&str) + Sync),
+) -> StepResult {
+    let started = Instant::now();
+    let elapsed = || started.elapsed().as_millis() as u64;
+    match run_action(engine, watcher, &step.action, say) {
+        Ok(passed) => StepResult::Done {
+            elapsed_ms: elapsed(),
+            passed,
+        },
+        Err(reason) => {
+            let undone = step
+                .on_failure
+                .iter()
+                .map(|action| run_action(engine, watcher, action, say).is_ok())
+                .filter(|done| *done)
+                .count();
+            StepResult::Failed(StepFailure {
+                reason,
+                restored: !step.on_failure.is_empty() && undone == step.on_failure.len(),
+            })
+        }
+    }
+}
+
+pub fn run_action(
+    engine: &Engine,
+    watcher: &Watcher,
+    action: &Action,
+    say: &(dyn Fn(&str) + Sync),
+) -> Result<Option<Passed>, Reason> {
+    let podman = &engine.podman;
+    match action {
+        Action::Gate(gate) => {
+            return gate::pass(podman, watcher, gate, say)
+                .map(Some)
+                .map_err(|error| match error {
+                    GateError::Sick(sick) => Reason::Sick(vec![*sick]),
+                    GateError::Podman(error) => Reason::from(error),
+                    GateError::Interrupted => Reason::Interrupted,
+                });
+        }
+        Action::Settle { window_ms, gates } => {
+            settle::settle(podman, *window_ms, gates, say).map_err(|error| match error {
+                Ok(sick) => Reason::Sick(sick),
+                Err(error) => Reason::from(error),
+            })?;
+        }
+        Action::EnsureBase(base) => ensure_base(engine, base, say)?,
+        Action::WriteFile { path, lines } => write_file(path, lines)?,
+        Action::StartContainer {
+            container,
+            host_ports,
+        } => {
+            start(engine, action, container, host_ports)?;
+        }
+        Action::BuildImage(build) | Action::FetchPackages(build) => {
+            let args = argv::render(action, &engine.quirks).expect("a build is one call");
+            let call = Call::long(format!("build {}", build.tag), args);
+            podman.run_with(&call, Some(say))?;
+        }
+        _ => {
+            let args = argv::render(action, &engine.quirks).expect("the others are one call");
+            podman.run(&Call::change(purpose(action), args))?;
+        }
+    }
+    Ok(None)
+}
+
+pub fn purpose(action: &Action) -> String {
+    match action {
+        Action::CreateContainer(spec) => format!("create the container `{}`", spec.name),
+        Action::StopContainer { container, .. } => format!("stop `{container}`"),
+        Action::RenameContainer { from, to } => format!("rename `{from}` to `{to}`"),
+        Action::RemoveContainer { container } => format!("remove the container `{container}`"),
+        Action::CreateNetwork(spec) => format!("create the network `{}`", spec.name),
+        Action::RemoveNetwork { network } => format!("remove the network `{network}`"),
+        Action::ReloadNetworks { container } => {
+            format!("set up the firewall rules of `{container}` anew")
+        }
+        Action::RemoveImage { tag } => format!("remove the image `{tag}`"),
+        Action::PruneImages { .. } => "remove images that were replaced".to_owned(),
+        Action::RemoveVolume { volume } => format!("remove the volume `{volume}`"),
+        _ => "carry out a step".to_owned(),
+    }
+}
+
+pub fn write_file(path: &std::path::Path, lines: &[String]) -> Result<(), Reason> {
+    let mut text = lines.join("\n");
+    text.push('\n');
+    let parent = path.parent().unwrap_or(path);
+    fs::create_dir_all(parent)
+        .and_then(|()| fs::write(path, text))
+        .map_err(|error| Reason::File {
+            path: path.display().to_string(),
+            error: error.to_string(),
+        })
+}

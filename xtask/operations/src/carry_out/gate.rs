@@ -1,0 +1,139 @@
+//! Waits for agents: the gate before dependants start, and the second look
+//! after the settle window.
+//!
+//! Waiting needs no podman and holds no slot. Whether a container has exited
+//! is asked in bulk by one watcher for all gates, and only for agents that do
+//! not answer at once.
+
+use super::judge::AgentStatus;
+use super::judge::describe;
+use super::judge::judge;
+use super::log::log_tail;
+use super::watcher::Watched;
+use super::watcher::Watcher;
+use crate::podman::{Podman, PodmanError, observe, run::Call};
+use health::{self, Ending, ProbeBudget, Schedule, Target};
+use model::plan::Gate;
+use serde::Serialize;
+use std::net::{Ipv4Addr, SocketAddr};
+
+/// Budget of one question to an agent.
+pub const BUDGET: ProbeBudget = ProbeBudget {
+    connect_ms: 1_000,
+    reply_ms: 2_000,
+};
+
+/// An agent that is not healthy, with all that is known about why.
+#[derive(Debug, Clone, Serialize)]
+pub struct Sick {
+    pub agent: String,
+    pub container: String,
+    pub status: AgentStatus,
+    pub reason: String,
+    /// Time waited in the last attempt.
+    pub waited_ms: u64,
+    pub attempts: u32,
+    pub reply: Option<String>,
+    /// Last lines of the container's log.
+    pub log: Vec<String>,
+}
+
+/// An agent that passed its gate.
+#[derive(Debug, Clone, Copy)]
+pub struct Passed {
+    /// Starts that it took.
+    pub attempts: u32,
+}
+
+#[derive(Debug)]
+pub enum GateError {
+    Sick(Box<Sick>),
+    Podman(PodmanError),
+    Interrupted,
+}
+
+pub fn target(gate: &Gate) -> Target {
+    Target {
+        address: SocketAddr::from((Ipv4Addr::LOCALHOST, gate.host_health_port)),
+        requests: gate.requests.clone(),
+    }
+}
+
+/// Waits until the agent is healthy; restarts a container that exited as often
+/// as the gate allows. `on_wait` is given a few words for the display.
+pub fn pass(
+    podman: &Podman,
+    watcher: &Watcher,
+    gate: &Gate,
+    on_wait: &dyn Fn(&str),
+) -> Result<Passed, GateError> {
+    let mut attempt = 1;
+    loop {
+        let watched = watcher.watch(gate);
+        let waited = wait_once(podman, &watched, gate, on_wait)?;
+        drop(watched);
+        match waited {
+            Ok(()) => return Ok(Passed { attempts: attempt }),
+            Err(mut sick) => {
+                sick.attempts = attempt;
+                if sick.status != AgentStatus::Exited || attempt >= gate.attempts {
+                    sick.log = log_tail(podman, &gate.container);
+                    return Err(GateError::Sick(sick));
+                }
+                attempt += 1;
+                on_wait(&format!("{}, attempt {attempt}", sick.reason));
+                let args = ["start", &gate.container].map(str::to_owned).to_vec();
+                podman
+                    .run(&Call::change(format!("start {} again", gate.agent), args))
+                    .map_err(GateError::Podman)?;
+            }
+        }
+    }
+}
+
+fn wait_once(
+    podman: &Podman,
+    watched: &Watched<'_>,
+    gate: &Gate,
+    on_wait: &dyn Fn(&str),
+) -> Result<Result<(), Box<Sick>>, GateError> {
+    let schedule = Schedule {
+        deadline_ms: gate.timeout_ms,
+        budget: BUDGET,
+        accept_answering: false,
+    };
+    let target = target(gate);
+    let waiting = health::wait_healthy(
+        &target,
+        schedule,
+        || podman.cancel.requested() || watched.exited(),
+        |_, probe| on_wait(&format!("starting: {}", describe(probe))),
+    );
+    let waited = health::block_on(waiting).map_err(|error| {
+        GateError::Podman(PodmanError::Garbage {
+            purpose: format!("ask {} for its health", gate.agent),
+            command: String::new(),
+            problem: error.to_string(),
+            answer: String::new(),
+        })
+    })?;
+    if waited.ending == Ending::Healthy {
+        return Ok(Ok(()));
+    }
+    if podman.cancel.requested() {
+        return Err(GateError::Interrupted);
+    }
+    let containers = observe::containers(podman).map_err(GateError::Podman)?;
+    let container = containers.get(&gate.container);
+    let (status, reason) = judge(gate.health_port, container, Some(&waited.probe));
+    Ok(Err(Box::new(Sick {
+        agent: gate.agent.clone(),
+        container: gate.container.clone(),
+        status,
+        reason,
+        waited_ms: waited.waited_ms as u64,
+        attempts: 1,
+        reply: waited.probe.reply,
+        log: Vec::new(),
+    })))
+}

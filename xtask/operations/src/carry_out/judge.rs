@@ -1,0 +1,114 @@
+//! How an agent fares, from its container and the probe of its health port.
+
+use crate::host::ports;
+use health::{self, Outcome, Probe};
+use model::plan::state::{Container, Status};
+use serde::Serialize;
+
+/// How an agent fared; the words of `health-check`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentStatus {
+    Healthy,
+    Answering,
+    Unhealthy,
+    Refused,
+    Timeout,
+    WrongPort,
+    Exited,
+    Missing,
+}
+
+impl AgentStatus {
+    /// Its word, in JSON and in tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            AgentStatus::Healthy => "healthy",
+            AgentStatus::Answering => "answering",
+            AgentStatus::Unhealthy => "unhealthy",
+            AgentStatus::Refused => "refused",
+            AgentStatus::Timeout => "timeout",
+            AgentStatus::WrongPort => "wrong_port",
+            AgentStatus::Exited => "exited",
+            AgentStatus::Missing => "missing",
+        }
+    }
+}
+
+/// The agent's status from its container and the probe of its health port,
+/// with the reason in words.
+pub fn judge(
+    health_port: u16,
+    container: Option<&Container>,
+    probe: Option<&Probe>,
+) -> (AgentStatus, String) {
+    let Some(container) = container else {
+        return (AgentStatus::Missing, "has no container".to_owned());
+    };
+    match container.status {
+        Status::Running => {}
+        Status::Created => return (AgentStatus::Exited, "was never started".to_owned()),
+        Status::Exited => {
+            let reason = format!("exited with {}", exit_words(container.exit_code));
+            return (AgentStatus::Exited, reason);
+        }
+        Status::Other => {
+            return (
+                AgentStatus::Exited,
+                "is neither running nor exited".to_owned(),
+            );
+        }
+    }
+    let Some(probe) = probe else {
+        return (AgentStatus::Timeout, "could not be asked".to_owned());
+    };
+    let status = match probe.outcome {
+        Outcome::Healthy => AgentStatus::Healthy,
+        Outcome::Answering => AgentStatus::Answering,
+        Outcome::Unhealthy => AgentStatus::Unhealthy,
+        Outcome::Refused => AgentStatus::Refused,
+        Outcome::Timeout => AgentStatus::Timeout,
+    };
+    // A published port accepts connections that nobody inside answers, so
+    // only the kernel's table tells silence from the wrong port.
+    if matches!(status, AgentStatus::Refused | AgentStatus::Timeout)
+        && let Some(listening) = ports::listening(container.pid)
+        && !listening.contains(&health_port)
+    {
+        if listening.is_empty() {
+            return (
+                AgentStatus::Refused,
+                format!("listens on no port (expected {health_port})"),
+            );
+        }
+        let ports: Vec<String> = listening.iter().map(u16::to_string).collect();
+        let reason = format!("listens on {}, not on {health_port}", ports.join(" and "));
+        return (AgentStatus::WrongPort, reason);
+    }
+    (status, describe(probe))
+}
+
+/// An exit code with what it usually stands for.
+pub fn exit_words(code: i32) -> String {
+    let meaning = match code {
+        126 => " (the command cannot be run)",
+        127 => " (the command was not found)",
+        137 => " (killed: SIGKILL, often out of memory)",
+        139 => " (crashed: SIGSEGV)",
+        143 => " (ended: SIGTERM)",
+        _ => "",
+    };
+    format!("code {code}{meaning}")
+}
+
+pub fn describe(probe: &Probe) -> String {
+    match (probe.reason, &probe.reply) {
+        ("", None) => probe.outcome.as_str().to_owned(),
+        ("", Some(reply)) => format!("{}: {reply}", probe.outcome.as_str()),
+        (reason, None) => format!("{}, {reason}", probe.outcome.as_str()),
+        (reason, Some(reply)) => format!("{}, {reason}: {reply}", probe.outcome.as_str()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,24 @@
+//! Carries out a plan: `walk` starts steps, `action` runs one, `gate`, `judge`,
+//! `settle` and `watcher` wait for agents, `recoveries` and `base` know what
+//! podman needs besides; `report` says what happened.
+
+mod action;
+mod base;
+mod gate;
+mod judge;
+mod log;
+mod recoveries;
+mod report;
+mod settle;
+mod walk;
+mod watcher;
+
+#[cfg(test)]
+pub use gate::Passed;
+pub use gate::{BUDGET, Sick, target};
+pub use judge::{AgentStatus, exit_words, judge};
+pub use log::log_lines;
+#[cfg(test)]
+pub use report::StepFailure;
+pub use report::{Event, Reason, Report, StepResult, Watch};
+pub use walk::execute;

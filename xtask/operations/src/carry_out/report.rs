@@ -1,0 +1,111 @@
+//! What happened to each step of a plan, and what a display is told meanwhile.
+
+use crate::{
+    carry_out::gate::{Passed, Sick},
+    podman::{PodmanError, run::How},
+};
+use model::plan::Step;
+
+/// What happened to each step, in the plan's order.
+#[derive(Debug)]
+pub struct Report {
+    pub results: Vec<StepResult>,
+}
+
+#[derive(Debug)]
+pub enum StepResult {
+    Done {
+        elapsed_ms: u64,
+        passed: Option<Passed>,
+    },
+    Failed(StepFailure),
+    /// Not started: the step at this position failed or was blocked itself.
+    Blocked {
+        by: usize,
+    },
+    /// Not started because of Ctrl-C.
+    Cancelled,
+}
+
+#[derive(Debug)]
+pub struct StepFailure {
+    pub reason: Reason,
+    /// What the plan offered to restore was restored.
+    pub restored: bool,
+}
+
+#[derive(Debug)]
+pub enum Reason {
+    Podman(PodmanError),
+    /// A port that the agent publishes is in use on the host.
+    PortTaken {
+        port: u16,
+        owner: Option<(String, u32)>,
+    },
+    Sick(Vec<Sick>),
+    /// Every source of the base image failed: source and reason.
+    Base(Vec<(String, String)>),
+    File {
+        path: String,
+        error: String,
+    },
+    Interrupted,
+}
+
+/// What a display may want to know while the plan is carried out.
+#[derive(Debug)]
+pub enum Event<'a> {
+    Started,
+    /// A line of output, or a few words on what is waited for.
+    Progress(&'a str),
+    Ended(&'a StepResult),
+}
+
+/// Receives events; called from several threads.
+pub trait Watch: Sync {
+    fn event(&self, position: usize, step: &Step, event: Event<'_>);
+}
+
+impl From<PodmanError> for Reason {
+    fn from(error: PodmanError) -> Self {
+        match error {
+            PodmanError::Interrupted => Reason::Interrupted,
+            error => Reason::Podman(error),
+        }
+    }
+}
+
+impl Reason {
+    /// One line for the display.
+    pub fn short(&self) -> String {
+        match self {
+            Reason::Podman(PodmanError::Failed {
+                how: How::Code(_), ..
+            }) => {
+                let Reason::Podman(error) = self else {
+                    unreachable!()
+                };
+                error.reason()
+            }
+            Reason::Podman(error) => error.to_string(),
+            Reason::PortTaken { port, owner } => match owner {
+                Some((name, pid)) => {
+                    format!("port {port} on 127.0.0.1 is taken by `{name}` (process {pid})")
+                }
+                None => format!("port {port} on 127.0.0.1 is taken"),
+            },
+            Reason::Sick(sick) => sick
+                .iter()
+                .map(|sick| sick.reason.clone())
+                .collect::<Vec<_>>()
+                .join("; "),
+            Reason::Base(sources) => sources
+                .iter()
+                .map(|(source, why)| format!("{source}: {why}"))
+                .collect::<Vec<_>>()
+                .join("; "),
+            Reason::File { path, error } => format!("cannot write {path}: {error}"),
+            Reason::Interrupted => "interrupted".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! The results that commands end with: plain data, for those who tell them.
+//!
+//! Nothing here can reach podman, the host or the code.
+
+pub use crate::{
+    carry_out::{AgentStatus, Sick},
+    doctor::{Cause, Check, Diagnosed, Diagnosis, Root, Verdict},
+    host::{
+        capacity::{Capacity, amount},
+        findings::{Finding, Severity},
+        gpu::vram::{Budget, HEADROOM_PERCENT, OVERHEAD_MB},
+    },
+    podman::pytest::{Event as TestEvent, Outcome as TestOutcome},
+    scan::{AgentScan, Category},
+    work::{
+        ask::{AgentHealth, Round},
+        build_report::{ImageReport, ImageRow},
+        deploy::Deployment,
+        diagnosis::DoctorReport,
+        down::Removal,
+        dry_run::Script,
+        gpu::{GpuReport, Learned},
+        logs::LogLine,
+        networks::Creation,
+        outcome::{Ended, Outcome},
+        scan_tree::{Counts, ScanReport, ScannedFile},
+        split::{Moved, SplitReport},
+        status::{AgentRow, Fleet},
+        test_results::{News, Subject, TestReport},
+        toolchain::HostReport,
+        up::{Phase, Preview, Up},
+    },
+};

@@ -1,0 +1,214 @@
+//! What every command has at hand: the settings, the terminal, Ctrl-C, and with
+//! them the manifest, the engine, the lock and a look at both.
+
+use std::{collections::BTreeSet, path::PathBuf};
+
+use diagnostics::{Exit, Failure};
+use model::{
+    plan::{State, agents},
+    system::{self, Group, NetworkMode, Source, System},
+};
+use process::Cancel;
+
+use super::{
+    choose::running,
+    exclusive::{self, Exclusive},
+    failures::podman_failure,
+};
+use crate::{
+    carry_out, host,
+    podman::{
+        Engine,
+        engine::{Options, cache_folder},
+        observe::{self, Ask},
+    },
+    ui::Ui,
+};
+
+/// What the user has asked of every command.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// The manifest; `None`: that of the folder or of the nearest one above it.
+    pub manifest: Option<PathBuf>,
+    /// The tree with the agents' code; `None`: the manifest's.
+    pub monorepo: Option<PathBuf>,
+    /// Print what would be run, and change nothing.
+    pub dry_run: bool,
+    /// A podman system connection instead of the local podman.
+    pub connection: Option<String>,
+    /// Echo every podman call.
+    pub verbose: bool,
+    /// podman calls that change something at the same time.
+    pub jobs: Option<u16>,
+    /// How long to wait for another run on the same system.
+    pub lock_timeout_ms: u64,
+}
+
+/// What every command has at hand.
+#[derive(Debug)]
+pub struct App {
+    pub settings: Settings,
+    pub ui: Ui,
+    pub cancel: Cancel,
+}
+
+impl App {
+    /// The manifest, read and checked.
+    pub fn system(&self) -> Result<System, Failure> {
+        self.load(&|source| system::load(source))
+    }
+
+    /// A copy of the system that can stand beside it; `taken` shows the networks
+    /// that there are.
+    pub fn copy(&self, original: &System, taken: &State) -> Result<System, Failure> {
+        let bound = |group: &&Group| group.network_mode != NetworkMode::Bridge;
+        if let Some(group) = original.groups.iter().find(bound) {
+            let message = format!("group `{}` has no network of its own to copy", group.name);
+            return Err(Failure::new(Exit::Manifest, message)
+                .hint("test the live system, without --isolated"));
+        }
+        // Held until all are chosen, so that none is chosen twice.
+        let held = std::cell::RefCell::new(Vec::new());
+        let free_port = || {
+            let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).ok()?;
+            let port = listener.local_addr().ok()?.port();
+            held.borrow_mut().push(listener);
+            Some(port)
+        };
+        let copy = system::Copy {
+            taken: host::taken_subnets(taken),
+            free_port: &free_port,
+        };
+        self.load(&|source| system::load_copy(source, &copy))
+    }
+
+    /// Reads a manifest with `read`; its problems are shown.
+    pub fn load(
+        &self,
+        read: &dyn Fn(&Source) -> Result<System, system::ManifestError>,
+    ) -> Result<System, Failure> {
+        let manifest = match &self.settings.manifest {
+            Some(path) => path.clone(),
+            None => std::env::current_dir()
+                .ok()
+                .and_then(|here| system::find_manifest(&here))
+                .ok_or_else(|| {
+                    Failure::new(
+                        Exit::Manifest,
+                        "no containers/system.toml in this folder or above it",
+                    )
+                    .hint("run inside the checkout, or give --manifest PATH")
+                })?,
+        };
+        let monorepo = self.settings.monorepo.clone();
+        read(&Source { manifest, monorepo }).map_err(|error| {
+            if self.ui.json_wanted() {
+                let problems = serde_json::json!({ "problems": error.problems() });
+                self.ui.json("error", &problems);
+            }
+            self.ui.rendered(&error.render(self.ui.color));
+            Failure::new(Exit::Manifest, error.to_string())
+        })
+    }
+
+    pub fn engine(&self, system: &System) -> Result<Engine, Failure> {
+        Engine::open(&self.options(system), self.cancel.clone())
+    }
+
+    /// A podman that is not waited for longer than this for anything that only
+    /// looks. With `refresh` it is asked anew instead of trusting the cache.
+    pub fn engine_within(
+        &self,
+        system: &System,
+        patience_ms: u64,
+        refresh: bool,
+    ) -> Result<Engine, Failure> {
+        let options = Options {
+            refresh,
+            patience_ms: Some(patience_ms),
+            ..self.options(system)
+        };
+        Engine::open(&options, self.cancel.clone())
+    }
+
+    fn options(&self, system: &System) -> Options {
+        Options {
+            connection: self.settings.connection.clone(),
+            system: system.name.clone(),
+            verbose: self.settings.verbose,
+            ..Options::default()
+        }
+    }
+
+    /// Bound on parallel podman calls that change something. More than eight
+    /// do not help: podman serialises most of their work (podman issue 25886).
+    pub fn slots(&self) -> usize {
+        let cores = std::thread::available_parallelism().map_or(4, usize::from);
+        self.settings.jobs.map_or(cores.clamp(4, 8), usize::from)
+    }
+
+    /// Takes the system's lock; `None` for a dry run, which changes nothing.
+    pub fn lock(&self, system: &System, command: &str) -> Result<Option<Exclusive>, Failure> {
+        if self.settings.dry_run {
+            return Ok(None);
+        }
+        let say = |text: &str| self.ui.note(text);
+        exclusive::take(
+            &system.name,
+            command,
+            self.settings.lock_timeout_ms,
+            &self.cancel,
+            &say,
+        )
+        .map(Some)
+    }
+
+    /// Takes the lock on containers of tests, of which one run at a time has any.
+    pub fn lock_tests(&self, system: &System, command: &str) -> Result<Exclusive, Failure> {
+        let say = |text: &str| self.ui.note(text);
+        let name = format!("{}-tests", system.name);
+        let timeout_ms = self.settings.lock_timeout_ms;
+        exclusive::take(&name, command, timeout_ms, &self.cancel, &say)
+    }
+
+    /// Engine and host as the planners want them, health of running agents
+    /// included.
+    pub fn state(&self, engine: &Engine, system: &System, ask: Ask) -> Result<State, Failure> {
+        let mut state = self.look(engine, system, ask)?;
+        if ask.containers {
+            state.healthy = self.healthy(system, &state);
+        }
+        Ok(state)
+    }
+
+    /// Engine and host, without asking any agent.
+    pub fn look(&self, engine: &Engine, system: &System, ask: Ask) -> Result<State, Failure> {
+        let mut state = observe::observe(&engine.podman, ask).map_err(podman_failure)?;
+        state.gpus = host::gpu::offered(&host::look::root());
+        state.devices = host::devices(system);
+        Ok(state)
+    }
+
+    fn healthy(&self, system: &System, state: &State) -> BTreeSet<String> {
+        let running = running(system, state);
+        let targets: Vec<health::Target> = running
+            .iter()
+            .map(|agent| carry_out::target(&agents::gate(agent)))
+            .collect();
+        // Without file descriptors for a runtime nobody counts as healthy, and
+        // the gates that follow say why.
+        let probes = health::probe_all(&targets, carry_out::BUDGET, || self.cancel.requested())
+            .unwrap_or_default();
+        running
+            .iter()
+            .zip(probes)
+            .filter(|(_, probe)| probe.outcome == health::Outcome::Healthy)
+            .map(|(agent, _)| agent.name.clone())
+            .collect()
+    }
+}
+
+/// Folder for files that builds need.
+pub fn scratch() -> PathBuf {
+    cache_folder()
+}

@@ -1,0 +1,238 @@
+//! Builds images: every one once, in parallel where the graph allows, skipped when
+//! nothing that goes into it has changed.
+
+use std::{collections::BTreeSet, fs, path::Path, thread, time::Instant};
+
+use diagnostics::{Exit, Failure, names::nearest_or_all};
+use model::{
+    plan::{Action, Plan, State, image_tag, images, label},
+    system::System,
+};
+
+use super::{
+    app::{App, scratch},
+    build_report::{self, ImageReport},
+    dry_run::Script,
+    ending::Ending,
+    failures::{podman_failure, unreadable},
+    import_check::Questions,
+    outcome,
+    project::Project,
+};
+use crate::{
+    carry_out,
+    images::{bill, recipes},
+    podman::{Engine, PodmanError, argv, inside, observe, run::Call},
+    ui::progress::Progress,
+};
+
+/// Two builds keep the disk and the network busy; more only compete.
+const PARALLEL_BUILDS: usize = 2;
+
+/// The system's images as they are.
+fn look(system: &System, engine: &Engine) -> Result<State, Failure> {
+    let names = system.images.keys().chain([&system.base.name]);
+    let tags: Vec<String> = names.map(|name| image_tag(name)).collect();
+    let images = observe::images_with_layers(&engine.podman, &tags).map_err(podman_failure)?;
+    Ok(State {
+        images,
+        ..State::default()
+    })
+}
+
+/// What there is, and the steps that would bring `wanted` up to date.
+pub fn planned(
+    project: &Project,
+    engine: &Engine,
+    wanted: &BTreeSet<String>,
+    force: bool,
+) -> Result<(State, Plan), Failure> {
+    let system = &project.system;
+    // Podman takes as long to answer as the code to be read.
+    let (read, state) = thread::scope(|scope| {
+        let state = scope.spawn(|| look(system, engine));
+        let read = (project.left_out()?, project.code_files()?);
+        let state = state.join().expect("looks do not panic")?;
+        Ok::<_, Failure>((read, state))
+    })?;
+    let (left_out, code) = read;
+    let recipes =
+        recipes::read(system, code, left_out, &scratch()).map_err(|error| unreadable(&error))?;
+    let plan = images::plan(system, &state, wanted, &recipes, force);
+    Ok((state, plan))
+}
+
+/// Builds what is out of date among `wanted`.
+pub fn converge(
+    app: &App,
+    project: &Project,
+    engine: &mut Engine,
+    wanted: &BTreeSet<String>,
+    force: bool,
+) -> Result<Ending<ImageReport>, Failure> {
+    let started = Instant::now();
+    let system = &project.system;
+    let (state, plan) = planned(project, engine, wanted, force)?;
+    let replaces = replaces_packages(&state, &plan);
+    if app.settings.dry_run {
+        let questions = Questions::of(project, wanted)?;
+        let mut script = Script::new(engine, plan);
+        script.lines.extend(questions.lines(engine, &state));
+        if replaces {
+            let line = engine.podman.line(&argv::prune_images(&system.name));
+            let why = "# what the new images take the place of, unless a container uses it";
+            script.lines.extend([why.to_owned(), line]);
+        }
+        return Ok(Ending::Planned(script));
+    }
+    if !plan.is_empty() {
+        engine.ready()?;
+    }
+    let slots = app.settings.jobs.map_or(PARALLEL_BUILDS, usize::from);
+    let progress = Progress::new(app.ui, &plan);
+    let report = carry_out::execute(engine, &plan, slots, &progress);
+    drop(progress);
+    let failure = match outcome::failure(&plan, &report, Exit::Build) {
+        Some(failure) if failure.exit == Exit::Interrupted => return Err(failure),
+        failure => failure,
+    };
+    let state = match plan.is_empty() {
+        true => state,
+        false => look(system, engine)?,
+    };
+    if replaces {
+        remove_replaced(app, system, engine)?;
+    }
+    remember_packages(app, project, engine, &state, wanted)?;
+    let outcomes = outcome::outcomes(&plan, &report);
+    let took = started.elapsed().as_millis() as u64;
+    let images = build_report::report(system, &state, wanted, &plan, &outcomes, took);
+    let failure = match failure {
+        None => Questions::of(project, wanted)?
+            .ask(app, engine, &state)
+            .err(),
+        failure => failure,
+    };
+    Ok(Ending::new(images, failure))
+}
+
+/// The images that are named; all without names.
+pub fn choose(system: &System, names: &[String]) -> Result<BTreeSet<String>, Failure> {
+    if names.is_empty() {
+        return Ok(system.images.keys().cloned().collect());
+    }
+    if let Some(unknown) = names.iter().find(|name| !system.images.contains_key(*name)) {
+        let known = system.images.keys().map(String::as_str);
+        return Err(
+            Failure::new(Exit::Usage, format!("unknown image `{unknown}`"))
+                .hint(nearest_or_all(unknown, known)),
+        );
+    }
+    Ok(names.iter().cloned().collect())
+}
+
+/// The images that these agents run in, parents included.
+pub fn needed(system: &System, agents: &BTreeSet<String>) -> BTreeSet<String> {
+    let own = system
+        .agents
+        .iter()
+        .filter(|agent| agents.contains(&agent.name));
+    own.map(|agent| agent.image.clone()).collect()
+}
+
+/// An image of code alone leaves a fraction of a megabyte behind when it is
+/// replaced, one with packages gigabytes.
+fn replaces_packages(state: &State, plan: &Plan) -> bool {
+    plan.steps.iter().any(|step| match &step.action {
+        Action::BuildImage(build) => !build.code && state.images.contains_key(&build.tag),
+        _ => false,
+    })
+}
+
+/// A build leaves the image that had its name behind without one. What a
+/// container still stands on stays until the next time.
+fn remove_replaced(app: &App, system: &System, engine: &Engine) -> Result<(), Failure> {
+    let purpose = "remove the images that were replaced";
+    let call = Call::change(purpose, argv::prune_images(&system.name));
+    // They only take space.
+    let done = engine.podman.run(&call).map(drop);
+    done.or_else(|error| go_on(app, &error))
+}
+
+/// After what could be done without failed, once the images are built.
+fn go_on(app: &App, error: &PodmanError) -> Result<(), Failure> {
+    if matches!(error, PodmanError::Interrupted) {
+        return Err(Failure::interrupted("what was built is kept"));
+    }
+    app.ui.warn(format!("{error}: {}", error.reason()));
+    Ok(())
+}
+
+/// Reads once, from each image with packages that has been built, which package
+/// provides which name. What follows looks it up without podman.
+fn remember_packages(
+    app: &App,
+    project: &Project,
+    engine: &mut Engine,
+    state: &State,
+    wanted: &BTreeSet<String>,
+) -> Result<(), Failure> {
+    let system = &project.system;
+    let cache = scratch();
+    let mut asked: Vec<(String, &String)> = Vec::new();
+    for name in images::closure(system, wanted) {
+        let tag = image_tag(&name);
+        let found = state.images.get(&tag);
+        let inputs = found.and_then(|image| image.labels.get(label::INPUTS));
+        if let Some(inputs) = inputs.filter(|_| system.images[&name].adds_packages())
+            && inside::known_packages(inputs, &cache).is_none()
+        {
+            asked.push((tag, inputs));
+        }
+    }
+    if asked.is_empty() {
+        return Ok(());
+    }
+    engine.ready()?;
+    let engine = &*engine;
+    let errors: Vec<PodmanError> = std::thread::scope(|scope| {
+        let ask = |(tag, inputs): &(String, &String)| {
+            inside::image_packages(engine, tag, inputs, &scratch()).err()
+        };
+        let asking: Vec<_> = asked
+            .iter()
+            .map(|one| scope.spawn(move || ask(one)))
+            .collect();
+        let ended = asking.into_iter().map(|thread| thread.join());
+        ended
+            .filter_map(|error| error.expect("asking does not panic"))
+            .collect()
+    });
+    project.images_changed();
+    // A convenience for later commands.
+    errors.iter().try_for_each(|error| go_on(app, error))
+}
+
+/// Writes a bill of materials for each image of `wanted` and what they stand on.
+pub fn write_bills(
+    project: &Project,
+    wanted: &BTreeSet<String>,
+    folder: &Path,
+) -> Result<(), Failure> {
+    let failed = |path: &Path, error: &std::io::Error| {
+        let message = format!("cannot write `{}`: {error}", path.display());
+        Failure::new(Exit::Build, message)
+    };
+    fs::create_dir_all(folder).map_err(|error| failed(folder, &error))?;
+    let system = &project.system;
+    let names = images::closure(system, wanted);
+    let all: Vec<&str> = names.iter().map(String::as_str).collect();
+    let hashes = project.inputs_of(&all)?;
+    for name in &names {
+        let bill = bill::bill(system, name, &hashes[name]).map_err(|error| unreadable(&error))?;
+        let file = folder.join(format!("{name}.cdx.json"));
+        let text = format!("{bill:#}\n");
+        fs::write(&file, text).map_err(|error| failed(&file, &error))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,211 @@
+//! Brings agents to the manifest's state, in order, gated on health.
+
+use std::{collections::BTreeSet, time::Instant};
+
+use diagnostics::{Exit, Failure};
+use model::{
+    plan::{
+        Action, Plan, State, Step,
+        agents::{self, Order, Request},
+        image_tag, label, networks,
+    },
+    system::System,
+};
+use serde::Serialize;
+
+use super::{
+    app::App, dry_run::Script, ending::Ending, failures::plan_failure, gpu, import_check, outcome,
+    project::Project, toolchain,
+};
+use crate::{
+    carry_out,
+    podman::{Engine, observe::Ask},
+    ui::progress::Progress,
+};
+
+/// How to deploy.
+#[derive(Debug, Clone, Copy)]
+pub struct How {
+    /// Which agents wait for which.
+    pub order: Order,
+    /// Look at all agents again after this time; 0: do not.
+    pub settle_ms: u64,
+    /// Replace containers that are as they should be, too.
+    pub recreate: bool,
+    /// Leave an agent that fails its gate as it is.
+    pub keep: bool,
+    /// Deploy agents that their code or image would keep from starting, too.
+    pub no_import_check: bool,
+}
+
+impl How {
+    /// As quick as it is safe, without a second look.
+    pub fn quick() -> Self {
+        How {
+            order: Order::Dependencies,
+            settle_ms: 0,
+            recreate: false,
+            keep: false,
+            no_import_check: false,
+        }
+    }
+}
+
+/// Whether anybody has looked at the host yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Host {
+    Unknown,
+    /// Its warnings have been shown.
+    Checked,
+}
+
+/// The end of a deployment.
+#[derive(Debug, Serialize)]
+pub struct Deployment {
+    pub agents: Vec<outcome::Outcome>,
+    pub warnings: Vec<String>,
+    /// Without the settle window.
+    pub elapsed_ms: u64,
+    pub settle_ms: u64,
+}
+
+/// Brings `chosen` to the manifest's state.
+pub fn converge(
+    app: &App,
+    project: &Project,
+    engine: &mut Engine,
+    chosen: &BTreeSet<String>,
+    how: How,
+    host: Host,
+) -> Result<Ending<Deployment>, Failure> {
+    let started = Instant::now();
+    let system = &project.system;
+    let (mut plan, state) = planned(app, project, engine, chosen, how)?;
+    let made = made(system, &plan);
+    if !how.no_import_check {
+        import_check::preflight(project, &made)?;
+    }
+    // Costs nothing where nothing is to be done.
+    if host == Host::Unknown && !plan.is_empty() {
+        toolchain::preflight(app, engine, system, &state, chosen, false)?;
+        gpu::preflight(app, engine, system, &state, &made)?;
+    }
+    if app.settings.dry_run {
+        return Ok(Ending::Planned(Script::new(engine, plan)));
+    }
+    for warning in &plan.warnings {
+        app.ui.warn(warning);
+    }
+    if !plan.is_empty() {
+        engine.ready()?;
+    }
+    let settle_ms = if plan.is_empty() { 0 } else { how.settle_ms };
+    let progress = Progress::new(app.ui, &plan);
+    let report = carry_out::execute(engine, &plan, app.slots(), &progress);
+    drop(progress);
+    let elapsed_ms = (started.elapsed().as_millis() as u64).saturating_sub(settle_ms);
+    let agents = outcome::outcomes(&plan, &report).into_iter();
+    let agents = agents
+        .filter(|outcome| system.agent(&outcome.name).is_some() || !outcome.sick.is_empty())
+        .collect();
+    let warnings = std::mem::take(&mut plan.warnings);
+    let deployment = Deployment {
+        agents,
+        warnings,
+        elapsed_ms,
+        settle_ms,
+    };
+    let failure = outcome::failure(&plan, &report, Exit::Gate);
+    Ok(Ending::new(deployment, failure))
+}
+
+/// The steps that would bring `chosen` to the manifest's state, and what podman
+/// and the host were found to have.
+pub fn planned(
+    app: &App,
+    project: &Project,
+    engine: &Engine,
+    chosen: &BTreeSet<String>,
+    how: How,
+) -> Result<(Plan, State), Failure> {
+    let ask = Ask {
+        containers: true,
+        images: true,
+        networks: true,
+        ..Ask::default()
+    };
+    let state = app.state(engine, &project.system, ask)?;
+    let mut plan = make_plan(&project.system, &state, chosen.clone(), how)?;
+    plan.warnings.extend(stale_images(project, &state)?);
+    Ok((plan, state))
+}
+
+fn make_plan(
+    system: &System,
+    state: &State,
+    chosen: BTreeSet<String>,
+    how: How,
+) -> Result<Plan, Failure> {
+    let groups = system
+        .agents
+        .iter()
+        .filter(|agent| chosen.contains(&agent.name));
+    let used = networks::used_by(system, groups.map(|agent| agent.group.as_str()));
+    let request = Request {
+        agents: chosen,
+        order: how.order,
+        keep: how.keep,
+        recreate: how.recreate,
+        settle_ms: how.settle_ms,
+    };
+    let networks = networks::plan(system, state, &used, false);
+    let agents = agents::plan(system, state, &request);
+    let (mut plan, agents) = match (networks, agents) {
+        (Ok(networks), Ok(agents)) => (networks, agents),
+        (networks, agents) => {
+            let errors = networks.err().into_iter().chain(agents.err()).flatten();
+            return Err(plan_failure(&errors.collect::<Vec<_>>()));
+        }
+    };
+    plan.unchanged.clear();
+    let created: Vec<usize> = (0..plan.steps.len()).collect();
+    plan.append(agents, &created);
+    Ok(plan)
+}
+
+/// The agents that get a new container.
+fn made(system: &System, plan: &Plan) -> BTreeSet<String> {
+    let creates = |step: &&Step| matches!(step.action, Action::CreateContainer(_));
+    let subjects: BTreeSet<&str> = plan
+        .steps
+        .iter()
+        .filter(creates)
+        .map(|step| step.subject.as_str())
+        .collect();
+    let names = system.agents.iter().map(|agent| &agent.name);
+    let made = names.filter(|name| subjects.contains(name.as_str()));
+    made.cloned().collect()
+}
+
+/// Images that were built from other code or requirements than there are now.
+fn stale_images(project: &Project, state: &State) -> Result<Vec<String>, Failure> {
+    let used: BTreeSet<&str> = project
+        .system
+        .agents
+        .iter()
+        .map(|agent| agent.image.as_str())
+        .collect();
+    let used: Vec<&str> = used
+        .into_iter()
+        .filter(|name| state.images.contains_key(&image_tag(name)))
+        .collect();
+    let hashes = project.inputs_of(&used)?;
+    let stale = used.into_iter().filter(|name| {
+        let found = &state.images[&image_tag(name)];
+        found.labels.get(label::INPUTS) != hashes.get(*name)
+    });
+    let told = stale.map(|name| {
+        format!("image `{name}` is out of date; `cargo xtask build-images` rebuilds it")
+    });
+    Ok(told.collect())
+}

@@ -1,0 +1,60 @@
+//! Takes agents down in reverse order. Data stays unless asked for.
+
+use std::{collections::BTreeSet, time::Instant};
+
+use diagnostics::{Exit, Failure};
+use model::{
+    plan::down::{self, Remove},
+    system::System,
+};
+use serde::Serialize;
+
+use super::{
+    app::App, dry_run::Script, ending::Ending, failures::podman_failure, outcome, outcome::Outcome,
+};
+use crate::{
+    carry_out,
+    podman::{
+        Engine,
+        observe::{self, Ask},
+    },
+    ui::progress::Progress,
+};
+
+/// The end of `down`.
+#[derive(Debug, Serialize)]
+pub struct Removal {
+    pub removed: Vec<Outcome>,
+    pub elapsed_ms: u64,
+}
+
+/// Removes the containers of `chosen`, or of all agents, and what `remove` says.
+pub fn take_down(
+    app: &App,
+    system: &System,
+    engine: &Engine,
+    chosen: Option<&BTreeSet<String>>,
+    remove: Remove,
+) -> Result<Ending<Removal>, Failure> {
+    let started = Instant::now();
+    let ask = Ask {
+        containers: true,
+        images: remove.images,
+        networks: true,
+        volumes: remove.volumes,
+    };
+    let state = observe::observe(&engine.podman, ask).map_err(podman_failure)?;
+    let plan = down::plan(system, &state, chosen, remove);
+    if app.settings.dry_run {
+        return Ok(Ending::Planned(Script::new(engine, plan)));
+    }
+    let progress = Progress::new(app.ui, &plan);
+    let report = carry_out::execute(engine, &plan, app.slots(), &progress);
+    drop(progress);
+    let removal = Removal {
+        removed: outcome::outcomes(&plan, &report),
+        elapsed_ms: started.elapsed().as_millis() as u64,
+    };
+    let failure = outcome::failure(&plan, &report, Exit::Gate);
+    Ok(Ending::new(removal, failure))
+}

@@ -1,0 +1,153 @@
+//! How podman, files and plans fail, in words: each with its exit code and what
+//! to do next.
+
+use diagnostics::{Exit, Failure};
+use model::plan::PlanError;
+
+use crate::{images::recipes::Unreadable, podman::PodmanError};
+
+pub fn podman_failure(error: PodmanError) -> Failure {
+    match &error {
+        PodmanError::Interrupted => Failure::interrupted("nothing was changed"),
+        PodmanError::Failed {
+            command, stderr, ..
+        } => {
+            let mut failure = Failure::new(Exit::Engine, error.to_string())
+                .detail([format!("$ {command}")])
+                .detail(stderr.clone());
+            if stderr.iter().any(|line| line.contains("no space left")) {
+                failure =
+                    failure.hint("free disk space; `podman system df` shows what podman holds");
+            }
+            failure
+        }
+        PodmanError::Garbage {
+            command, answer, ..
+        } => Failure::new(Exit::Engine, error.to_string())
+            .detail([format!("$ {command}"), format!("answer: {answer}")])
+            .hint("is the `podman` on PATH really podman?"),
+    }
+}
+
+pub fn unreadable(error: &Unreadable) -> Failure {
+    let (path, error) = (error.path.display(), &error.error);
+    Failure::new(Exit::Build, format!("cannot read {path}: {error}"))
+}
+
+/// All reasons why no plan can be made, as one failure.
+pub fn plan_failure(errors: &[PlanError]) -> Failure {
+    let exit = match errors.first() {
+        Some(PlanError::ImageMissing { .. }) => Exit::Build,
+        Some(
+            PlanError::GpuMissing { .. }
+            | PlanError::GpusTooFew { .. }
+            | PlanError::GpuUnknown { .. }
+            | PlanError::DeviceMissing { .. },
+        ) => Exit::Findings,
+        Some(PlanError::NotImplemented { .. } | PlanError::PodMode { .. }) => Exit::Manifest,
+        _ => Exit::Conflict,
+    };
+    let mut words = errors.iter().map(plan_error_words);
+    let (message, hint) = words.next().unwrap_or_default();
+    Failure::new(exit, message)
+        .detail(words.map(|(message, _)| message))
+        .hint(hint)
+}
+
+pub fn plan_error_words(error: &PlanError) -> (String, String) {
+    match error {
+        PlanError::ImageMissing { agent, image } => (
+            format!("{agent} needs the image `{image}`, which has not been built"),
+            "run `cargo xtask build-images`".into(),
+        ),
+        PlanError::ContainerTaken { agent, container } => (
+            format!(
+                "{agent} needs the container name `{container}`, and a container that this tool did not create has it"
+            ),
+            format!(
+                "rename or remove it (`podman rename {container} …`), or set `container` in the manifest"
+            ),
+        ),
+        PlanError::NetworkDiffers {
+            network,
+            expected,
+            found,
+            ours: true,
+        } => (
+            format!(
+                "network `{network}` ({found}) was created from other settings than the manifest's ({expected}); its range, isolation or access to the outside may differ, too"
+            ),
+            "run `cargo xtask down`, then `cargo xtask create-networks --recreate`".into(),
+        ),
+        PlanError::NetworkDiffers {
+            network,
+            expected,
+            found,
+            ours: false,
+        } => (
+            format!(
+                "network `{network}` ({found}) was not created by this tool and is not what the manifest asks for ({expected})"
+            ),
+            format!("remove it (`podman network rm {network}`), or rename the manifest's"),
+        ),
+        PlanError::NetworkOverlaps {
+            network,
+            subnet,
+            other,
+            other_subnet,
+        } => (
+            format!(
+                "network `{network}` ({subnet}) overlaps podman's network `{other}` ({other_subnet})"
+            ),
+            "choose another subnet in the manifest, or remove the other network".into(),
+        ),
+        PlanError::NotImplemented { agent, script } => (
+            format!("{agent} has no implementation in this monorepo: {script} does not exist"),
+            "leave it out, or write its script".into(),
+        ),
+        PlanError::PodMode { group } => (
+            format!(
+                "group `{group}` asks for network_mode `pod`, which can be described but not deployed yet"
+            ),
+            "use `bridge` or `host`".into(),
+        ),
+        PlanError::GpuMissing { agent } => (
+            format!(
+                "{agent} needs a GPU (gpu = \"required\"), and no CDI specification offers nvidia.com/gpu"
+            ),
+            "`cargo xtask check-gpu` says why; or set gpu = \"auto\"".into(),
+        ),
+        PlanError::GpusTooFew {
+            agent,
+            asked,
+            offered,
+        } => (
+            format!(
+                "{agent} asks for {asked} GPUs (gpu_count), and this host offers {}: {}",
+                offered.len(),
+                offered.join(", ")
+            ),
+            "lower `gpu_count`; `cargo xtask check-gpu` shows what there is".into(),
+        ),
+        PlanError::GpuUnknown {
+            agent,
+            device,
+            offered,
+        } => (
+            format!(
+                "{agent} asks for nvidia.com/gpu={device}, which no CDI specification of this host lists"
+            ),
+            format!(
+                "set `gpu_device` to one of {}; `cargo xtask check-gpu` shows which is which",
+                offered.join(", ")
+            ),
+        ),
+        PlanError::DeviceMissing { agent, device } => (
+            format!("{agent} needs the device {device}, which this host does not have"),
+            "set `optional = true` on it, or attach the device".into(),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,343 @@
+//! What a carried-out plan means for the user: root causes first, each with
+//! evidence, what it blocks and what to do next.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use crate::{
+    carry_out::{AgentStatus, Reason, Report, Sick, StepResult},
+    podman::{PodmanError, run::How},
+};
+use diagnostics::{Exit, Failure, words::seconds};
+use model::plan::{Action, Plan, Step};
+
+/// How a subject of a plan ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ended {
+    /// An agent that passed its gate.
+    Healthy,
+    /// An image.
+    Built,
+    /// Anything else: created or removed.
+    Done,
+    /// Neither removed nor deployed: what other changes have taken is there again.
+    Restored,
+    Unchanged,
+    Failed,
+    /// What it needs has failed.
+    Blocked,
+    /// Ctrl-C came first.
+    Cancelled,
+}
+
+impl Ended {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Ended::Healthy => "healthy",
+            Ended::Built => "built",
+            Ended::Done => "done",
+            Ended::Restored => "restored",
+            Ended::Unchanged => "unchanged",
+            Ended::Failed => "failed",
+            Ended::Blocked => "blocked",
+            Ended::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// One subject of a plan, for JSON and for summaries.
+#[derive(Debug, Serialize)]
+pub struct Outcome {
+    pub name: String,
+    pub result: Ended,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub elapsed_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sick: Vec<Sick>,
+    /// Subjects that could not be started because of this one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub blocks: Vec<String>,
+}
+
+impl Outcome {
+    pub fn new(name: &str, result: Ended) -> Self {
+        Outcome {
+            name: name.to_owned(),
+            result,
+            elapsed_ms: None,
+            attempts: None,
+            failure: None,
+            sick: Vec::new(),
+            blocks: Vec::new(),
+        }
+    }
+}
+
+/// Outcomes in the plan's order of subjects, unchanged ones last.
+pub fn outcomes(plan: &Plan, report: &Report) -> Vec<Outcome> {
+    let mut all: Vec<Outcome> = Vec::new();
+    for (position, (step, result)) in plan.steps.iter().zip(&report.results).enumerate() {
+        let known = all.iter().position(|outcome| outcome.name == step.subject);
+        let index = known.unwrap_or_else(|| {
+            all.push(Outcome::new(&step.subject, Ended::Done));
+            all.len() - 1
+        });
+        let outcome = &mut all[index];
+        match result {
+            StepResult::Done { elapsed_ms, passed } => {
+                outcome.elapsed_ms = Some(outcome.elapsed_ms.unwrap_or(0) + elapsed_ms);
+                if let Some(passed) = passed {
+                    outcome.attempts = Some(passed.attempts);
+                }
+                match step.action {
+                    Action::Gate(_) => outcome.result = Ended::Healthy,
+                    Action::ReloadNetworks { .. } => outcome.result = Ended::Restored,
+                    _ => {}
+                }
+            }
+            StepResult::Failed(failure) => {
+                outcome.result = Ended::Failed;
+                outcome.failure = Some(failure.reason.short());
+                outcome.blocks = blocked_by(plan, report, position);
+                if let Reason::Sick(sick) = &failure.reason {
+                    outcome.sick.clone_from(sick);
+                }
+            }
+            StepResult::Blocked { .. } if outcome.failure.is_none() => {
+                outcome.result = Ended::Blocked
+            }
+            StepResult::Cancelled if outcome.failure.is_none() => outcome.result = Ended::Cancelled,
+            StepResult::Blocked { .. } | StepResult::Cancelled => {}
+        }
+    }
+    let unchanged = plan.unchanged.iter();
+    all.extend(unchanged.map(|name| Outcome::new(name, Ended::Unchanged)));
+    all
+}
+
+/// The failure of the whole run, if it failed: every root cause, none twice.
+pub fn failure(plan: &Plan, report: &Report, exit: Exit) -> Option<Failure> {
+    let failed: Vec<(usize, &Reason, bool)> = report
+        .results
+        .iter()
+        .enumerate()
+        .filter_map(|(position, result)| match result {
+            StepResult::Failed(failure) => Some((position, &failure.reason, failure.restored)),
+            _ => None,
+        })
+        .collect();
+    let cancelled = report
+        .results
+        .iter()
+        .any(|result| matches!(result, StepResult::Cancelled));
+    if cancelled
+        || failed
+            .iter()
+            .any(|(_, reason, _)| matches!(reason, Reason::Interrupted))
+    {
+        return Some(interrupted(plan, report));
+    }
+    let mut parts = failed.iter().map(|(position, reason, restored)| {
+        let mut failure = describe(&plan.steps[*position].subject, reason, exit);
+        failure
+            .detail
+            .extend(undone(&plan.steps[*position], *restored).map(str::to_owned));
+        let blocked = blocked_by(plan, report, *position);
+        if !blocked.is_empty() {
+            failure
+                .detail
+                .push(format!("blocks {}: {}", blocked.len(), blocked.join(", ")));
+        }
+        failure
+    });
+    let mut first = parts.next()?;
+    for more in parts {
+        first.detail.push(String::new());
+        first.detail.push(more.message);
+        first.detail.extend(more.detail);
+        first
+            .detail
+            .extend(more.hint.map(|hint| format!("hint: {hint}")));
+    }
+    Some(first)
+}
+
+/// What became of the state that a failed step found.
+fn undone(step: &Step, restored: bool) -> Option<&'static str> {
+    if step.on_failure.is_empty() {
+        return None;
+    }
+    Some(match (restored, brings_back(step)) {
+        (true, true) => "the container that ran before has been restored",
+        (true, false) => "its container has been stopped",
+        (false, _) => {
+            "what it had changed could not be undone; the next `cargo xtask deploy` repairs it"
+        }
+    })
+}
+
+/// The step's undoing leaves a container in its place, not only a stopped one.
+fn brings_back(step: &Step) -> bool {
+    step.on_failure
+        .iter()
+        .any(|action| !matches!(action, Action::StopContainer { .. }))
+}
+
+fn interrupted(plan: &Plan, report: &Report) -> Failure {
+    let stopped: BTreeSet<&str> = plan
+        .steps
+        .iter()
+        .zip(&report.results)
+        .filter(|(step, result)| {
+            matches!(result, StepResult::Failed(failure) if failure.restored) && !brings_back(step)
+        })
+        .map(|(step, _)| step.subject.as_str())
+        .collect();
+    let running: BTreeSet<&str> = plan
+        .steps
+        .iter()
+        .zip(&report.results)
+        .filter(|(step, result)| {
+            matches!(step.action, Action::StartContainer { .. })
+                && matches!(result, StepResult::Done { .. })
+                && !stopped.contains(step.subject.as_str())
+        })
+        .map(|(step, _)| step.subject.as_str())
+        .collect();
+    let running: Vec<&str> = running.into_iter().collect();
+    let builds = plan
+        .steps
+        .iter()
+        .any(|step| matches!(step.action, Action::BuildImage(_)));
+    let left = if builds {
+        "what was built is kept; run the same command again to go on".to_owned()
+    } else if running.is_empty() {
+        "nothing was left running; run the same command again to go on".to_owned()
+    } else {
+        format!(
+            "left running: {}; run the same command again to go on",
+            running.join(", ")
+        )
+    };
+    Failure::interrupted(left)
+}
+
+fn blocked_by(plan: &Plan, report: &Report, position: usize) -> Vec<String> {
+    let own = &plan.steps[position].subject;
+    let mut names: Vec<String> = Vec::new();
+    for (step, result) in plan.steps.iter().zip(&report.results) {
+        let blocked = matches!(result, StepResult::Blocked { by } if *by == position);
+        let counts = blocked
+            && step.subject != *own
+            && matches!(step.action, Action::Gate(_) | Action::BuildImage(_));
+        if counts && !names.contains(&step.subject) {
+            names.push(step.subject.clone());
+        }
+    }
+    names
+}
+
+fn describe(subject: &str, reason: &Reason, exit: Exit) -> Failure {
+    match reason {
+        Reason::Sick(sick) if sick.len() == 1 => sick_failure(&sick[0]),
+        Reason::Sick(sick) => {
+            let mut failure = Failure::new(
+                Exit::Gate,
+                format!("{} agents did not stay healthy", sick.len()),
+            )
+            .hint("`cargo xtask logs NAME` shows more");
+            for sick in sick {
+                let one = sick_failure(sick);
+                failure.detail.push(one.message);
+                failure.detail.extend(one.detail.iter().map(|line| format!("  {line}")));
+            }
+            failure
+        }
+        Reason::PortTaken { port, .. } => {
+            Failure::new(Exit::Gate, format!("{subject} cannot start: {}", reason.short())).hint(format!(
+                "end that process, or publish on another port (`host_port` or `host_health_port` instead of {port} in the manifest)"
+            ))
+        }
+        Reason::Podman(error) => podman(subject, error, exit),
+        Reason::Base(sources) if sources.is_empty() => {
+            Failure::new(Exit::Build, "the base image does not exist, and the manifest allows no other source")
+                .hint("make it, or allow `pull` or `bootstrap` in `sources` of [base]")
+        }
+        Reason::Base(sources) => Failure::new(Exit::Build, "no source for the base image works")
+            .detail(sources.iter().map(|(source, why)| format!("{source}: {why}")))
+            .hint("`cargo xtask up --install` installs mmdebstrap; or make a registry reachable"),
+        Reason::File { path, error } => Failure::new(exit, format!("cannot write {path}: {error}")),
+        Reason::Interrupted => Failure::interrupted("run the same command again to go on"),
+    }
+}
+
+fn podman(subject: &str, error: &PodmanError, exit: Exit) -> Failure {
+    let failure = Failure::new(exit, format!("{subject}: {error}"));
+    let PodmanError::Failed {
+        command,
+        stderr,
+        how,
+        ..
+    } = error
+    else {
+        return failure;
+    };
+    let text = stderr.join("\n");
+    let hint = if text.contains("no space left") {
+        Some(
+            "the disk is full: `podman system df` shows what podman holds, `podman image prune` frees dangling images",
+        )
+    } else if matches!(how, How::TimedOut { .. }) {
+        Some("podman hangs; `podman ps` in another terminal shows whether it answers at all")
+    } else {
+        None
+    };
+    let failure = failure
+        .detail([format!("$ {command}")])
+        .detail(stderr.clone());
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
+fn sick_failure(sick: &Sick) -> Failure {
+    let tries = match sick.attempts {
+        1 => String::new(),
+        attempts => format!(", {attempts} attempts"),
+    };
+    let agent = &sick.agent;
+    let message = format!("{agent} is not healthy: {}", sick.reason);
+    let mut detail = vec![format!("waited {}{tries}", seconds(sick.waited_ms))];
+    if sick.log.is_empty() {
+        detail.push("its log is empty".to_owned());
+    } else {
+        detail.push("last log lines:".to_owned());
+        detail.extend(sick.log.iter().map(|line| format!("| {line}")));
+    }
+    let hint = match sick.status {
+        AgentStatus::Exited => {
+            format!("mend the cause in its log (`cargo xtask logs {agent}`), build the images, deploy again")
+        }
+        AgentStatus::WrongPort => {
+            format!("set `health_port` of {agent} in the manifest to the port it binds, or make it bind that one")
+        }
+        AgentStatus::Refused | AgentStatus::Timeout => format!(
+            "if {agent} needs longer, raise `start_timeout_s`; `cargo xtask logs {agent} --follow` shows what it does"
+        ),
+        AgentStatus::Unhealthy | AgentStatus::Answering => {
+            "healthy is a JSON reply whose `status` is `ok` or `healthy`; `health_requests` sets what is asked".to_owned()
+        }
+        AgentStatus::Missing | AgentStatus::Healthy => "run `cargo xtask deploy`".to_owned(),
+    };
+    Failure::new(Exit::Gate, message).detail(detail).hint(hint)
+}
+
+#[cfg(test)]
+pub mod tests;

@@ -1,0 +1,204 @@
+//! Whether podman and this host fit the manifest: the whole check, and the
+//! preflight of commands that change something.
+
+use std::collections::BTreeSet;
+
+use diagnostics::{Exit, Failure};
+use model::{plan::State, system::System};
+use serde::Serialize;
+
+use super::{app::App, choose::select, failures::podman_failure};
+use crate::{
+    host::{
+        capacity::Capacity,
+        findings::{Finding, Severity, worst},
+        look::Look,
+        toolchain::{self, Asked},
+    },
+    podman::{
+        Engine, PodmanError,
+        engine::silent,
+        observe::{self, Ask},
+        run::How,
+    },
+};
+
+/// How long podman may take for an answer here. A healthy one needs a tenth of
+/// a second.
+pub const PATIENCE_MS: u64 = 15_000;
+
+/// The end of `check-toolchain`.
+#[derive(Debug, Serialize)]
+pub struct HostReport {
+    /// Worst severity of all findings.
+    pub severity: Severity,
+    pub findings: Vec<Finding>,
+    /// Null where the limits of podman's host are not to be seen.
+    pub capacity: Option<Capacity>,
+}
+
+/// Everything that is known of podman and this host, and a container as proof.
+/// `more` is a number of agents to have room for.
+pub fn check(app: &App, system: &System, more: Option<u32>) -> Result<HostReport, Failure> {
+    let mut findings = Vec::new();
+    let mut capacity = None;
+    match app.engine_within(system, PATIENCE_MS, true) {
+        Ok(mut engine) => {
+            let look = Look::here();
+            findings.extend(toolchain::of_engine(&engine, &look));
+            match listings(&engine) {
+                Ok(state) => {
+                    // First, since what podman needs here limits agents, too.
+                    let proof = match app.settings.dry_run {
+                        true => Vec::new(),
+                        false => prove(&mut engine)?,
+                    };
+                    let (found, room) = of_system(&engine, &look, system, &state, more)?;
+                    findings.extend(found);
+                    findings.extend(proof);
+                    capacity = room;
+                }
+                Err(failure) => findings.push(unless_of_podman(failure)?),
+            }
+        }
+        Err(failure) => findings.push(unless_of_podman(failure)?),
+    }
+    Ok(HostReport {
+        severity: worst(&findings),
+        findings,
+        capacity,
+    })
+}
+
+/// What podman fails at is a finding; any other failure ends the command.
+fn unless_of_podman(failure: Failure) -> Result<Finding, Failure> {
+    match failure.exit {
+        Exit::Engine => Ok(from_failure("podman", &failure)),
+        _ => Err(failure),
+    }
+}
+
+/// Fails if one of these is an error, and names them.
+pub fn verdict(findings: &[Finding]) -> Result<(), Failure> {
+    if worst(findings) == Severity::Error {
+        let errors = findings
+            .iter()
+            .filter(|finding| finding.severity == Severity::Error);
+        let mut ids: Vec<&str> = errors.map(|finding| finding.id).collect();
+        ids.dedup();
+        return Err(Failure::new(
+            Exit::Findings,
+            format!("this host is not ready: {}", ids.join(", ")),
+        )
+        .hint("docs/troubleshooting.md explains every finding"));
+    }
+    Ok(())
+}
+
+fn of_system(
+    engine: &Engine,
+    look: &Look,
+    system: &System,
+    state: &State,
+    more: Option<u32>,
+) -> Result<(Vec<Finding>, Option<Capacity>), Failure> {
+    let chosen = select(system, &[], true)?;
+    let agents = system.agents.iter();
+    let asked = Asked {
+        system,
+        state,
+        agents: agents
+            .filter(|agent| chosen.contains(&agent.name))
+            .collect(),
+        count: more.map(u64::from),
+        builds: true,
+    };
+    Ok(toolchain::of_system(engine, look, &asked))
+}
+
+/// The preflight of `up` and `deploy`: errors stop, warnings are shown once.
+pub fn preflight(
+    app: &App,
+    engine: &Engine,
+    system: &System,
+    state: &State,
+    chosen: &BTreeSet<String>,
+    builds: bool,
+) -> Result<(), Failure> {
+    let look = Look::here();
+    let mut findings = toolchain::of_engine(engine, &look);
+    let asked = Asked::named(system, state, chosen, builds);
+    findings.extend(toolchain::of_system(engine, &look, &asked).0);
+    stop_or_warn(app, &findings)
+}
+
+/// Errors stop, warnings are shown.
+pub fn stop_or_warn(app: &App, findings: &[Finding]) -> Result<(), Failure> {
+    let errors: Vec<&Finding> = findings
+        .iter()
+        .filter(|finding| finding.severity == Severity::Error)
+        .collect();
+    if let Some(first) = errors.first() {
+        let lines = errors
+            .iter()
+            .map(|finding| format!("{}: {}; {}", finding.id, finding.title, finding.evidence));
+        return Err(Failure::new(
+            Exit::Findings,
+            format!("this host is not ready: {}", first.title),
+        )
+        .detail(lines)
+        .hint(first.fix.clone().unwrap_or_default()));
+    }
+    for finding in findings
+        .iter()
+        .filter(|finding| finding.severity == Severity::Warning)
+    {
+        app.ui
+            .warn(format!("{}: {}", finding.title, finding.evidence));
+    }
+    Ok(())
+}
+
+/// What podman has, as a preflight needs it.
+pub fn look(engine: &Engine) -> Result<State, PodmanError> {
+    let ask = Ask {
+        containers: true,
+        images: true,
+        networks: true,
+        ..Ask::default()
+    };
+    observe::observe(&engine.podman, ask)
+}
+
+/// The same, by a podman that may hang.
+fn listings(engine: &Engine) -> Result<State, Failure> {
+    look(engine).map_err(|error| match &error {
+        PodmanError::Failed {
+            command,
+            how: How::TimedOut { deadline_ms },
+            ..
+        } => silent(command, *deadline_ms),
+        _ => podman_failure(error),
+    })
+}
+
+fn prove(engine: &mut Engine) -> Result<Vec<Finding>, Failure> {
+    match engine.ready() {
+        Ok(()) => Ok(toolchain::proof(engine)),
+        Err(failure) if failure.exit == Exit::Engine => {
+            Ok(vec![from_failure("engine-runs", &failure)])
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+/// A failure as a finding, with its evidence and remedy.
+pub fn from_failure(id: &'static str, failure: &Failure) -> Finding {
+    Finding {
+        id,
+        severity: Severity::Error,
+        title: failure.message.clone(),
+        evidence: failure.detail.join("; "),
+        fix: failure.hint.clone(),
+    }
+}

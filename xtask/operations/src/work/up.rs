@@ -1,0 +1,138 @@
+//! From a bare machine to a healthy system: what is checked before the long builds,
+//! and what all of it would run.
+
+use std::{collections::BTreeSet, time::Instant};
+
+use diagnostics::{Exit, Failure};
+use model::system::System;
+use serde::Serialize;
+
+use super::{
+    app::App,
+    ask::Round,
+    build,
+    build_report::ImageReport,
+    deploy::{self, Deployment},
+    dry_run::Script,
+    failures::podman_failure,
+    gpu, import_check,
+    project::Project,
+    toolchain,
+};
+use crate::{
+    host::install::{self, Missing},
+    podman::Engine,
+};
+
+/// The end of `up`.
+#[derive(Debug, Serialize)]
+pub struct Up {
+    pub phases: Vec<Phase>,
+    pub images: ImageReport,
+    pub deployment: Deployment,
+    pub health: Round,
+}
+
+/// One part of `up`, and how long it took.
+#[derive(Debug, Serialize)]
+pub struct Phase {
+    pub name: &'static str,
+    pub elapsed_ms: u64,
+}
+
+/// Everything that `up` would run, as far as it can be told beforehand.
+#[derive(Debug, Serialize)]
+pub struct Preview {
+    pub install: Vec<String>,
+    pub images: Option<Script>,
+    /// Absent while images are missing that it needs.
+    pub deployment: Option<Script>,
+}
+
+/// Installs what is missing with the distribution's package manager.
+pub fn install(app: &App) -> Result<(), Failure> {
+    let say = |line: &str| app.ui.note(line);
+    install::run(&app.cancel, &say)
+}
+
+/// What would stop the deployment stops before the long builds.
+pub fn check(
+    app: &App,
+    project: &Project,
+    chosen: &BTreeSet<String>,
+    how: deploy::How,
+) -> Result<Engine, Failure> {
+    if !how.no_import_check {
+        import_check::preflight(project, chosen)?;
+    }
+    let mut engine = app.engine(&project.system)?;
+    check_host(app, &engine, &project.system, chosen)?;
+    engine.ready()?;
+    Ok(engine)
+}
+
+fn check_host(
+    app: &App,
+    engine: &Engine,
+    system: &System,
+    chosen: &BTreeSet<String>,
+) -> Result<(), Failure> {
+    let state = toolchain::look(engine).map_err(podman_failure)?;
+    toolchain::preflight(app, engine, system, &state, chosen, true)?;
+    gpu::preflight(app, engine, system, &state, chosen)
+}
+
+/// What `up` would do; with `install`, what that would install, too.
+pub fn preview(
+    app: &App,
+    project: &Project,
+    chosen: &BTreeSet<String>,
+    how: deploy::How,
+    install: bool,
+) -> Result<Preview, Failure> {
+    let missing = match install {
+        true => install::missing()?,
+        false => None,
+    };
+    let mut preview = Preview {
+        install: missing.as_ref().map_or_else(Vec::new, Missing::lines),
+        images: None,
+        deployment: None,
+    };
+    // A bare machine has no podman yet that could be asked for more.
+    if missing.is_some_and(|missing| missing.programs.contains(&"podman")) {
+        return Ok(preview);
+    }
+    let engine = app.engine(&project.system)?;
+    check_host(app, &engine, &project.system, chosen)?;
+    let wanted = build::needed(&project.system, chosen);
+    let (_, images) = build::planned(project, &engine, &wanted, false)?;
+    preview.images = Some(Script::new(&engine, images));
+    match deploy::planned(app, project, &engine, chosen, how) {
+        Ok((plan, _)) => preview.deployment = Some(Script::new(&engine, plan)),
+        Err(failure) if failure.exit == Exit::Build => {}
+        Err(failure) => return Err(failure),
+    }
+    Ok(preview)
+}
+
+/// Times of phases that have been gone through.
+#[derive(Debug, Default)]
+pub struct Phases(pub Vec<Phase>);
+
+impl Phases {
+    /// Goes through a phase.
+    pub fn run<T>(
+        &mut self,
+        name: &'static str,
+        phase: impl FnOnce() -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let started = Instant::now();
+        let result = phase();
+        self.0.push(Phase {
+            name,
+            elapsed_ms: started.elapsed().as_millis() as u64,
+        });
+        result
+    }
+}
