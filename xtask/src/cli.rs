@@ -1,15 +1,17 @@
-//! The command line: global options and the list of commands. What a command
-//! takes stands in its own file under `cmd/`.
+//! The command line: global options, the list of commands, and which file under
+//! `cmd/` each of them is.
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use diagnostics::Failure;
 
-use crate::cmd;
+use crate::cmd::{self, duration_ms};
 use operations::{
     ui::{self, Ui},
-    work::Settings,
+    work::{App, Settings},
 };
+use process::Cancel;
 
 /// Builds, deploys and watches the agents of a monorepo in podman containers.
 #[derive(Debug, Parser)]
@@ -151,27 +153,34 @@ pub enum Command {
     Completions(cmd::completions::Args),
 }
 
-/// `10s`, `500ms`, `2m` or a plain number of seconds, in milliseconds.
-pub fn duration_ms(text: &str) -> Result<u64, String> {
-    let split = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let factor = match unit {
-        "ms" => 1.0,
-        "" | "s" => 1e3,
-        "m" => 60e3,
-        "h" => 3600e3,
-        _ => return Err(format!("unknown unit `{unit}`; use ms, s, m or h")),
-    };
-    let number: f64 = number
-        .parse()
-        .map_err(|_| "expected a number such as 10s".to_owned())?;
-    let ms = number * factor;
-    if ms > 7.0 * 24.0 * 3600e3 {
-        return Err("longer than a week".to_owned());
+impl Cli {
+    /// Runs the command that was asked for.
+    pub fn run(self, cancel: Cancel) -> Result<(), Failure> {
+        let app = App {
+            ui: self.global.ui(),
+            settings: self.global.settings(),
+            cancel,
+        };
+        match &self.command {
+            Command::Up(args) => cmd::up::run(&app, args),
+            Command::CheckToolchain(args) => cmd::check_toolchain::run(&app, args),
+            Command::CheckGpu(args) => cmd::check_gpu::run(&app, args),
+            Command::Scan(args) => cmd::scan::run(&app, args),
+            Command::SplitRequirements(args) => cmd::split_requirements::run(&app, args),
+            Command::BuildImages(args) => cmd::build_images::run(&app, args),
+            Command::CreateNetworks(args) => cmd::create_networks::run(&app, args),
+            Command::Deploy(args) => cmd::deploy::run(&app, args),
+            Command::HealthCheck(args) => cmd::health_check::run(&app, args),
+            Command::Doctor(args) => cmd::doctor::run(&app, args),
+            Command::Status(args) => cmd::status::run(&app, args),
+            Command::Logs(args) => cmd::logs::run(&app, args),
+            Command::Down(args) => cmd::down::run(&app, args),
+            Command::TestUnit(args) => cmd::test_unit::run(&app, args),
+            Command::TestIntegration(args) => cmd::test_integration::run(&app, args),
+            Command::Test(args) => cmd::test::run(&app, args),
+            Command::Completions(args) => cmd::completions::run(&app, args, Cli::command()),
+        }
     }
-    Ok(ms as u64)
 }
 
 #[cfg(test)]
@@ -180,18 +189,6 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        use clap::CommandFactory;
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn durations() {
-        assert_eq!(duration_ms("10s"), Ok(10_000));
-        assert_eq!(duration_ms("1.5"), Ok(1_500));
-        assert_eq!(duration_ms("250ms"), Ok(250));
-        assert_eq!(duration_ms("2m"), Ok(120_000));
-        for wrong in ["", "s", "-1s", "10 parsecs", "1..2s", "999999h"] {
-            assert!(duration_ms(wrong).is_err(), "{wrong}");
-        }
     }
 }

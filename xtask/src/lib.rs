@@ -28,7 +28,7 @@ pub fn main() -> ExitCode {
     let ui = cli.global.ui();
     let cancel = process::Cancel::default();
     watch_signals(ui, &cancel);
-    match cmd::run(cli, cancel) {
+    match cli.run(cancel) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             ui.failure(&failure);

@@ -16,10 +16,12 @@ use super::{
     conditions::{self, Effect, last_name},
     endpoints,
     facts::{FileFacts, Import, Need, RelativeImport, Why},
-    parse::RAISE,
     position::Lines,
     tokens::Fault,
 };
+
+/// A statement that stands for `raise`, see `parse::respell`.
+pub const RAISE: &str = "RAISE";
 
 /// Adds to `facts` what stands in `body`, the statements of `text`, and the
 /// number of lines. `expressions` says whether to look into them, too. Fails if

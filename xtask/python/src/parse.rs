@@ -39,9 +39,6 @@ const BRACES: usize = 5000;
 /// What is said where the parser itself has a defect.
 pub const DEFECT: &str = "the parser of this tool failed";
 
-/// A statement that stands for `raise`, see [`respell`].
-pub const RAISE: &str = "RAISE";
-
 /// The facts of the file at `path`, whose content is `bytes`. Call it on a
 /// thread with a stack of [`STACK`] bytes; [`one`] does.
 pub fn file(path: String, bytes: Vec<u8>, version: PythonVersion) -> FileFacts {
@@ -156,7 +153,7 @@ fn respell(text: &str, tokens: &Tokens) -> Option<String> {
     });
     for pair in bare {
         let text = respelt.get_or_insert_with(|| text.to_owned());
-        text.replace_range(pair[0].range().to_std_range(), RAISE);
+        text.replace_range(pair[0].range().to_std_range(), imports::RAISE);
     }
     respelt
 }

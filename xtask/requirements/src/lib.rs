@@ -29,3 +29,4 @@ pub mod statement;
 #[cfg(test)]
 mod tests;
 pub mod uv;
+pub mod wrong;

@@ -2,10 +2,8 @@
 //!
 //! Knows nothing about what is true; `marker` does.
 
-use super::{
-    marker::{Marker, Operand, TESTS, Test, VARIABLES},
-    requirement::Wrong,
-};
+use super::marker::{Marker, Operand, TESTS, Test, VARIABLES};
+use crate::wrong::Wrong;
 use diagnostics::excerpt::excerpt;
 
 /// Deeper brackets are nobody's intention.

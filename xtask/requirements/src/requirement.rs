@@ -4,6 +4,7 @@
 //! A reader of our own: the grammar is small, and the crate for it takes longer
 //! to compile than the rest of this tool.
 
+use crate::wrong::Wrong;
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use pep440_rs::{VersionSpecifier, VersionSpecifiers};
@@ -33,24 +34,6 @@ pub enum Wanted {
     Versions(VersionSpecifiers),
     /// This one.
     Url(String),
-}
-
-/// Why a text is no requirement.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wrong {
-    /// The byte where it goes wrong.
-    pub offset: usize,
-    /// A lower-case fragment.
-    pub message: String,
-}
-
-impl Wrong {
-    pub fn new(offset: usize, message: impl Into<String>) -> Self {
-        Wrong {
-            offset,
-            message: message.into(),
-        }
-    }
 }
 
 /// Reads `NAME [EXTRAS] VERSIONS ; MARKER` or `NAME [EXTRAS] @ URL ; MARKER`.

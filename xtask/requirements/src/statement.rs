@@ -3,7 +3,8 @@
 //!
 //! Follows pip's own reader. Knows neither files nor what lines mean together.
 
-use super::requirement::{self, Requirement, Wrong};
+use super::requirement::{self, Requirement};
+use crate::wrong::Wrong;
 
 /// What a line says.
 #[derive(Debug, Clone, PartialEq, Eq)]

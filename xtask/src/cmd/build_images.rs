@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use diagnostics::Failure;
 use operations::work::{App, build, project::Project};
 
-use super::finish;
+use super::finish::finish;
 use crate::show;
 
 #[derive(Debug, clap::Args)]

@@ -1,10 +1,7 @@
 //! `completions`: a script for the shell, made from the command line itself.
 
-use clap::CommandFactory;
-
-use crate::cli::Cli;
 use diagnostics::Failure;
-use operations::work::app::App;
+use operations::work::App;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -13,15 +10,12 @@ pub struct Args {
     shell: clap_complete::Shell,
 }
 
-/// Completes the program `xtask`; the README shows how `cargo xtask` uses it.
-pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
+/// Completes the program `xtask`, which takes `command`; the README shows how
+/// `cargo xtask` uses it.
+pub fn run(app: &App, args: &Args, command: clap::Command) -> Result<(), Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(
-        args.shell,
-        &mut Cli::command().bin_name("xtask"),
-        "xtask",
-        &mut script,
-    );
+    let mut command = command.bin_name("xtask");
+    clap_complete::generate(args.shell, &mut command, "xtask", &mut script);
     app.ui.out(String::from_utf8_lossy(&script).trim_end());
     Ok(())
 }

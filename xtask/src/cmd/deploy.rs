@@ -4,8 +4,8 @@ use diagnostics::Failure;
 use model::plan::agents::Order;
 use operations::work::{App, deploy, project::Project, select};
 
-use super::finish;
-use crate::{cli::duration_ms, show};
+use super::{duration_ms, finish::finish};
+use crate::show;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {

@@ -9,7 +9,8 @@ use operations::{
     work::{App, ask, select},
 };
 
-use crate::{cli::duration_ms, show};
+use super::duration_ms;
+use crate::show;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {

@@ -9,7 +9,7 @@ use operations::work::{
     up::{self, Phases, Up},
 };
 
-use super::{deploy, finish};
+use super::{deploy, finish::finish};
 use crate::show;
 
 #[derive(Debug, clap::Args)]

@@ -127,7 +127,7 @@ const WITH_ID: [&str; 5] = [
 /// Every row of the causes of `doctor` is one that it can name: the other
 /// direction of `findings`.
 pub fn causes(files: &[File]) -> Vec<String> {
-    const FOLDER: &str = "xtask/src/doctor/causes/";
+    const FOLDER: &str = "xtask/operations/src/doctor/causes/";
     let Some(guide) = text(files, "docs/troubleshooting.md") else {
         return Vec::new();
     };
@@ -207,8 +207,12 @@ pub fn map(files: &[File]) -> Vec<String> {
     };
     let mut names: Vec<&str> = sources(files)
         .filter(|file| !is_test(&file.path))
-        .filter_map(|file| file.path.strip_prefix("xtask/src/"))
-        .map(|path| path.split_inclusive('/').next().unwrap_or(path))
+        .filter_map(|file| {
+            let below = file.path.strip_prefix("xtask/")?;
+            let inside = ["src/", "operations/src/"];
+            let room = inside.iter().find_map(|rooms| below.strip_prefix(rooms));
+            room.unwrap_or(below).split_inclusive('/').next()
+        })
         .collect();
     names.sort_unstable();
     names.dedup();
@@ -287,7 +291,7 @@ mod tests {
         let source = "fn a() { Cause::new(\n    \"known\", 1) }";
         let files = [
             ("docs/troubleshooting.md", guide),
-            ("xtask/src/doctor/causes/a.rs", source),
+            ("xtask/operations/src/doctor/causes/a.rs", source),
         ];
         assert_eq!(
             found_by(causes, &files),
@@ -296,7 +300,9 @@ mod tests {
         let unknown = [("docs/troubleshooting.md", ""), files[1]];
         assert_eq!(
             found_by(findings, &unknown),
-            ["xtask/src/doctor/causes/a.rs:1: finding `known` is not in docs/troubleshooting.md"]
+            [
+                "xtask/operations/src/doctor/causes/a.rs:1: finding `known` is not in docs/troubleshooting.md"
+            ]
         );
     }
 

@@ -3,6 +3,7 @@
 //! rule is tried on a snippet that breaks it.
 
 mod documents;
+mod modules;
 mod rooms;
 mod rust;
 mod spawning;
@@ -29,10 +30,13 @@ const RULES: &[Rule] = &[
     words::printing,
     words::unwrapping,
     words::length,
+    words::functions,
     spawning::podman,
     spawning::programs,
+    modules::circles,
     rooms::floors,
     rooms::table,
+    rooms::views,
     documents::causes,
     documents::commands,
     documents::exit_codes,
@@ -107,9 +111,6 @@ fn walk(root: &Path, below: &Path) -> Vec<String> {
         })
         .collect()
 }
-
-/// Where the tool's sources are.
-const TOOL: &str = "xtask/src/";
 
 /// Sources of the tool itself, and of its rooms that are crates of their own.
 fn sources(files: &[File]) -> impl Iterator<Item = &File> {

@@ -1,70 +1,115 @@
-//! The rooms of `xtask/src` and the floors they are on.
+//! The rooms of the two crates that have several, and the floors they are on.
 //!
-//! The table is the one of ARCHITECTURE.md. A room may use what is listed, all
-//! of which stands below it, so there are no circles.
+//! Rooms that are crates of their own are held apart by their `Cargo.toml`, and
+//! views from podman by the private rooms of `operations`. What is left to be
+//! judged here is the order of rooms within a crate.
 
 use super::{
-    File, TOOL, is_test,
-    rust::{Keep, code, paths, without_tests},
+    File, is_test,
+    modules::{self, Module},
+    rust::{Keep, code, without_tests},
     sources,
 };
 
-/// From the top floor down: a room, and what it may use of the others. What
-/// stands in crates of its own is held by their `Cargo.toml`.
+/// From the top floor down: a room, and what it may use of the others.
 const ROOMS: &[(&str, &[&str])] = &[
     // The program, and the library that is all of it.
-    ("main", &[]),
-    ("lib", &["cli", "cmd", "ui"]),
-    ("cli", &["cmd", "ui"]),
+    ("xtask/main", &[]),
+    ("xtask/lib", &["xtask/cli"]),
+    ("xtask/cli", &["xtask/cmd"]),
+    ("xtask/cmd", &["xtask/show"]),
+    ("xtask/show", &[]),
+    ("operations/lib", &[]),
     (
-        "cmd",
+        "operations/results",
         &[
-            "ui/progress",
-            "doctor",
-            "execute",
-            "gate",
-            "host",
-            "podman",
-            "scan",
-            "ui",
+            "operations/work",
+            "operations/doctor",
+            "operations/carry_out",
+            "operations/scan",
+            "operations/host",
+            "operations/podman",
         ],
     ),
-    ("ui/progress", &["execute", "ui"]),
-    ("execute", &["gate", "host", "podman"]),
-    ("doctor", &["gate", "host", "podman", "ui"]),
-    ("gate", &["host", "podman"]),
-    ("host", &["podman", "ui"]),
-    ("podman", &["ui"]),
-    ("scan", &[]),
-    ("ui", &[]),
+    (
+        "operations/work",
+        &[
+            "operations/doctor",
+            "operations/ui/progress",
+            "operations/carry_out",
+            "operations/scan",
+            "operations/images",
+            "operations/host",
+            "operations/podman",
+            "operations/ui",
+        ],
+    ),
+    (
+        "operations/doctor",
+        &[
+            "operations/carry_out",
+            "operations/host",
+            "operations/podman",
+            "operations/ui",
+        ],
+    ),
+    (
+        "operations/ui/progress",
+        &["operations/carry_out", "operations/ui"],
+    ),
+    (
+        "operations/carry_out",
+        &["operations/images", "operations/host", "operations/podman"],
+    ),
+    ("operations/scan", &["operations/images"]),
+    ("operations/images", &[]),
+    ("operations/host", &["operations/podman", "operations/ui"]),
+    ("operations/podman", &["operations/ui"]),
+    ("operations/ui", &[]),
 ];
-
-/// clap derives the command line from the arguments of each command, and some
-/// commands look at the whole of it: two floors that know each other.
-const TOGETHER: (&str, &str) = ("cmd", "cli");
 
 /// Nobody uses what is not below them.
 pub fn floors(files: &[File]) -> Vec<String> {
     let mut found = Vec::new();
-    let own = |file: &&File| file.path.starts_with(TOOL) && !is_test(&file.path);
-    for file in sources(files).filter(own) {
-        let module = module(&file.path);
-        let own = room(&module);
+    for file in sources(files).filter(|file| !is_test(&file.path)) {
+        let module = Module::of(&file.path);
+        if !["xtask", "operations"].contains(&module.krate()) {
+            continue;
+        }
+        let own = room(module.words());
         let Some((_, allowed)) = ROOMS.iter().find(|(name, _)| *name == own) else {
-            found.push(format!("{}:1: `{own}` is no room of the table", file.path));
+            found.push(format!(
+                "{}:1: `{own}` is not a room of the table",
+                file.path
+            ));
             continue;
         };
         let code = without_tests(&code(&file.text, Keep::Code));
-        for (line, path) in paths(&code) {
-            let Some(used) = resolve(&module, &path).map(|path| room(&path)) else {
-                continue;
-            };
-            let fine = used == own || allowed.contains(&used.as_str());
-            if !fine && (own.as_str(), used.as_str()) != TOGETHER {
+        for (line, used) in modules::uses(&module, &code) {
+            let used = room(&used);
+            if used != own && !allowed.contains(&used.as_str()) {
                 found.push(format!(
                     "{}:{line}: `{own}` may not use `{used}`",
                     file.path
                 ));
+            }
+        }
+    }
+    found
+}
+
+/// Views know results and the terminal; nobody else of `operations`.
+pub fn views(files: &[File]) -> Vec<String> {
+    let mut found = Vec::new();
+    let views = sources(files).filter(|file| file.path.starts_with("xtask/src/show"));
+    for file in views.filter(|file| !is_test(&file.path)) {
+        let code = without_tests(&code(&file.text, Keep::Code));
+        for (line, path) in super::rust::paths(&code) {
+            let words: Vec<&str> = path.split("::").collect();
+            let known = ["results", "ui"];
+            if words[0] == "operations" && !words.get(1).is_some_and(|word| known.contains(word)) {
+                let what = "a view knows `results` and `ui` alone";
+                found.push(format!("{}:{line}: {what}", file.path));
             }
         }
     }
@@ -83,45 +128,17 @@ pub fn table(_: &[File]) -> Vec<String> {
         .collect()
 }
 
-/// `xtask/src/podman/argv.rs` -> `podman`, `argv`.
-fn module(path: &str) -> Vec<String> {
-    let path = path.replace(TOOL, "");
-    let path = path.trim_end_matches(".rs");
-    let path = path.trim_end_matches("/mod");
-    path.split('/').map(str::to_owned).collect()
-}
-
-fn room(module: &[String]) -> String {
-    let joined = module.iter().take(2).cloned().collect::<Vec<_>>().join("/");
-    let whole = ROOMS.iter().any(|(name, _)| *name == joined);
-    if whole {
-        joined
-    } else {
-        module.first().cloned().unwrap_or_default()
+/// `operations`, `podman`, `argv` are in the room `operations/podman`.
+fn room(words: &[String]) -> String {
+    let whole = words.iter().take(3).cloned().collect::<Vec<_>>().join("/");
+    if ROOMS.iter().any(|(name, _)| *name == whole) {
+        return whole;
     }
-}
-
-/// The module path behind `crate::` and `super::`; `None` for other crates and
-/// for what stands in the root itself.
-fn resolve(module: &[String], path: &str) -> Option<Vec<String>> {
-    let mut words = path.split("::").peekable();
-    let mut at = match *words.peek()? {
-        "crate" => {
-            words.next();
-            Vec::new()
-        }
-        "super" if module != ["lib"] => {
-            let mut at = module.to_vec();
-            while words.peek() == Some(&"super") {
-                words.next();
-                at.pop();
-            }
-            at
-        }
-        _ => return None,
-    };
-    at.extend(words.map(str::to_owned));
-    at.first().is_some_and(|first| first != "*").then_some(at)
+    match words {
+        [krate] => format!("{krate}/lib"),
+        [krate, room, ..] => format!("{krate}/{room}"),
+        [] => String::new(),
+    }
 }
 
 #[cfg(test)]
@@ -133,44 +150,57 @@ mod tests {
     fn a_look_upstairs_is_found() {
         let files = [
             (
-                "xtask/src/scan/a.rs",
+                "xtask/operations/src/scan/a.rs",
                 "use crate::{scan::b,\n podman::Podman};",
             ),
             (
-                "xtask/src/scan/b.rs",
-                "fn f() { crate::ui::bytes(1); super::c::d(); }",
+                "xtask/operations/src/scan/b.rs",
+                "fn f() { crate::ui::echo(1); super::c::d(); }",
             ),
             (
-                "xtask/src/podman/a/b.rs",
-                "use super::super::{argv, cmd::App};\nuse super::super::super::execute;",
+                "xtask/operations/src/podman/a/b.rs",
+                "use super::super::{argv, work::App};\nuse super::super::super::carry_out;",
             ),
-            ("xtask/src/gate.rs", "use super::execute::Report;"),
-            ("xtask/src/ui/mod.rs", "use crate::execute;"),
+            ("xtask/operations/src/ui/mod.rs", "use crate::carry_out;"),
             (
-                "xtask/src/ui/progress.rs",
-                "use crate::execute;\nuse super::Ui;",
+                "xtask/operations/src/ui/progress.rs",
+                "use crate::carry_out;\nuse super::Ui;",
             ),
+            ("xtask/src/cmd/a.rs", "use crate::cli::Cli;"),
+            ("xtask/operations/src/scan/tests.rs", "use crate::work;"),
             (
-                "xtask/src/cmd/a.rs",
-                "use crate::{cli::Cli, ui::progress::Progress};",
-            ),
-            ("xtask/src/scan/tests.rs", "use crate::cmd;"),
-            (
-                "xtask/src/host/a.rs",
-                "#[cfg(test)]\nmod t { use crate::cmd; }\n// crate::cmd",
+                "xtask/operations/src/host/a.rs",
+                "#[cfg(test)]\nmod t { use crate::work; }\n// crate::work",
             ),
             ("xtask/src/attic/a.rs", ""),
+            ("xtask/model/src/attic/a.rs", ""),
         ];
         assert_eq!(
             findings(floors, &files),
             [
-                "xtask/src/scan/a.rs:1: `scan` may not use `podman`",
-                "xtask/src/scan/b.rs:1: `scan` may not use `ui`",
-                "xtask/src/podman/a/b.rs:2: `podman` may not use `execute`",
-                "xtask/src/gate.rs:1: `gate` may not use `execute`",
-                "xtask/src/ui/mod.rs:1: `ui` may not use `execute`",
-                "xtask/src/attic/a.rs:1: `attic` is no room of the table",
+                "xtask/operations/src/scan/a.rs:1: `operations/scan` may not use `operations/podman`",
+                "xtask/operations/src/scan/b.rs:1: `operations/scan` may not use `operations/ui`",
+                "xtask/operations/src/podman/a/b.rs:2: `operations/podman` may not use `operations/carry_out`",
+                "xtask/operations/src/ui/mod.rs:1: `operations/ui` may not use `operations/carry_out`",
+                "xtask/src/cmd/a.rs:1: `xtask/cmd` may not use `xtask/cli`",
+                "xtask/src/attic/a.rs:1: `xtask/attic` is not a room of the table",
             ]
+        );
+    }
+
+    #[test]
+    fn a_view_that_works_is_found() {
+        let files = [
+            (
+                "xtask/src/show/a.rs",
+                "use operations::{results::Round, ui::Ui, work::App};",
+            ),
+            ("xtask/src/show/a/tests.rs", "use operations::work::App;"),
+            ("xtask/src/cmd/a.rs", "use operations::work::App;"),
+        ];
+        assert_eq!(
+            findings(views, &files),
+            ["xtask/src/show/a.rs:1: a view knows `results` and `ui` alone"]
         );
     }
 

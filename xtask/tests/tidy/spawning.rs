@@ -7,11 +7,11 @@ use super::{
 };
 
 /// The only door to podman.
-const DOOR: &str = "xtask/src/podman/run.rs";
+const DOOR: &str = "xtask/operations/src/podman/run.rs";
 /// Runs any other program: deadline, bounded output, clean end.
 const RUNNER: &str = "xtask/process/src/lib.rs";
 /// Repository chores (cargo fmt, clippy, tests) in sequence.
-const CHORES: &str = "xtask/src/cmd/test.rs";
+const CHORES: &str = "xtask/operations/src/work/self_test.rs";
 
 /// No other file has podman run.
 pub fn podman(files: &[File]) -> Vec<String> {

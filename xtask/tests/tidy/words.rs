@@ -53,7 +53,8 @@ pub fn leftovers(files: &[File]) -> Vec<String> {
 
 /// Only `ui` writes to the user.
 pub fn printing(files: &[File]) -> Vec<String> {
-    let elsewhere = |file: &&File| !file.path.starts_with("xtask/src/ui/") && !is_test(&file.path);
+    let elsewhere =
+        |file: &&File| !file.path.starts_with("xtask/operations/src/ui/") && !is_test(&file.path);
     let wrong = |line: &str| {
         let macros = ["print", "println", "eprint", "eprintln"];
         macros.iter().any(|name| calls(line, name))
@@ -91,6 +92,50 @@ pub fn length(files: &[File]) -> Vec<String> {
         .filter(|(_, lines)| *lines > LINES_MAX)
         .map(|(file, lines)| format!("{}:{lines}: is longer than {LINES_MAX} lines", file.path))
         .collect()
+}
+
+/// A function above this is split.
+const FUNCTION_LINES_MAX: usize = 70;
+
+/// Functions that may be longer, each with the reason.
+const LONG: &[(&str, &str)] = &[(
+    "plan_error_words",
+    "one message for each way in which no plan can be made",
+)];
+
+/// A function fits on a screen.
+pub fn functions(files: &[File]) -> Vec<String> {
+    let mut found = Vec::new();
+    for file in sources(files).filter(|file| !is_test(&file.path)) {
+        let code = without_tests(&code(&file.text, Keep::Code));
+        let lines: Vec<&str> = code.lines().collect();
+        for (start, line) in lines.iter().enumerate() {
+            let Some(name) = function(line) else { continue };
+            let indent = line.len() - line.trim_start().len();
+            let closed = |line: &&str| **line == format!("{}}}", " ".repeat(indent));
+            let length = lines[start..].iter().position(|line| closed(&line));
+            let excused = LONG.iter().any(|(long, _)| *long == name);
+            if let Some(length) = length.filter(|length| *length >= FUNCTION_LINES_MAX && !excused)
+            {
+                found.push(format!(
+                    "{}:{}: `{name}` has {} lines, more than {FUNCTION_LINES_MAX}",
+                    file.path,
+                    start + 1,
+                    length + 1
+                ));
+            }
+        }
+    }
+    found
+}
+
+/// The name of the function that starts on this line.
+fn function(line: &str) -> Option<&str> {
+    let words = line.trim_start();
+    let words = words.strip_prefix("pub ").unwrap_or(words);
+    let words = words.strip_prefix("const ").unwrap_or(words);
+    let name = words.strip_prefix("fn ")?;
+    Some(&name[..name.find(['(', '<'])?])
 }
 
 fn has_word(line: &str, word: &str) -> bool {
@@ -142,7 +187,7 @@ mod tests {
         let text = "//! println!\nfn f() { println!(\"x\"); }\n#[cfg(test)]\nmod t { fn g() { eprintln!(); } }";
         let files = [
             "xtask/src/a.rs",
-            "xtask/src/ui/mod.rs",
+            "xtask/operations/src/ui/mod.rs",
             "xtask/src/a/tests.rs",
             "xtask/tests/b.rs",
         ];
@@ -170,6 +215,18 @@ mod tests {
         assert_eq!(
             findings(length, &files),
             ["xtask/src/b.rs:501: is longer than 500 lines"]
+        );
+    }
+
+    #[test]
+    fn a_long_function_is_found() {
+        let body = |lines: usize| "    x();\n".repeat(lines);
+        let fits = format!("fn a() {{\n{}}}\n", body(FUNCTION_LINES_MAX - 2));
+        let long = format!("pub fn b<T>() {{\n{}}}\n", body(FUNCTION_LINES_MAX - 1));
+        let text = fits + &long;
+        assert_eq!(
+            findings(functions, &[("xtask/src/a.rs", text.as_str())]),
+            ["xtask/src/a.rs:71: `b` has 71 lines, more than 70"]
         );
     }
 }

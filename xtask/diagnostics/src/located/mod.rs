@@ -4,6 +4,7 @@
 //! text -> `reader` (tables), `value` (what a single value must be), `syntax`
 //! (what the parser found) -> `problem` (collected, and drawn)
 
+pub mod at;
 pub mod problem;
 pub mod reader;
 pub mod syntax;

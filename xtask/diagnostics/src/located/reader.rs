@@ -5,7 +5,8 @@
 //! first problem, and its `untagged` and `flatten` lose the place of the rest.
 //! Knows nothing about the manifest's fields; `manifest` does.
 
-use std::{collections::BTreeSet, ops::Deref};
+pub use super::at::At;
+use std::collections::BTreeSet;
 
 use toml::{
     Spanned,
@@ -17,21 +18,6 @@ use super::{
     value::{Node, list, string, table},
 };
 use crate::names::{nearest, suggestion};
-
-/// A value and the place it was read from.
-#[derive(Debug, Clone)]
-pub struct At<T> {
-    pub at: Span,
-    pub value: T,
-}
-
-impl<T> Deref for At<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.value
-    }
-}
 
 /// Keys whose value could not be used; reported already. A check that would
 /// judge such a key by its default keeps silent instead.

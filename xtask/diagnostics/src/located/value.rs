@@ -9,10 +9,8 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::{
-    problem::{Problems, Span, one_of},
-    reader::At,
-};
+use super::problem::{Problems, Span, one_of};
+use crate::located::at::At;
 
 /// A value with the name it goes by in messages.
 #[derive(Debug, Clone, Copy)]

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use super::causes::Cause;
 use super::{
-    causes::{self, Cause},
+    causes::{self},
     checks::{self, Check},
     evidence::Evidence,
 };

@@ -4,6 +4,7 @@
 //! boot and resource limits, so that a deployment with nothing to do does not
 //! pay for them. `check-toolchain` always asks anew.
 
+use crate::podman::facts::Facts;
 use std::{
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
@@ -30,28 +31,6 @@ pub struct Engine {
     /// How the quirks were found; `None` until a container has been run.
     pub proof: Option<Proof>,
     cache_file: PathBuf,
-}
-
-/// What podman says about itself.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Facts {
-    pub version: Version,
-    pub rootless: bool,
-    /// Reached through a socket, local or not.
-    pub remote: bool,
-    pub network_backend: String,
-    pub cgroup_version: String,
-    pub cgroup_manager: String,
-    pub runtime: String,
-    pub storage_driver: String,
-    pub storage_root: PathBuf,
-    /// Controllers of cgroups v2 that podman may use; empty where it does not
-    /// tell.
-    #[serde(default)]
-    pub cgroup_controllers: Vec<String>,
-    /// Where aardvark-dns is, from versions that tell.
-    #[serde(default)]
-    pub name_server: Option<PathBuf>,
 }
 
 /// How to reach podman.

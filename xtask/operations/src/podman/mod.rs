@@ -3,6 +3,7 @@
 pub mod argv;
 pub mod caps;
 pub mod engine;
+pub mod facts;
 pub mod gpu;
 pub mod inside;
 pub mod inspect;

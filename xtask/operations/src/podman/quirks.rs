@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     caps,
-    engine::Facts,
     run::{Call, Podman, PodmanError},
 };
+use crate::podman::facts::Facts;
 use process::{Cancel, Command};
 
 /// Options that every call, and every container, needs on this host.

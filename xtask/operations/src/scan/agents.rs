@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::Provided;
+use super::images::Provided;
 use python::{
     closure::{Closure, Use, chain, closure},
     facts::SyntaxError,

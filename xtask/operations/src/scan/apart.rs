@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::AgentScan;
+use super::agents::AgentScan;
 use model::system::{Agent, System};
 
 /// What loads a module, or starts a script, whose name is computed: code that

@@ -4,7 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{AgentScan, Provided, agents::Category};
+use super::{
+    agents::{AgentScan, Category},
+    images::Provided,
+};
 use python::{facts::FileFacts, modules::Sources, stdlib};
 
 use diagnostics::finding::{Finding, Place, Severity};

@@ -3,12 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{
-    super::{
-        distributions::{Resolution, Resolver},
-        known,
-    },
-    Asked, Finding, Import, List, Place, Placed, Report, Request, Severity, Usage, sentence,
+use diagnostics::finding::{Finding, Place, Severity};
+
+use crate::split::report::{Asked, Import, Placed, Report, Request, Usage, sentence};
+use crate::{
+    distributions::{Resolution, Resolver},
+    known,
+    list::List,
 };
 use diagnostics::excerpt::excerpt;
 

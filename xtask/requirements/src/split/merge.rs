@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 
 use pep440_rs::{Operator, Version, VersionSpecifier, VersionSpecifiers};
 
-use super::{
-    super::{
-        known,
-        requirement::{Requirement, Wanted, render},
-        rules::Limit,
-    },
-    Asked, Finding, Report, Severity,
+use diagnostics::finding::{Finding, Severity};
+
+use crate::split::report::{Asked, Report};
+use crate::{
+    known,
+    requirement::{Requirement, Wanted, render},
+    rules::Limit,
 };
 
 /// Lines for one name that are looked at; more were made by a machine.

@@ -3,10 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use super::{
-    super::known, Asked, Finding, Import, List, Placed, Report, Severity, imports::Uses, placed,
-    sentence,
-};
+use diagnostics::finding::{Finding, Place, Severity};
+
+use super::imports::Uses;
+use crate::split::report::{Asked, Import, Placed, Report, placed, sentence};
+use crate::{known, list::List};
 
 /// Places everything; what belongs in no image is left out.
 pub fn place(all: Vec<Asked>, uses: &Uses<'_>, report: &mut Report) -> Vec<Placed> {
@@ -118,7 +119,7 @@ pub fn check_same_module(requirements: &[Placed], report: &mut Report) {
                 "`{}` writes the same files as `{}` at {}:{}; which one works is chance",
                 placed.name, other.name, other.file, other.line
             );
-            let at = super::Place::line(&placed.file, placed.line);
+            let at = Place::line(&placed.file, placed.line);
             report.find(Finding::new("same-module", Severity::Warning, &at, message).hint(format!(
                 "keep `{keep}` and remove `{drop}`, or add `[place.{drop}]` with `lists = []` to the rules"
             )));

@@ -8,14 +8,14 @@ use std::collections::BTreeMap;
 
 use pep440_rs::{Version, VersionSpecifiers};
 
-use super::{
-    super::{
-        file::{Entry, is_portable, shown_url},
-        known,
-        requirement::{Requirement, Wanted},
-        rules::Rules,
-    },
-    Asked, Finding, Place, Report, Request, Severity, sentence,
+use diagnostics::finding::{Finding, Place, Severity};
+
+use crate::split::report::{Asked, Report, Request, sentence};
+use crate::{
+    file::{Entry, is_portable, shown_url},
+    known,
+    requirement::{Requirement, Wanted},
+    rules::Rules,
 };
 use diagnostics::excerpt::excerpt;
 

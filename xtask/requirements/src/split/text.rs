@@ -1,7 +1,8 @@
 //! The text of a list: one requirement a line, grouped under the reason for
 //! which it is there.
 
-use super::{List, Placed};
+use crate::list::List;
+use crate::split::report::Placed;
 
 /// The file's text; ends with a newline.
 pub fn text(list: List, requirements: &[Placed]) -> String {

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Finding, List, Place, Placed, Severity, sentence};
+use diagnostics::finding::{Finding, Place, Severity};
+
+use crate::list::List;
+use crate::split::report::{Placed, sentence};
 
 /// Reports what a lock brings for GPUs into an image without one.
 ///

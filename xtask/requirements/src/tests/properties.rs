@@ -9,10 +9,11 @@ use std::{
 use crate::{
     file::{self, Files, Loaded},
     lines,
+    list::List,
     marker::Environment,
     requirement::{self, Requirement},
     rules::Rules,
-    split::{Import, List, Request, Split, Usage, split},
+    split::{Import, Request, Split, Usage, split},
     statement::{self, Statement},
 };
 

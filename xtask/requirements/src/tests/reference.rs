@@ -9,9 +9,10 @@ use std::{
 
 use crate::{
     file,
+    list::List,
     marker::Environment,
     rules,
-    split::{List, Request, Split, split},
+    split::{Request, Split, split},
 };
 
 /// The lists of the plan's third phase.

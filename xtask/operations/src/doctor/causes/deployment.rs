@@ -1,6 +1,6 @@
 //! Causes in what was, or was not, deployed.
 
-use super::{Cause, Rule, deploy};
+use crate::doctor::causes::cause::{Cause, Rule, deploy};
 use crate::doctor::evidence::{AgentEvidence, Evidence, Look, Standing};
 
 pub const RULES: &[Rule] = &[

@@ -1,6 +1,6 @@
 //! Causes of a container that has ended, or ends again and again.
 
-use super::{Cause, Rule, deploy};
+use crate::doctor::causes::cause::{Cause, Rule, deploy};
 use crate::{
     carry_out::exit_words,
     doctor::evidence::{AgentEvidence, Evidence, Look, Standing},

@@ -6,61 +6,16 @@
 //! causes of one agent: what is proven and close to the root comes before what is
 //! likely, and that before what is a symptom or merely untidy.
 
+mod cause;
 mod deployment;
 mod ended;
 mod running;
 mod words;
 
-use serde::Serialize;
+pub use cause::Cause;
+use cause::Rule;
 
 use super::evidence::{AgentEvidence, Evidence};
-
-/// One cause, and what speaks for it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Cause {
-    pub id: &'static str,
-    /// A fragment that fits behind "most likely:".
-    pub title: String,
-    pub evidence: Vec<String>,
-    /// What to do, with the command where there is one.
-    pub next: String,
-    #[serde(skip)]
-    pub weight: u8,
-    /// Agents whose trouble this may be in truth.
-    #[serde(skip)]
-    pub behind: Vec<String>,
-}
-
-impl Cause {
-    fn new(
-        id: &'static str,
-        weight: u8,
-        title: impl Into<String>,
-        evidence: impl Into<String>,
-        next: impl Into<String>,
-    ) -> Self {
-        Cause {
-            id,
-            title: title.into(),
-            evidence: vec![evidence.into()],
-            next: next.into(),
-            weight,
-            behind: Vec::new(),
-        }
-    }
-
-    fn and(mut self, evidence: impl IntoIterator<Item = String>) -> Self {
-        self.evidence.extend(evidence);
-        self
-    }
-
-    fn behind(mut self, agents: impl IntoIterator<Item = String>) -> Self {
-        self.behind.extend(agents);
-        self
-    }
-}
-
-type Rule = fn(&AgentEvidence, &Evidence) -> Option<Cause>;
 
 const RULES: [&[Rule]; 4] = [
     deployment::RULES,
@@ -88,9 +43,4 @@ fn unclear(agent: &AgentEvidence) -> Cause {
         agent.exchange.reason.clone(),
         format!("cargo xtask logs {} --follow", agent.wanted.name),
     )
-}
-
-/// The command that makes a change of the manifest or the code true.
-fn deploy(agent: &AgentEvidence) -> String {
-    format!("cargo xtask deploy {}", agent.wanted.name)
 }

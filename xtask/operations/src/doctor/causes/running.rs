@@ -1,7 +1,8 @@
 //! Causes of a container that runs: where it listens, what it answers, what it
 //! reaches, and what it takes.
 
-use super::{Cause, Rule, deploy, words};
+use super::words;
+use crate::doctor::causes::cause::{Cause, Rule, deploy};
 use crate::{
     carry_out::AgentStatus,
     doctor::{

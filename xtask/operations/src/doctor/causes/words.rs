@@ -1,7 +1,7 @@
 //! Causes that an agent names itself: in the traceback or the last error of its
 //! log, and in the reply to the health request.
 
-use super::{Cause, Rule, deploy};
+use crate::doctor::causes::cause::{Cause, Rule, deploy};
 use crate::doctor::{
     checks::path_words,
     evidence::{AgentEvidence, Evidence, Imports},

@@ -7,8 +7,9 @@
 
 use super::{
     Counts, Demand, Limit, Remedy,
-    read::{Quota, Readings, key_settings},
+    read::{Readings, key_settings},
 };
+use crate::host::capacity::quota::Quota;
 use model::{plan::State, system::System};
 
 /// A session keyring for each container, made by the runtime: 3 keys without

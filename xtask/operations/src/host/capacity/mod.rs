@@ -6,6 +6,7 @@
 
 pub mod limits;
 pub mod locks;
+mod quota;
 pub mod read;
 
 use std::collections::BTreeMap;
@@ -148,7 +149,7 @@ impl Demand {
 
 impl Limit {
     /// A hard limit on what runs; `room` is worked out.
-    pub fn new(id: &'static str, name: impl Into<String>, quota: read::Quota, each: f64) -> Self {
+    pub fn new(id: &'static str, name: impl Into<String>, quota: quota::Quota, each: f64) -> Self {
         let free = quota.allows.saturating_sub(quota.used);
         Limit {
             id,

@@ -3,6 +3,7 @@
 //! Reads the kernel's files and counts processes; nothing is judged here. What
 //! cannot be read is left out.
 
+use crate::host::capacity::quota::Quota;
 use std::{
     fs,
     os::unix::fs::MetadataExt,
@@ -22,13 +23,6 @@ pub struct Whose {
     pub storage_root: PathBuf,
     /// Processes that podman allows the user in its containers, if it says so.
     pub nproc: Option<u64>,
-}
-
-/// How much of something there may be, and is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Quota {
-    pub allows: u64,
-    pub used: u64,
 }
 
 /// A group of processes that may have so many.

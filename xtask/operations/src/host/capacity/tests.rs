@@ -2,9 +2,10 @@
 //! kernel says.
 
 use super::{
-    read::{Cgroup, Quota, Readings, Whose, readings},
+    read::{Cgroup, Readings, Whose, readings},
     *,
 };
+use crate::host::capacity::quota::Quota;
 use crate::host::look::Look;
 use model::{
     plan::state::{Container, Status},

@@ -5,39 +5,14 @@ mod hardware;
 mod manifest;
 pub mod proof;
 mod specs;
+mod wanted;
 
-use std::collections::BTreeSet;
+use wanted::any_gpu;
+pub use wanted::{Podman, Wanted};
 
 use super::{facts::GpuFacts, vram::Budget};
-use crate::{
-    host::findings::{Finding, Severity},
-    podman::caps::Version,
-};
-use model::{plan::gpus::Gpus, system::System};
-
-/// How to make a specification anew.
-pub const GENERATE: &str = "sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml";
-
-/// What podman is, as far as GPUs are concerned.
-#[derive(Debug, Clone)]
-pub struct Podman {
-    pub version: Version,
-    pub rootless: bool,
-    pub runtime: String,
-    pub cgroup_manager: String,
-}
-
-/// What the host should be good for.
-#[derive(Debug, Clone)]
-pub struct Wanted<'s> {
-    pub system: &'s System,
-    /// Agents that the command is about.
-    pub chosen: BTreeSet<String>,
-    /// Newest release of CUDA in the locks.
-    pub cuda: Option<(u32, u32)>,
-    /// A host without a GPU is an error.
-    pub require: bool,
-}
+use crate::host::findings::{Finding, Severity};
+use model::plan::gpus::Gpus;
 
 /// Everything that can be said without running a container.
 pub fn diagnose(
@@ -55,12 +30,6 @@ pub fn diagnose(
     found.extend(access::findings(facts, podman));
     found.extend(manifest::findings(facts, wanted, gpus, budgets));
     found
-}
-
-/// Something says that there is a GPU.
-pub fn any_gpu(facts: &GpuFacts) -> bool {
-    let listed = facts.smi.answer().is_some_and(|gpus| !gpus.is_empty());
-    !facts.pci.is_empty() || facts.driver.is_some() || listed
 }
 
 fn none(facts: &GpuFacts, wanted: &Wanted<'_>) -> Finding {
@@ -89,20 +58,4 @@ fn none(facts: &GpuFacts, wanted: &Wanted<'_>) -> Finding {
             false => "nothing to do: agents run on the CPU where `gpu` of their group is \"auto\"",
         },
     )
-}
-
-/// `550.90.07` as numbers, for comparing.
-fn release(text: &str) -> Vec<u32> {
-    text.split('.')
-        .map_while(|part| part.parse().ok())
-        .collect()
-}
-
-/// The driver's version, of the kernel or as `nvidia-smi` tells it.
-fn driver(facts: &GpuFacts) -> Option<&str> {
-    let told = || {
-        let mut gpus = facts.smi.answer()?.iter();
-        gpus.find_map(|gpu| gpu.driver.as_deref())
-    };
-    facts.driver.as_deref().or_else(told)
 }

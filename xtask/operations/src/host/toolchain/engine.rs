@@ -6,7 +6,7 @@ use std::path::Path;
 use super::super::findings::{Finding, Severity};
 use crate::podman::{
     caps::{BUGS, FEATURES, Version},
-    engine::Facts,
+    facts::Facts,
     quirks::Proof,
 };
 

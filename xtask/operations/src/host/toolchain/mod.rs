@@ -21,7 +21,7 @@ use super::{
     findings::Finding,
     look::{Look, free_bytes},
 };
-use crate::podman::{Engine, engine::Facts};
+use crate::podman::{Engine, facts::Facts};
 use model::{
     plan::State,
     system::{Agent, System},

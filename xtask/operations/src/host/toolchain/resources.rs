@@ -6,7 +6,7 @@ use super::super::{
     capacity::read::meminfo_mb,
     findings::{Finding, Severity},
 };
-use crate::podman::engine::Facts;
+use crate::podman::facts::Facts;
 use diagnostics::words::bytes;
 use model::{
     plan::{State, image_tag},

@@ -4,7 +4,7 @@ use super::super::{
     capacity::read::AGENT_UID,
     findings::{Finding, Severity},
 };
-use crate::podman::engine::Facts;
+use crate::podman::facts::Facts;
 
 pub fn limits(facts: &Facts) -> Option<Finding> {
     (facts.cgroup_version == "v1").then(|| {

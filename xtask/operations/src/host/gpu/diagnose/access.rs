@@ -1,7 +1,7 @@
 //! Who may use the devices: permissions, SELinux, and what is left of the ways
 //! before CDI.
 
-use super::Podman;
+use crate::host::gpu::diagnose::wanted::Podman;
 use crate::{
     host::{
         findings::{Finding, Severity},

@@ -1,6 +1,6 @@
 //! Driver, GPUs and their modes, device nodes.
 
-use super::{Wanted, driver, release};
+use crate::host::gpu::diagnose::wanted::{Wanted, driver, release};
 use crate::host::{
     findings::{Finding, Severity},
     gpu::{
@@ -186,7 +186,7 @@ fn mig(known: &[Gpu], offered: &Gpus) -> Vec<Finding> {
             format!("GPU {indices}; the CDI specifications list no slice such as 0:0"),
             format!(
                 "create slices (`sudo nvidia-smi mig -cgi PROFILE -C`), then {}",
-                super::GENERATE
+                crate::host::gpu::diagnose::wanted::GENERATE
             ),
         )];
     }
@@ -196,7 +196,10 @@ fn mig(known: &[Gpu], offered: &Gpus) -> Vec<Finding> {
             Severity::Error,
             "the CDI specifications list slices, and MIG is off",
             format!("slices: {}", slices.join(", ")),
-            format!("make the specification anew: {}", super::GENERATE),
+            format!(
+                "make the specification anew: {}",
+                crate::host::gpu::diagnose::wanted::GENERATE
+            ),
         )];
     }
     if on.is_empty() {
@@ -212,7 +215,7 @@ fn mig(known: &[Gpu], offered: &Gpus) -> Vec<Finding> {
         ),
         format!(
             "nothing to do; after a change of slices: {}",
-            super::GENERATE
+            crate::host::gpu::diagnose::wanted::GENERATE
         ),
     )]
 }
@@ -261,7 +264,7 @@ fn nodes(facts: &GpuFacts) -> Vec<Finding> {
                 Some(major) => format!("the module nvidia-uvm is loaded (major {major})"),
                 None => "the module nvidia-uvm is not loaded, as is usual before the first use after a start of the host".into(),
             },
-            format!("`sudo nvidia-modprobe -u -c 0`, then {}", super::GENERATE),
+            format!("`sudo nvidia-modprobe -u -c 0`, then {}", crate::host::gpu::diagnose::wanted::GENERATE),
         ));
     }
     found

@@ -1,6 +1,6 @@
 //! What the manifest asks for, against what there is.
 
-use super::Wanted;
+use crate::host::gpu::diagnose::wanted::Wanted;
 use crate::host::{
     findings::{Finding, Severity},
     gpu::{
@@ -67,7 +67,7 @@ fn refused(error: &PlanError) -> Option<Finding> {
             format!("CDI offers {}", offered.join(", ")),
             format!(
                 "set `gpu_device` of {agent} to one of these, or make the specification anew: {}",
-                super::GENERATE
+                crate::host::gpu::diagnose::wanted::GENERATE
             ),
         )),
         _ => None,

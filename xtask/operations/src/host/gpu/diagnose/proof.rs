@@ -87,7 +87,7 @@ fn wrong(title: String, evidence: String) -> Finding {
         evidence,
         format!(
             "mend what stands above; if nothing does, make the specification anew: {}",
-            super::GENERATE
+            crate::host::gpu::diagnose::wanted::GENERATE
         ),
     )
 }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{GENERATE, Podman, any_gpu, driver};
+use crate::host::gpu::diagnose::wanted::{GENERATE, Podman, any_gpu, driver};
 use crate::{
     host::{
         findings::{Finding, Severity},

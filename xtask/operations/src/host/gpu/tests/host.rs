@@ -5,12 +5,13 @@
 use std::{fs, os::unix::fs::symlink, path::Path};
 
 use super::super::{
-    diagnose::{Podman, Wanted, diagnose},
+    diagnose::diagnose,
     facts::{Answers, with},
     offered_by,
     smi::{Asked, Gpu},
     vram::{Used, budgets},
 };
+use crate::host::gpu::diagnose::{Podman, Wanted};
 use crate::{host::findings::Finding, podman::caps::Version};
 use model::system;
 

@@ -1,0 +1,19 @@
+//! A value and the place it was read from.
+
+use super::problem::Span;
+use std::ops::Deref;
+
+/// A value and the place it was read from.
+#[derive(Debug, Clone)]
+pub struct At<T> {
+    pub at: Span,
+    pub value: T,
+}
+
+impl<T> Deref for At<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
