@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::{
     host::ports,
@@ -44,8 +44,7 @@ const LOG_LINES: usize = 15;
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
 /// How an agent fared; the words of `health-check`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AgentStatus {
     Healthy,
     Answering,
@@ -55,6 +54,28 @@ pub enum AgentStatus {
     WrongPort,
     Exited,
     Missing,
+}
+
+impl AgentStatus {
+    /// The word that JSON output and tables use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            AgentStatus::Healthy => "healthy",
+            AgentStatus::Answering => "answering",
+            AgentStatus::Unhealthy => "unhealthy",
+            AgentStatus::Refused => "refused",
+            AgentStatus::Timeout => "timeout",
+            AgentStatus::WrongPort => "wrong_port",
+            AgentStatus::Exited => "exited",
+            AgentStatus::Missing => "missing",
+        }
+    }
+}
+
+impl Serialize for AgentStatus {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
 }
 
 /// An agent that is not healthy, with all that is known about why.
@@ -296,11 +317,10 @@ pub fn exit_words(code: i32) -> String {
 }
 
 fn describe(probe: &Probe) -> String {
-    match (probe.reason, &probe.reply) {
-        ("", None) => probe.outcome.as_str().to_owned(),
-        ("", Some(reply)) => format!("{}: {reply}", probe.outcome.as_str()),
-        (reason, None) => format!("{}, {reason}", probe.outcome.as_str()),
-        (reason, Some(reply)) => format!("{}, {reason}: {reply}", probe.outcome.as_str()),
+    let words = format!("{}, {}", probe.outcome.as_str(), probe.finding);
+    match &probe.reply {
+        None => words,
+        Some(reply) => format!("{words}: {reply}"),
     }
 }
 

@@ -175,20 +175,7 @@ pub fn painted(ui: &Ui, status: AgentStatus) -> String {
         AgentStatus::Missing => Paint::Dim,
         _ => Paint::Bad,
     };
-    ui.paint(paint, word(status))
-}
-
-pub fn word(status: AgentStatus) -> &'static str {
-    match status {
-        AgentStatus::Healthy => "healthy",
-        AgentStatus::Answering => "answering",
-        AgentStatus::Unhealthy => "unhealthy",
-        AgentStatus::Refused => "refused",
-        AgentStatus::Timeout => "timeout",
-        AgentStatus::WrongPort => "wrong_port",
-        AgentStatus::Exited => "exited",
-        AgentStatus::Missing => "missing",
-    }
+    ui.paint(paint, status.as_str())
 }
 
 pub fn verdict(round: &Round) -> Result<(), Failure> {

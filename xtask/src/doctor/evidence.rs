@@ -8,6 +8,7 @@ use crate::{
     host::{ports::Listener, usage::Usage},
     podman::inspect::{Details, Inside},
 };
+use health::ProbeFinding;
 
 use super::log::Log;
 
@@ -111,8 +112,8 @@ pub struct Exchange {
     pub status: AgentStatus,
     /// Why it is not healthy, with the reply.
     pub reason: String,
-    /// The bare finding of the probe: `no reply in time`.
-    pub finding: &'static str,
+    /// What the probe found; none if nobody was asked.
+    pub finding: Option<ProbeFinding>,
     pub latency_ms: Option<f64>,
     pub reply: Option<String>,
     pub complaints: Vec<(String, String)>,
@@ -157,6 +158,14 @@ pub struct Imports {
 pub struct Package {
     pub name: String,
     pub in_image: bool,
+}
+
+impl Exchange {
+    /// The bare finding in words: `no reply in time`; empty if there is none.
+    pub fn finding_words(&self) -> String {
+        self.finding
+            .map_or_else(String::new, |finding| finding.to_string())
+    }
 }
 
 impl AgentEvidence {

@@ -11,6 +11,7 @@ use crate::{
     host::ports::Listener,
     podman::inspect::{Kind, Outcome},
 };
+use health::ProbeFinding;
 
 pub const RULES: &[Rule] = &[
     starting,
@@ -48,6 +49,39 @@ fn unanswered(agent: &AgentEvidence) -> bool {
         AgentStatus::WrongPort,
     ];
     agent.running() && statuses.contains(&agent.exchange.status)
+}
+
+/// Whom the probe met at the health port.
+#[derive(PartialEq, Eq)]
+enum Met {
+    /// Not a word came back.
+    Nobody,
+    /// Something that is not a reply socket.
+    Stranger,
+    /// The agent, for all that is known.
+    Agent,
+}
+
+fn met(agent: &AgentEvidence) -> Option<Met> {
+    Some(match agent.exchange.finding? {
+        ProbeFinding::Refused
+        | ProbeFinding::ClosedAtOnce
+        | ProbeFinding::Unreachable
+        | ProbeFinding::NoConnection
+        | ProbeFinding::NoHandshake => Met::Nobody,
+        ProbeFinding::NotZeroMq | ProbeFinding::NotReplySocket | ProbeFinding::HandshakeEnded => {
+            Met::Stranger
+        }
+        ProbeFinding::Healthy
+        | ProbeFinding::NotJson
+        | ProbeFinding::NotUnderstood
+        | ProbeFinding::NotReady
+        | ProbeFinding::NotHealthy
+        | ProbeFinding::ClosedWithoutReply
+        | ProbeFinding::NoReply
+        | ProbeFinding::OutOfTime
+        | ProbeFinding::Interrupted => Met::Agent,
+    })
 }
 
 fn starting(agent: &AgentEvidence, evidence: &Evidence) -> Option<Cause> {
@@ -138,17 +172,10 @@ fn no_listener(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
 
 /// Inside all is well, and from the host nobody gets through.
 fn publish_lost(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
-    const OUTSIDE: [&str; 5] = [
-        "connection refused",
-        "connection closed at once",
-        "no connection in time",
-        "no ZeroMQ handshake in time",
-        "cannot be connected to",
-    ];
     let own_port = agent.inside.seen()?.own_port.as_ref()?;
     let open = listeners(agent).is_none()
         || listener(agent, agent.wanted.health_port).is_some_and(|found| !found.loopback);
-    let lost = own_port.greets && open && OUTSIDE.contains(&agent.exchange.finding);
+    let lost = own_port.greets && open && met(agent) == Some(Met::Nobody);
     (lost && unanswered(agent)).then(|| {
         Cause::new(
             "publish-lost",
@@ -156,7 +183,8 @@ fn publish_lost(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
             "its health port answers inside, and cannot be reached from this host",
             format!(
                 "127.0.0.1:{}: {}",
-                agent.wanted.host_health_port, agent.exchange.finding
+                agent.wanted.host_health_port,
+                agent.exchange.finding_words()
             ),
             format!(
                 "the firewall may have been flushed: podman network reload {}",
@@ -183,7 +211,11 @@ fn silent(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
             "silent",
             84,
             format!("it listens on its health port {port}, and never answers"),
-            format!("{} ({})", agent.exchange.finding, agent.wanted.request),
+            format!(
+                "{} ({})",
+                agent.exchange.finding_words(),
+                agent.wanted.request
+            ),
             format!(
                 "a REP socket with a thread of its own has to answer there; \
                  `cargo xtask logs {name}` shows what it does instead"
@@ -193,18 +225,12 @@ fn silent(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
 }
 
 fn wrong_socket(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
-    const FINDINGS: [&str; 3] = [
-        "does not speak ZeroMQ",
-        "not a ZeroMQ reply socket",
-        "ended the ZeroMQ handshake",
-    ];
-    let finding = agent.exchange.finding;
-    (agent.running() && FINDINGS.contains(&finding)).then(|| {
+    (agent.running() && met(agent) == Some(Met::Stranger)).then(|| {
         Cause::new(
             "wrong-socket",
             85,
             "what listens on its health port is no REP socket",
-            finding,
+            agent.exchange.finding_words(),
             format!(
                 "set `health_port` of {} to its health port, then {}",
                 agent.wanted.name,
@@ -223,19 +249,19 @@ fn unhealthy_reply(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
     let name = &agent.wanted.name;
     let said = exchange.complaints.first();
     let (title, next) = match exchange.finding {
-        "request not understood" => (
+        Some(ProbeFinding::NotUnderstood) => (
             "it does not understand the health request".to_owned(),
             format!(
                 "set `health_requests` of {name} to what it knows, then {}",
                 deploy(agent)
             ),
         ),
-        "replies, but not in JSON" => (
+        Some(ProbeFinding::NotJson) => (
             "its health reply is not JSON".to_owned(),
             "healthy is a JSON object whose `status` is `ok` or `healthy`".to_owned(),
         ),
-        finding => {
-            let words = said.map_or(finding.to_owned(), |(_, text)| text.clone());
+        _ => {
+            let words = said.map_or_else(|| exchange.finding_words(), |(_, text)| text.clone());
             (
                 format!("it says itself that it is not healthy: {words}"),
                 format!("`cargo xtask logs {name}` shows why"),
