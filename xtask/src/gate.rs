@@ -5,9 +5,10 @@
 //! is asked in bulk by one watcher for all gates, and only for agents that do
 //! not answer at once.
 
+mod target;
+
 use std::{
     collections::BTreeMap,
-    net::{Ipv4Addr, SocketAddr},
     sync::{
         Condvar, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -29,6 +30,8 @@ use model::plan::{
     Gate,
     state::{Container, Status},
 };
+
+pub use target::target;
 
 /// Budget of one question to an agent.
 pub const BUDGET: ProbeBudget = ProbeBudget {
@@ -105,13 +108,6 @@ pub enum GateError {
     Sick(Box<Sick>),
     Podman(PodmanError),
     Interrupted,
-}
-
-pub fn target(gate: &Gate) -> Target {
-    Target {
-        address: SocketAddr::from((Ipv4Addr::LOCALHOST, gate.host_health_port)),
-        requests: gate.requests.clone(),
-    }
 }
 
 /// Waits until the agent is healthy; restarts a container that exited as often

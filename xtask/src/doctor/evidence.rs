@@ -9,6 +9,7 @@ use crate::{
     podman::inspect::{Details, Inside},
 };
 use health::ProbeFinding;
+use model::system::HealthContract;
 
 use super::log::Log;
 
@@ -85,8 +86,8 @@ pub struct Wanted {
     pub waits_for: BTreeSet<String>,
     /// Folders of its mounts that it may not write to.
     pub read_only: BTreeSet<String>,
-    /// What is asked first at its health port.
-    pub request: String,
+    /// How it is asked at its health port.
+    pub health: HealthContract,
 }
 
 /// Its container, by podman's listing.
@@ -158,6 +159,14 @@ pub struct Imports {
 pub struct Package {
     pub name: String,
     pub in_image: bool,
+}
+
+impl Wanted {
+    /// What is asked first at its health port.
+    pub fn request(&self) -> String {
+        let requests = self.health.requests();
+        requests.into_iter().next().unwrap_or_default()
+    }
 }
 
 impl Exchange {

@@ -1,7 +1,8 @@
 //! What a container and the answer of its health port amount to, in words.
 
 use super::*;
-use health::ProbeFinding;
+use health::{Contract, ProbeFinding};
+use model::system::HealthContract;
 
 /// A process without a network namespace that can be read: what it listens on
 /// is unknown.
@@ -54,6 +55,26 @@ fn a_container_that_does_not_run_is_not_asked() {
         AgentStatus::Exited,
         "exited with code 1",
     );
+}
+
+#[test]
+fn an_agent_is_asked_on_loopback_as_the_manifest_says() {
+    let requests = vec!["ping".to_owned(), "health".to_owned()];
+    let asked = target(&Gate {
+        agent: "Alpha".into(),
+        container: "alpha".into(),
+        host_health_port: 9001,
+        health_port: 7001,
+        health: HealthContract::ZeroMq {
+            requests: requests.clone(),
+        },
+        timeout_ms: 60_000,
+        attempts: 2,
+        restarts: true,
+        stop_timeout_s: 5,
+    });
+    assert_eq!(asked.address.to_string(), "127.0.0.1:9001");
+    assert_eq!(asked.contract, Contract::ZeroMq { requests });
 }
 
 #[test]

@@ -32,7 +32,9 @@ const SHORT: ProbeBudget = ProbeBudget {
 fn target(address: SocketAddr) -> Target {
     Target {
         address,
-        requests: REQUESTS.map(str::to_owned).to_vec(),
+        contract: Contract::ZeroMq {
+            requests: REQUESTS.map(str::to_owned).to_vec(),
+        },
     }
 }
 
@@ -170,10 +172,7 @@ fn a_huge_reply() {
     let peers = replier(|_| vec![vec![b'x'; 20 << 20]]);
     let found = ask(peers.address(), BUDGET);
     assert_eq!(found.outcome, Outcome::Answering);
-    assert_eq!(
-        found.reply.unwrap().chars().count(),
-        contract::EXCERPT_CHARS
-    );
+    assert_eq!(found.reply.unwrap().chars().count(), reply::EXCERPT_CHARS);
 }
 
 #[test]

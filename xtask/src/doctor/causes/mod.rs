@@ -6,6 +6,7 @@
 //! causes of one agent: what is proven and close to the root comes before what is
 //! likely, and that before what is a symptom or merely untidy.
 
+mod contract;
 mod deployment;
 mod ended;
 mod running;

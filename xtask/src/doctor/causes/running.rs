@@ -1,7 +1,11 @@
 //! Causes of a container that runs: where it listens, what it answers, what it
 //! reaches, and what it takes.
 
-use super::{Cause, Rule, deploy, words};
+use super::{
+    Cause, Rule,
+    contract::{self, Met, met},
+    deploy, words,
+};
 use crate::{
     doctor::{
         checks::{CLOSE_PERCENT, outcome_words, path_words},
@@ -49,39 +53,6 @@ fn unanswered(agent: &AgentEvidence) -> bool {
         AgentStatus::WrongPort,
     ];
     agent.running() && statuses.contains(&agent.exchange.status)
-}
-
-/// Whom the probe met at the health port.
-#[derive(PartialEq, Eq)]
-enum Met {
-    /// Not a word came back.
-    Nobody,
-    /// Something that is not a reply socket.
-    Stranger,
-    /// The agent, for all that is known.
-    Agent,
-}
-
-fn met(agent: &AgentEvidence) -> Option<Met> {
-    Some(match agent.exchange.finding? {
-        ProbeFinding::Refused
-        | ProbeFinding::ClosedAtOnce
-        | ProbeFinding::Unreachable
-        | ProbeFinding::NoConnection
-        | ProbeFinding::NoHandshake => Met::Nobody,
-        ProbeFinding::NotZeroMq | ProbeFinding::NotReplySocket | ProbeFinding::HandshakeEnded => {
-            Met::Stranger
-        }
-        ProbeFinding::Healthy
-        | ProbeFinding::NotJson
-        | ProbeFinding::NotUnderstood
-        | ProbeFinding::NotReady
-        | ProbeFinding::NotHealthy
-        | ProbeFinding::ClosedWithoutReply
-        | ProbeFinding::NoReply
-        | ProbeFinding::OutOfTime
-        | ProbeFinding::Interrupted => Met::Agent,
-    })
 }
 
 fn starting(agent: &AgentEvidence, evidence: &Evidence) -> Option<Cause> {
@@ -172,10 +143,10 @@ fn no_listener(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
 
 /// Inside all is well, and from the host nobody gets through.
 fn publish_lost(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
-    let own_port = agent.inside.seen()?.own_port.as_ref()?;
     let open = listeners(agent).is_none()
         || listener(agent, agent.wanted.health_port).is_some_and(|found| !found.loopback);
-    let lost = own_port.greets && open && met(agent) == Some(Met::Nobody);
+    let met_nobody = met(agent) == Some(Met::Nobody);
+    let lost = contract::answers_inside(agent) && open && met_nobody;
     (lost && unanswered(agent)).then(|| {
         Cause::new(
             "publish-lost",
@@ -214,11 +185,12 @@ fn silent(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
             format!(
                 "{} ({})",
                 agent.exchange.finding_words(),
-                agent.wanted.request
+                agent.wanted.request()
             ),
             format!(
-                "a REP socket with a thread of its own has to answer there; \
-                 `cargo xtask logs {name}` shows what it does instead"
+                "a {} with a thread of its own has to answer there; \
+                 `cargo xtask logs {name}` shows what it does instead",
+                contract::expected_listener(agent)
             ),
         )
     })
@@ -229,7 +201,10 @@ fn wrong_socket(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
         Cause::new(
             "wrong-socket",
             85,
-            "what listens on its health port is no REP socket",
+            format!(
+                "what listens on its health port is no {}",
+                contract::expected_listener(agent)
+            ),
             agent.exchange.finding_words(),
             format!(
                 "set `health_port` of {} to its health port, then {}",
@@ -252,7 +227,8 @@ fn unhealthy_reply(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
         Some(ProbeFinding::NotUnderstood) => (
             "it does not understand the health request".to_owned(),
             format!(
-                "set `health_requests` of {name} to what it knows, then {}",
+                "set `{}` of {name} to what it knows, then {}",
+                contract::key(agent),
                 deploy(agent)
             ),
         ),

@@ -31,7 +31,6 @@ pub fn agent(name: &str) -> AgentEvidence {
             start_timeout_s: 60,
             memory_mb: 512,
             pids: 256,
-            request: "health".into(),
             ..Wanted::default()
         },
         standing: Standing::Running {
