@@ -1,16 +1,21 @@
-//! Asks agents for their health, over ZeroMQ, from the host.
+//! Asks agents for their health, from the host.
 //!
-//! `contract` says what a reply means, `probe` asks once, `wait` asks until the
-//! answer is good. This room knows addresses and replies only: it must not
-//! know containers, so "exited", "missing" and "wrong port" are decided by
-//! callers, and it must not print.
+//! `contract` knows the ways to ask, `reply` says what a reply means, `finding`
+//! what a probe can find out, `probe` asks once, `wait` asks until the answer is
+//! good. This room knows addresses and replies only: it must not know
+//! containers, so "exited", "missing" and "wrong port" are decided by callers,
+//! and it must not print.
 
-pub mod contract;
+mod contract;
+mod finding;
 mod probe;
+mod reply;
 mod wait;
 
 #[cfg(test)]
 mod tests;
 
-pub use probe::{Outcome, Probe, ProbeBudget, Target, block_on, probe_all};
+pub use contract::Contract;
+pub use finding::{Outcome, ProbeFinding};
+pub use probe::{Probe, ProbeBudget, Target, block_on, probe_all};
 pub use wait::{Ending, Schedule, wait_healthy};

@@ -1,13 +1,11 @@
 //! One question to one agent, and to many at once.
 //!
 //! Invariant: every await stands under a deadline, and nothing outlives it: a
-//! socket that is given up is dropped, which closes its connection. Three
-//! habits of the zeromq crate ask for that: `connect` retries a refused port
-//! for ever and without a word, a socket whose request was abandoned refuses
-//! the next one, and it never reconnects. Hence a plain TCP connection first,
-//! to tell refused from silent, and a new socket for every request.
+//! socket that is given up is dropped, which closes its connection. A plain TCP
+//! connection comes first, to tell refused from silent; what is said over the
+//! next one is for the contract.
 
-use std::{error::Error, future::Future, io, iter, net::SocketAddr, time::Duration};
+use std::{future::Future, io, iter, net::SocketAddr, time::Duration};
 
 use serde::Serialize;
 use tokio::{
@@ -15,34 +13,38 @@ use tokio::{
     task::JoinSet,
     time::{Instant, timeout, timeout_at},
 };
-use zeromq::{ReqSocket, Socket, SocketOptions, SocketRecv, SocketSend, ZmqError, ZmqMessage};
 
-use super::contract::{Verdict, complaints, excerpt, judge, telling_part};
+use super::{
+    contract::{Answer, Contract, Limits},
+    finding::{Outcome, ProbeFinding},
+};
 
-/// Where one agent answers, and what it is asked.
+/// Where one agent answers, and how it is asked.
 #[derive(Debug, Clone)]
 pub struct Target {
     /// The health port, as published on the host's loopback address.
     pub address: SocketAddr,
-    /// Tried in order until one is understood; at least one.
-    pub requests: Vec<String>,
+    /// How it is asked.
+    pub contract: Contract,
 }
 
 /// How long one probe may take; `connect_ms + reply_ms` is never exceeded.
 #[derive(Debug, Clone, Copy)]
 pub struct ProbeBudget {
-    /// For the TCP connection and the first ZeroMQ handshake together.
+    /// For the connection, and for the handshake that a contract may begin with.
     pub connect_ms: u64,
-    /// From then on, for all requests together.
+    /// From then on, for all that is asked.
     pub reply_ms: u64,
 }
 
 /// What one probe found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Probe {
+    /// What the finding amounts to.
     pub outcome: Outcome,
-    /// Why, in a few words that fit after the outcome: `not ready yet`.
-    pub reason: &'static str,
+    /// In JSON its words, as the reason for the outcome.
+    #[serde(rename = "reason")]
+    pub finding: ProbeFinding,
     /// From the first connection to the outcome.
     pub latency_ms: f64,
     /// The start of the reply, on one line and safe to print; none if no reply
@@ -53,32 +55,19 @@ pub struct Probe {
     pub complaints: Vec<(String, String)>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// A good JSON reply.
-    Healthy,
-    /// A reply that is not JSON: alive, health unknown.
-    Answering,
-    /// A JSON reply that is not good, or something that is no ZeroMQ reply
-    /// socket.
-    Unhealthy,
-    /// Nobody listens; or the connection was closed without a word, which is
-    /// what a published port does whose agent does not listen.
-    Refused,
-    /// The connection or the reply did not come within the budget.
-    Timeout,
-}
+impl Probe {
+    /// A probe that got no reply.
+    pub fn without_reply(finding: ProbeFinding, latency: Duration) -> Probe {
+        Probe::new(finding.into(), latency)
+    }
 
-impl Outcome {
-    /// The word that JSON output and tables use.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Outcome::Healthy => "healthy",
-            Outcome::Answering => "answering",
-            Outcome::Unhealthy => "unhealthy",
-            Outcome::Refused => "refused",
-            Outcome::Timeout => "timeout",
+    fn new(answer: Answer, latency: Duration) -> Probe {
+        Probe {
+            outcome: answer.finding.outcome(),
+            finding: answer.finding,
+            latency_ms: latency.as_secs_f64() * 1e3,
+            reply: answer.reply,
+            complaints: answer.complaints,
         }
     }
 }
@@ -86,14 +75,22 @@ impl Outcome {
 /// Asks one agent, within the budget.
 pub async fn probe(target: &Target, budget: ProbeBudget) -> Probe {
     let started = Instant::now();
-    let finding = ask_all(target, budget).await;
-    finding.probe(started.elapsed())
+    let connect_by = started + Duration::from_millis(budget.connect_ms);
+    let limits = Limits {
+        connect_by,
+        reply_ms: budget.reply_ms,
+    };
+    let answer = match knock(target.address, connect_by).await {
+        Ok(()) => target.contract.ask(target.address, limits).await,
+        Err(finding) => finding.into(),
+    };
+    Probe::new(answer, started.elapsed())
 }
 
 /// Asks all agents at once and returns their probes in the same order. Takes no
 /// longer than one probe's budget for every `MAX_IN_FLIGHT` targets. Once
 /// `cancelled` says so, what is unfinished is abandoned and reported as a
-/// timeout with the reason `interrupted`.
+/// timeout, as interrupted.
 ///
 /// # Errors
 /// If the host has no file descriptors left for a runtime.
@@ -106,9 +103,9 @@ pub fn probe_all(
         let mut probes: Vec<Option<Probe>> = iter::repeat_n(None, targets.len()).collect();
         let mut waiting = targets.iter().cloned().enumerate();
         let mut in_flight = JoinSet::new();
-        let missing = loop {
+        let interrupted = loop {
             if cancelled() {
-                break Finding::INTERRUPTED;
+                break true;
             }
             let free = MAX_IN_FLIGHT - in_flight.len();
             for (index, target) in waiting.by_ref().take(free) {
@@ -116,16 +113,22 @@ pub fn probe_all(
             }
             match timeout(CANCEL_POLL, in_flight.join_next()).await {
                 Ok(Some(Ok((index, probe)))) => probes[index] = Some(probe),
-                Ok(None) => break Finding::NOT_ZEROMQ,
+                Ok(None) => break false,
                 // A panic while reading one agent's bytes must not hide what
                 // the others said; its place stays empty.
                 Ok(Some(Err(_))) | Err(_) => {}
             }
         };
-        let missing = || missing.clone().probe(Duration::ZERO);
-        probes
-            .into_iter()
-            .map(|probe| probe.unwrap_or_else(missing))
+        let missing = |target: &Target| {
+            let finding = match interrupted {
+                true => ProbeFinding::Interrupted,
+                false => target.contract.unreadable(),
+            };
+            Probe::without_reply(finding, Duration::ZERO)
+        };
+        let found = probes.into_iter().zip(targets);
+        found
+            .map(|(probe, target)| probe.unwrap_or_else(|| missing(target)))
             .collect()
     })
 }
@@ -150,182 +153,15 @@ pub fn block_on<F: Future>(future: F) -> io::Result<F::Output> {
     Ok(runtime.block_on(future))
 }
 
-/// A probe before its time is known.
-#[derive(Debug, Clone)]
-pub(super) struct Finding {
-    outcome: Outcome,
-    reason: &'static str,
-    reply: Option<String>,
-    complaints: Vec<(String, String)>,
-}
-
-impl Finding {
-    pub(super) const INTERRUPTED: Finding = Finding::without_reply(Outcome::Timeout, "interrupted");
-    pub(super) const OUT_OF_TIME: Finding = Finding::without_reply(Outcome::Timeout, "out of time");
-    const REFUSED: Finding = Finding::without_reply(Outcome::Refused, "connection refused");
-    const CLOSED: Finding = Finding::without_reply(Outcome::Refused, "connection closed at once");
-    const HUNG_UP: Finding =
-        Finding::without_reply(Outcome::Refused, "connection closed without a reply");
-    const NO_CONNECTION: Finding =
-        Finding::without_reply(Outcome::Timeout, "no connection in time");
-    const NO_HANDSHAKE: Finding =
-        Finding::without_reply(Outcome::Timeout, "no ZeroMQ handshake in time");
-    const NO_REPLY: Finding = Finding::without_reply(Outcome::Timeout, "no reply in time");
-    const NOT_ZEROMQ: Finding = Finding::without_reply(Outcome::Unhealthy, "does not speak ZeroMQ");
-    const WRONG_SOCKET: Finding =
-        Finding::without_reply(Outcome::Unhealthy, "not a ZeroMQ reply socket");
-    const NO_CHANNEL: Finding =
-        Finding::without_reply(Outcome::Unhealthy, "ended the ZeroMQ handshake");
-    const UNREACHABLE: Finding = Finding::without_reply(Outcome::Refused, "cannot be connected to");
-
-    const fn without_reply(outcome: Outcome, reason: &'static str) -> Finding {
-        Finding {
-            outcome,
-            reason,
-            reply: None,
-            complaints: Vec::new(),
-        }
-    }
-
-    pub(super) fn probe(self, latency: Duration) -> Probe {
-        Probe {
-            outcome: self.outcome,
-            reason: self.reason,
-            latency_ms: latency.as_secs_f64() * 1e3,
-            reply: self.reply,
-            complaints: self.complaints,
-        }
-    }
-}
-
-/// Goes through the requests until one is understood. If none is, the first
-/// answer tells most, for the first request is the one that agents should know.
-async fn ask_all(target: &Target, budget: ProbeBudget) -> Finding {
-    let connect_by = Instant::now() + Duration::from_millis(budget.connect_ms);
-    if let Err(finding) = knock(target.address, connect_by).await {
-        return finding;
-    }
-    let mut deadlines = Deadlines {
-        connect_by,
-        reply_by: None,
-        reply_ms: budget.reply_ms,
-    };
-    let mut refusal = None;
-    for request in &target.requests {
-        match ask(target.address, request, &mut deadlines).await {
-            Ok((Verdict::NotUnderstood, finding)) => refusal = refusal.or(Some(finding)),
-            Ok((_, finding)) => return finding,
-            Err(finding) => return refusal.unwrap_or(finding),
-        }
-    }
-    refusal.unwrap_or(Finding::WRONG_SOCKET)
-}
-
-struct Deadlines {
-    connect_by: Instant,
-    /// Set by the first handshake; bounds later handshakes, too.
-    reply_by: Option<Instant>,
-    reply_ms: u64,
-}
-
 /// Connects and closes again.
-async fn knock(address: SocketAddr, by: Instant) -> Result<(), Finding> {
+async fn knock(address: SocketAddr, by: Instant) -> Result<(), ProbeFinding> {
     match timeout_at(by, TcpStream::connect(address)).await {
         Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => Err(Finding::REFUSED),
-        Ok(Err(error)) if error.kind() == io::ErrorKind::TimedOut => Err(Finding::NO_CONNECTION),
-        Ok(Err(_)) => Err(Finding::UNREACHABLE),
-        Err(_) => Err(Finding::NO_CONNECTION),
+        Ok(Err(error)) => Err(match error.kind() {
+            io::ErrorKind::ConnectionRefused => ProbeFinding::Refused,
+            io::ErrorKind::TimedOut => ProbeFinding::NoConnection,
+            _ => ProbeFinding::Unreachable,
+        }),
+        Err(_) => Err(ProbeFinding::NoConnection),
     }
-}
-
-/// One request on a socket of its own. The error is a finding without a reply.
-async fn ask(
-    address: SocketAddr,
-    request: &str,
-    deadlines: &mut Deadlines,
-) -> Result<(Verdict, Finding), Finding> {
-    // The crate's own limit of 30 s would only blur ours.
-    let mut options = SocketOptions::default();
-    options.no_connect_timeout();
-    let mut socket = ReqSocket::with_options(options);
-
-    let connect_by = deadlines.reply_by.unwrap_or(deadlines.connect_by);
-    timeout_at(connect_by, socket.connect(&format!("tcp://{address}")))
-        .await
-        .map_err(|_| Finding::NO_HANDSHAKE)?
-        .map_err(|error| failed_handshake(&error))?;
-
-    let reply_ms = Duration::from_millis(deadlines.reply_ms);
-    let reply_by = *deadlines
-        .reply_by
-        .get_or_insert_with(|| Instant::now() + reply_ms);
-    let exchange = async {
-        socket.send(ZmqMessage::from(request)).await?;
-        socket.recv().await
-    };
-    let message = timeout_at(reply_by, exchange)
-        .await
-        .map_err(|_| Finding::NO_REPLY)?
-        .map_err(|error| failed_exchange(&error))?;
-    Ok(understand(&message))
-}
-
-fn understand(message: &ZmqMessage) -> (Verdict, Finding) {
-    let reply = telling_part(message.iter().map(|part| &part[..]));
-    let verdict = judge(reply);
-    let (outcome, reason) = match verdict {
-        Verdict::Healthy => (Outcome::Healthy, "says it is healthy"),
-        Verdict::Answering => (Outcome::Answering, "replies, but not in JSON"),
-        Verdict::NotUnderstood => (Outcome::Unhealthy, "request not understood"),
-        Verdict::NotReady => (Outcome::Unhealthy, "not ready yet"),
-        Verdict::Unhealthy => (Outcome::Unhealthy, "does not say it is healthy"),
-    };
-    (
-        verdict,
-        Finding {
-            outcome,
-            reason,
-            reply: Some(excerpt(reply)),
-            complaints: complaints(reply),
-        },
-    )
-}
-
-/// What the crate's errors mean before a request was sent. It tells some of
-/// them apart by their texts only; the tests hold each of them to its finding.
-fn failed_handshake(error: &ZmqError) -> Finding {
-    match error {
-        ZmqError::Other("Failed Greeting exchange") => Finding::CLOSED,
-        // The peer sent a greeting and then left, as it does when it wants
-        // encryption or a password.
-        ZmqError::Other("No reply from server") => Finding::NO_CHANNEL,
-        ZmqError::Other(_) => Finding::WRONG_SOCKET,
-        _ => match io_kind(error) {
-            // Some bytes came, fewer than a greeting has.
-            Some(io::ErrorKind::UnexpectedEof) | None => Finding::NOT_ZEROMQ,
-            Some(_) => Finding::CLOSED,
-        },
-    }
-}
-
-/// What they mean afterwards.
-fn failed_exchange(error: &ZmqError) -> Finding {
-    match error {
-        ZmqError::NoMessage => Finding::HUNG_UP,
-        _ if io_kind(error).is_some() => Finding::HUNG_UP,
-        _ => Finding::NOT_ZEROMQ,
-    }
-}
-
-/// The kind of the input or output error behind an error of the crate.
-fn io_kind(error: &ZmqError) -> Option<io::ErrorKind> {
-    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<io::Error>() {
-            return Some(error.kind());
-        }
-        cause = error.source();
-    }
-    None
 }

@@ -9,7 +9,10 @@ use std::{future::Future, pin::pin, time::Duration};
 
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::probe::{CANCEL_POLL, Finding, Outcome, Probe, ProbeBudget, Target, probe};
+use super::{
+    finding::{Outcome, ProbeFinding},
+    probe::{CANCEL_POLL, Probe, ProbeBudget, Target, probe},
+};
 
 /// How long to wait, and how long each attempt may take.
 #[derive(Debug, Clone, Copy)]
@@ -82,12 +85,12 @@ pub async fn wait_healthy(
     };
     let waited = started.elapsed();
     let none = match ending {
-        Ending::Stopped => Finding::INTERRUPTED,
-        Ending::Healthy | Ending::Deadline => Finding::OUT_OF_TIME,
+        Ending::Stopped => ProbeFinding::Interrupted,
+        Ending::Healthy | Ending::Deadline => ProbeFinding::OutOfTime,
     };
     Waited {
         ending,
-        probe: last.unwrap_or_else(|| none.probe(waited)),
+        probe: last.unwrap_or_else(|| Probe::without_reply(none, waited)),
         attempts,
         waited_ms: waited.as_secs_f64() * 1e3,
     }

@@ -67,7 +67,10 @@ fn a_cancelled_round_ends_soon_and_keeps_what_it_has() {
     let told = probes.iter().map(told).collect::<Vec<_>>();
     assert_eq!(
         told,
-        ["timeout: interrupted", "refused: connection refused"]
+        [
+            (ProbeFinding::Interrupted, None),
+            (ProbeFinding::Refused, None)
+        ]
     );
 }
 

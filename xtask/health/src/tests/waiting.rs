@@ -52,7 +52,7 @@ fn an_agent_that_comes_late_is_seen_soon() {
         let found = Instant::now();
         assert_eq!(waited.ending, Ending::Healthy);
         assert_eq!(waited.attempts as usize, seen.len() + 1);
-        assert_eq!(seen[0], (1, "refused: connection refused".to_owned()));
+        assert_eq!(seen[0], (1, (ProbeFinding::Refused, None)));
         let (opened, _peers) = peers.join().unwrap();
         best = best.min(found - opened);
     }
@@ -72,12 +72,16 @@ fn an_agent_that_becomes_ready() {
         _ => vec![GOOD.to_vec()],
     });
     let mut seen = Vec::new();
-    let note = |_, found: &Probe| seen.push(found.reason);
+    let note = |_, found: &Probe| seen.push(found.finding);
     let waited = wait(peers.address(), schedule(10_000), NEVER, note);
     assert_eq!(waited.attempts, 4);
     assert_eq!(
         seen,
-        ["not ready yet", "not ready yet", "replies, but not in JSON"]
+        [
+            ProbeFinding::NotReady,
+            ProbeFinding::NotReady,
+            ProbeFinding::NotJson
+        ]
     );
 }
 
@@ -100,8 +104,8 @@ fn the_deadline_holds() {
     let refused = fakes::dead_address();
     let silent = raw(fakes::stay_silent);
     for (address, expect) in [
-        (refused, "refused: connection refused"),
-        (silent.address(), "timeout: out of time"),
+        (refused, (ProbeFinding::Refused, None)),
+        (silent.address(), (ProbeFinding::OutOfTime, None)),
     ] {
         let waited = wait(address, schedule(200), NEVER, |_, _| {});
         assert_eq!(waited.ending, Ending::Deadline);
@@ -117,7 +121,7 @@ fn the_caller_stops_the_wait() {
     let stop = || started.elapsed() > Duration::from_millis(100);
     let waited = wait(silent.address(), schedule(60_000), stop, NO_FAILURE);
     assert_eq!((waited.ending, waited.attempts), (Ending::Stopped, 0));
-    assert_eq!(told(&waited.probe), "timeout: interrupted");
+    assert_eq!(told(&waited.probe), (ProbeFinding::Interrupted, None));
     assert!(waited.waited_ms < 1_000.0, "{waited:?}");
     let waited = wait(silent.address(), schedule(60_000), || true, NO_FAILURE);
     assert_eq!(waited.ending, Ending::Stopped);

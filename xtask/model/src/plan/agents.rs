@@ -74,7 +74,7 @@ pub fn gate(agent: &Agent) -> Gate {
         container: agent.container.clone(),
         host_health_port: agent.host_health_port,
         health_port: agent.health_port,
-        requests: agent.health_requests.clone(),
+        health: agent.health.clone(),
         timeout_ms: agent.start_timeout_ms,
         attempts: agent.start_attempts,
         restarts: agent.restart != RestartPolicy::No,

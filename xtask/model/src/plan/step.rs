@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::spec::{BuildSpec, ContainerSpec, NetworkSpec};
+use crate::system::HealthContract;
 
 /// Ordered steps; every step stands behind the ones it waits for.
 #[derive(Debug, Default, Serialize)]
@@ -97,7 +98,9 @@ pub struct Gate {
     pub host_health_port: u16,
     /// Port that the agent should listen on inside the container.
     pub health_port: u16,
-    pub requests: Vec<String>,
+    /// How it is asked.
+    #[serde(rename = "requests")]
+    pub health: HealthContract,
     /// Per attempt.
     pub timeout_ms: u64,
     pub attempts: u32,

@@ -9,6 +9,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use super::{
     effective::{Member, View, join},
     graph::Graph,
+    health,
     manifest::{
         BaseTable, FillTable, GroupTable, ImageTable, NetworkTable, SuiteTable, TestsTable,
     },
@@ -23,8 +24,6 @@ use super::{
 use diagnostics::located::reader::At;
 
 const DEFAULT_COMMAND: [&str; 3] = ["python3", "-u", "{script}"];
-/// What agents really answer to, then the plan's plain text.
-const DEFAULT_HEALTH_REQUESTS: [&str; 2] = [r#"{"action": "health_check"}"#, "health"];
 const DEFAULT_MEMORY_MB: u64 = 512;
 const DEFAULT_CPUS: f64 = 1.0;
 const DEFAULT_PIDS: u32 = 256;
@@ -210,7 +209,6 @@ fn agent(view: &View<'_>, member: &Member<'_>) -> Option<Agent> {
     let script = table.script.as_ref()?.value.clone();
     let bridge = member.mode? == NetworkMode::Bridge;
     let seconds = |value: u32| u64::from(value) * 1000;
-    let requests = member.setting(|shared| shared.health_requests.as_ref());
     let mut devices = values(&member.group.shared.devices);
     devices.extend(values(&table.shared.devices));
     let health_port = member.health_port()?.value;
@@ -226,10 +224,7 @@ fn agent(view: &View<'_>, member: &Member<'_>) -> Option<Agent> {
         health_port,
         host_port: member.host_port().map(|port| port.value),
         host_health_port: member.host_health_port()?.value,
-        health_requests: requests.map_or_else(
-            || DEFAULT_HEALTH_REQUESTS.map(str::to_owned).to_vec(),
-            |requests| values(requests),
-        ),
+        health: health::contract(member),
         ip: table.ip.as_ref().map(|ip| ip.value),
         backbone_ip: if bridge {
             view.backbone_ip(member)

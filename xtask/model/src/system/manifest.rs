@@ -9,6 +9,7 @@ use std::{collections::BTreeMap, net::Ipv4Addr, path::PathBuf};
 use toml::de::DeTable;
 
 use super::{
+    health::{self, HealthKeys},
     model::{
         BaseSource, Device, GpuPolicy, GpuRequest, NetworkMode, Relaxations, RestartPolicy, Subnet,
     },
@@ -151,7 +152,7 @@ pub struct Shared {
     pub start_timeout_s: Option<At<u32>>,
     pub start_attempts: Option<At<u32>>,
     pub stop_timeout_s: Option<At<u32>>,
-    pub health_requests: Option<At<Vec<At<String>>>>,
+    pub health: HealthKeys,
     pub optional: Option<At<bool>>,
 }
 
@@ -375,7 +376,7 @@ fn shared(fields: &mut Fields<'_, '_>) -> Shared {
         start_timeout_s: fields.optional("start_timeout_s", integer(1..=86_400)),
         start_attempts: fields.optional("start_attempts", integer(1..=100)),
         stop_timeout_s: fields.optional("stop_timeout_s", integer(0..=86_400)),
-        health_requests: fields.optional("health_requests", list(text)),
+        health: health::keys(fields),
         optional: fields.optional("optional", boolean),
     }
 }

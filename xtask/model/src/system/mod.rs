@@ -14,6 +14,7 @@ mod copy;
 mod effective;
 mod error;
 pub mod graph;
+mod health;
 mod manifest;
 mod model;
 pub mod naming;
@@ -38,6 +39,7 @@ use manifest::{Manifest, SCHEMA};
 
 pub use copy::Copy;
 pub use error::ManifestError;
+pub use health::HealthContract;
 pub use model::*;
 pub use release::PythonRelease;
 

@@ -13,7 +13,7 @@ use std::{
 
 use serde::Serialize;
 
-use super::release::PythonRelease;
+use super::{health::HealthContract, release::PythonRelease};
 
 /// Lists of requirements that every monorepo has; a lock may exist of more.
 pub const LISTS: &[&str] = &["core", "shared", "gpu", "audio"];
@@ -240,8 +240,9 @@ pub struct Agent {
     pub host_port: Option<u16>,
     /// Loopback port on the host where health is asked.
     pub host_health_port: u16,
-    /// Requests sent to the health port, in order, until one is understood.
-    pub health_requests: Vec<String>,
+    /// How it is asked at its health port.
+    #[serde(rename = "health_requests")]
+    pub health: HealthContract,
     pub ip: Option<Ipv4Addr>,
     pub backbone_ip: Option<Ipv4Addr>,
     pub depends_on: Vec<String>,

@@ -9,13 +9,13 @@ use super::judge::AgentStatus;
 use super::judge::describe;
 use super::judge::judge;
 use super::log::log_tail;
+use super::target::target;
 use super::watcher::Watched;
 use super::watcher::Watcher;
 use crate::podman::{Podman, PodmanError, observe, run::Call};
-use health::{self, Ending, ProbeBudget, Schedule, Target};
+use health::{self, Ending, ProbeBudget, Schedule};
 use model::plan::Gate;
 use serde::Serialize;
-use std::net::{Ipv4Addr, SocketAddr};
 
 /// Budget of one question to an agent.
 pub const BUDGET: ProbeBudget = ProbeBudget {
@@ -50,13 +50,6 @@ pub enum GateError {
     Sick(Box<Sick>),
     Podman(PodmanError),
     Interrupted,
-}
-
-pub fn target(gate: &Gate) -> Target {
-    Target {
-        address: SocketAddr::from((Ipv4Addr::LOCALHOST, gate.host_health_port)),
-        requests: gate.requests.clone(),
-    }
 }
 
 /// Waits until the agent is healthy; restarts a container that exited as often

@@ -3,11 +3,10 @@
 use crate::host::ports;
 use health::{self, Outcome, Probe};
 use model::plan::state::{Container, Status};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// How an agent fared; the words of `health-check`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AgentStatus {
     Healthy,
     Answering,
@@ -32,6 +31,12 @@ impl AgentStatus {
             AgentStatus::Exited => "exited",
             AgentStatus::Missing => "missing",
         }
+    }
+}
+
+impl Serialize for AgentStatus {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 
@@ -102,11 +107,10 @@ pub fn exit_words(code: i32) -> String {
 }
 
 pub fn describe(probe: &Probe) -> String {
-    match (probe.reason, &probe.reply) {
-        ("", None) => probe.outcome.as_str().to_owned(),
-        ("", Some(reply)) => format!("{}: {reply}", probe.outcome.as_str()),
-        (reason, None) => format!("{}, {reason}", probe.outcome.as_str()),
-        (reason, Some(reply)) => format!("{}, {reason}: {reply}", probe.outcome.as_str()),
+    let words = format!("{}, {}", probe.outcome.as_str(), probe.finding);
+    match &probe.reply {
+        None => words,
+        Some(reply) => format!("{words}: {reply}"),
     }
 }
 

@@ -10,15 +10,17 @@ mod log;
 mod recoveries;
 mod report;
 mod settle;
+mod target;
 mod walk;
 mod watcher;
 
 #[cfg(test)]
 pub use gate::Passed;
-pub use gate::{BUDGET, Sick, target};
+pub use gate::{BUDGET, Sick};
 pub use judge::{AgentStatus, exit_words, judge};
 pub use log::log_lines;
 #[cfg(test)]
 pub use report::StepFailure;
 pub use report::{Event, Reason, Report, StepResult, Watch};
+pub use target::target;
 pub use walk::execute;

@@ -2,10 +2,10 @@
 
 use super::gate::BUDGET;
 use super::gate::Sick;
-use super::gate::target;
 use super::judge::AgentStatus;
 use super::judge::judge;
 use super::log::log_tail;
+use super::target::target;
 use crate::podman::{Podman, PodmanError, observe};
 use health::{self, Target};
 use model::plan::{Gate, state::Container};

@@ -212,7 +212,8 @@ fn health(agent: &AgentEvidence) -> Check {
         .map_or(String::new(), |ms| format!(" after {ms:.1} ms"));
     let asked = format!(
         "asked {} on 127.0.0.1:{}",
-        agent.wanted.request, agent.wanted.host_health_port
+        agent.wanted.request(),
+        agent.wanted.host_health_port
     );
     let mut check = match agent.healthy() {
         true => Check::new("health", true, format!("healthy{took}")),

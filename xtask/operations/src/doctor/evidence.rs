@@ -8,6 +8,8 @@ use crate::{
     host::{ports::Listener, usage::Usage},
     podman::inspect::{Details, Inside},
 };
+use health::ProbeFinding;
+use model::system::HealthContract;
 
 use super::log::Log;
 
@@ -84,8 +86,8 @@ pub struct Wanted {
     pub waits_for: BTreeSet<String>,
     /// Folders of its mounts that it may not write to.
     pub read_only: BTreeSet<String>,
-    /// What is asked first at its health port.
-    pub request: String,
+    /// How it is asked at its health port.
+    pub health: HealthContract,
 }
 
 /// Its container, by podman's listing.
@@ -111,8 +113,8 @@ pub struct Exchange {
     pub status: AgentStatus,
     /// Why it is not healthy, with the reply.
     pub reason: String,
-    /// The bare finding of the probe: `no reply in time`.
-    pub finding: &'static str,
+    /// What the probe found; none if nobody was asked.
+    pub finding: Option<ProbeFinding>,
     pub latency_ms: Option<f64>,
     pub reply: Option<String>,
     pub complaints: Vec<(String, String)>,
@@ -157,6 +159,22 @@ pub struct Imports {
 pub struct Package {
     pub name: String,
     pub in_image: bool,
+}
+
+impl Wanted {
+    /// What is asked first at its health port.
+    pub fn request(&self) -> String {
+        let requests = self.health.requests();
+        requests.into_iter().next().unwrap_or_default()
+    }
+}
+
+impl Exchange {
+    /// The bare finding in words: `no reply in time`; empty if there is none.
+    pub fn finding_words(&self) -> String {
+        self.finding
+            .map_or_else(String::new, |finding| finding.to_string())
+    }
 }
 
 impl AgentEvidence {

@@ -268,7 +268,7 @@ fn one(
         exchange: Exchange {
             status,
             reason,
-            finding: probe.map_or("", |probe| probe.reason),
+            finding: probe.map(|probe| probe.finding),
             latency_ms: probe.map(|probe| probe.latency_ms),
             reply: probe.and_then(|probe| probe.reply.clone()),
             complaints: probe.map_or_else(Vec::new, |probe| probe.complaints.clone()),

@@ -108,7 +108,7 @@ pub fn wanted(system: &System, agent: &Agent, asked: bool) -> Wanted {
         peers: agent.peers.iter().map(variable).collect(),
         waits_for: waits_for(system, agent),
         read_only: targets(true),
-        request: agent.health_requests.first().cloned().unwrap_or_default(),
+        health: agent.health.clone(),
     }
 }
 

@@ -1,7 +1,10 @@
 //! Which steps an agent gets for what is observed of it.
 
 use super::*;
-use crate::plan::{gpus::Gpus, state::Status};
+use crate::{
+    plan::{agents::gate, gpus::Gpus, state::Status},
+    system::HealthContract,
+};
 
 #[test]
 fn on_an_empty_engine_everything_is_created_at_once_and_started_in_order() {
@@ -382,7 +385,25 @@ fn the_gate_asks_what_the_manifest_says() {
         (gate.timeout_ms, gate.attempts, gate.restarts),
         (7_000, 5, false)
     );
-    assert_eq!(gate.requests, ["ping"]);
+    let requests = vec!["ping".to_owned()];
+    assert_eq!(gate.health, HealthContract::ZeroMq { requests });
+}
+
+/// Plans are printed as JSON, and agents are part of a system that can be.
+#[test]
+fn requests_have_their_place_in_json() {
+    let case = Case::with("one: A", &[("A", "health_requests = [\"ping\", \"x\"]")]);
+    let agent = case.system.agent("A").expect("of the sketch");
+    let written = serde_json::to_string(&gate(agent)).expect("plain data");
+    let expected = concat!(
+        r#"{"agent":"A","container":"a","host_health_port":7001,"health_port":7001,"#,
+        r#""requests":["ping","x"],"timeout_ms":60000,"attempts":2,"restarts":true,"#,
+        r#""stop_timeout_s":5}"#
+    );
+    assert_eq!(written, expected);
+    let written = serde_json::to_string(agent).expect("plain data");
+    let place = r#""host_health_port":7001,"health_requests":["ping","x"],"ip":"#;
+    assert!(written.contains(place), "{written}");
 }
 
 #[test]

@@ -1,9 +1,11 @@
-//! What an agent is given: mounts, devices, environment, command line, GPUs.
+//! What an agent is given: mounts, devices, environment, command line, GPUs,
+//! requests for its health.
 
 use std::collections::BTreeMap;
 
 use crate::system::{
     effective::{Member, View},
+    health,
     manifest::MountTable,
     naming::{is_podman_name, is_variable_name},
     placeholder,
@@ -25,15 +27,7 @@ pub fn check(view: &View<'_>, problems: &mut Problems) {
         environment(problems, member);
         command(problems, member);
         gpu(problems, member);
-        if let Some(requests) = member.setting(|shared| shared.health_requests.as_ref())
-            && requests.is_empty()
-        {
-            problems.report(
-                &requests.at,
-                "`health_requests` is empty, so that health is never asked",
-                "remove it to use the default requests",
-            );
-        }
+        health::check(member, problems);
     }
 }
 

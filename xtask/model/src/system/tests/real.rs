@@ -75,10 +75,11 @@ fn the_real_agents_get_defaults_addresses_and_environment() {
         ),
         (60_000, 2, 5)
     );
-    assert_eq!(
-        twin.health_requests,
-        [r#"{"action": "health_check"}"#, "health"]
-    );
+    let requests = [r#"{"action": "health_check"}"#, "health"].map(str::to_owned);
+    let contract = HealthContract::ZeroMq {
+        requests: requests.to_vec(),
+    };
+    assert_eq!(twin.health, contract);
     assert_eq!((twin.memory_mb, twin.cpus, twin.pids), (512, 1.0, 256));
 
     let got = system.agent("GoTToTAgent").expect("in the manifest");

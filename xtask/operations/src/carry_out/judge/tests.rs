@@ -1,6 +1,9 @@
 //! What a container and the answer of its health port amount to, in words.
 
 use super::*;
+use std::time::Duration;
+
+use health::ProbeFinding;
 
 /// A process without a network namespace that can be read: what it listens on
 /// is unknown.
@@ -15,13 +18,10 @@ fn container(status: Status, exit_code: i32, pid: u32) -> Container {
     }
 }
 
-fn probe(outcome: Outcome, reason: &'static str, reply: Option<&str>) -> Probe {
+fn probe(finding: ProbeFinding, reply: Option<&str>) -> Probe {
     Probe {
-        outcome,
-        reason,
-        latency_ms: 1.0,
         reply: reply.map(str::to_owned),
-        complaints: Vec::new(),
+        ..Probe::without_reply(finding, Duration::from_millis(1))
     }
 }
 
@@ -33,7 +33,7 @@ fn check(container: Option<Container>, probe: Option<Probe>, status: AgentStatus
 
 #[test]
 fn a_container_that_does_not_run_is_not_asked() {
-    let healthy = || Some(probe(Outcome::Healthy, "", Some("{}")));
+    let healthy = || Some(probe(ProbeFinding::Healthy, Some("{}")));
     check(None, healthy(), AgentStatus::Missing, "has no container");
     let created = container(Status::Created, 0, 0);
     check(
@@ -76,29 +76,22 @@ fn exit_codes_are_explained() {
 fn a_running_one_is_what_its_health_port_says() {
     let running = || Some(container(Status::Running, 0, NOBODY));
     check(running(), None, AgentStatus::Timeout, "could not be asked");
-    for (outcome, status, word) in [
-        (Outcome::Healthy, AgentStatus::Healthy, "healthy"),
-        (Outcome::Answering, AgentStatus::Answering, "answering"),
-        (Outcome::Unhealthy, AgentStatus::Unhealthy, "unhealthy"),
-        (Outcome::Refused, AgentStatus::Refused, "refused"),
-        (Outcome::Timeout, AgentStatus::Timeout, "timeout"),
+    for (finding, status, word) in [
+        (ProbeFinding::Healthy, AgentStatus::Healthy, "healthy"),
+        (ProbeFinding::NotJson, AgentStatus::Answering, "answering"),
+        (ProbeFinding::NotReady, AgentStatus::Unhealthy, "unhealthy"),
+        (ProbeFinding::Refused, AgentStatus::Refused, "refused"),
+        (ProbeFinding::NoReply, AgentStatus::Timeout, "timeout"),
     ] {
-        check(running(), Some(probe(outcome, "", None)), status, word);
-        let with = |reason, reply| Some(probe(outcome, reason, reply));
+        let with = |reply| Some(probe(finding, reply));
+        let why = format!("{word}, {finding}");
+        check(running(), with(None), status, &why);
         check(
             running(),
-            with("", Some("pong")),
+            with(Some("pong")),
             status,
-            &format!("{word}: pong"),
+            &format!("{why}: pong"),
         );
-        check(
-            running(),
-            with("not ready", None),
-            status,
-            &format!("{word}, not ready"),
-        );
-        let both = format!("{word}, not ready: pong");
-        check(running(), with("not ready", Some("pong")), status, &both);
     }
 }
 
@@ -109,17 +102,17 @@ fn silence_on_the_right_port_and_ears_on_another_is_the_wrong_port() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("bound").port();
     let own = container(Status::Running, 0, std::process::id());
-    for outcome in [Outcome::Refused, Outcome::Timeout] {
-        let (status, reason) = judge(1, Some(&own), Some(&probe(outcome, "", None)));
+    for finding in [ProbeFinding::Refused, ProbeFinding::NoReply] {
+        let (status, reason) = judge(1, Some(&own), Some(&probe(finding, None)));
         assert_eq!(status, AgentStatus::WrongPort);
         assert!(reason.starts_with("listens on "), "{reason}");
         assert!(reason.contains(&port.to_string()), "{reason}");
         assert!(reason.ends_with(", not on 1"), "{reason}");
         // Silence on a port that it does listen on is what it is.
-        let (status, _) = judge(port, Some(&own), Some(&probe(outcome, "", None)));
+        let (status, _) = judge(port, Some(&own), Some(&probe(finding, None)));
         assert_ne!(status, AgentStatus::WrongPort);
     }
-    let (status, _) = judge(1, Some(&own), Some(&probe(Outcome::Unhealthy, "", None)));
+    let (status, _) = judge(1, Some(&own), Some(&probe(ProbeFinding::NotHealthy, None)));
     assert_eq!(status, AgentStatus::Unhealthy);
 }
 
@@ -136,6 +129,7 @@ fn statuses_have_the_words_of_the_json_output() {
         (AgentStatus::Missing, "missing"),
     ];
     for (status, word) in words {
+        assert_eq!(status.as_str(), word);
         assert_eq!(serde_json::to_value(status).expect("a word"), word);
     }
 }

@@ -7,6 +7,7 @@
 //! likely, and that before what is a symptom or merely untidy.
 
 mod cause;
+mod contract;
 mod deployment;
 mod ended;
 mod running;

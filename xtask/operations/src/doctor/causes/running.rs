@@ -1,8 +1,11 @@
 //! Causes of a container that runs: where it listens, what it answers, what it
 //! reaches, and what it takes.
 
-use super::words;
-use crate::doctor::causes::cause::{Cause, Rule, deploy};
+use super::{
+    cause::{Cause, Rule, deploy},
+    contract::{self, Met, met},
+    words,
+};
 use crate::{
     carry_out::AgentStatus,
     doctor::{
@@ -12,6 +15,7 @@ use crate::{
     host::ports::Listener,
     podman::inspect::{Kind, Outcome},
 };
+use health::ProbeFinding;
 
 pub const RULES: &[Rule] = &[
     starting,
@@ -139,17 +143,10 @@ fn no_listener(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
 
 /// Inside all is well, and from the host nobody gets through.
 fn publish_lost(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
-    const OUTSIDE: [&str; 5] = [
-        "connection refused",
-        "connection closed at once",
-        "no connection in time",
-        "no ZeroMQ handshake in time",
-        "cannot be connected to",
-    ];
-    let own_port = agent.inside.seen()?.own_port.as_ref()?;
     let open = listeners(agent).is_none()
         || listener(agent, agent.wanted.health_port).is_some_and(|found| !found.loopback);
-    let lost = own_port.greets && open && OUTSIDE.contains(&agent.exchange.finding);
+    let met_nobody = met(agent) == Some(Met::Nobody);
+    let lost = contract::answers_inside(agent) && open && met_nobody;
     (lost && unanswered(agent)).then(|| {
         Cause::new(
             "publish-lost",
@@ -157,7 +154,8 @@ fn publish_lost(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
             "its health port answers inside, and cannot be reached from this host",
             format!(
                 "127.0.0.1:{}: {}",
-                agent.wanted.host_health_port, agent.exchange.finding
+                agent.wanted.host_health_port,
+                agent.exchange.finding_words()
             ),
             format!(
                 "the firewall may have been flushed: podman network reload {}",
@@ -184,28 +182,30 @@ fn silent(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
             "silent",
             84,
             format!("it listens on its health port {port}, and never answers"),
-            format!("{} ({})", agent.exchange.finding, agent.wanted.request),
             format!(
-                "a REP socket with a thread of its own has to answer there; \
-                 `cargo xtask logs {name}` shows what it does instead"
+                "{} ({})",
+                agent.exchange.finding_words(),
+                agent.wanted.request()
+            ),
+            format!(
+                "a {} with a thread of its own has to answer there; \
+                 `cargo xtask logs {name}` shows what it does instead",
+                contract::expected_listener(agent)
             ),
         )
     })
 }
 
 fn wrong_socket(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
-    const FINDINGS: [&str; 3] = [
-        "does not speak ZeroMQ",
-        "not a ZeroMQ reply socket",
-        "ended the ZeroMQ handshake",
-    ];
-    let finding = agent.exchange.finding;
-    (agent.running() && FINDINGS.contains(&finding)).then(|| {
+    (agent.running() && met(agent) == Some(Met::Stranger)).then(|| {
         Cause::new(
             "wrong-socket",
             85,
-            "what listens on its health port is no REP socket",
-            finding,
+            format!(
+                "what listens on its health port is no {}",
+                contract::expected_listener(agent)
+            ),
+            agent.exchange.finding_words(),
             format!(
                 "set `health_port` of {} to its health port, then {}",
                 agent.wanted.name,
@@ -224,19 +224,20 @@ fn unhealthy_reply(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
     let name = &agent.wanted.name;
     let said = exchange.complaints.first();
     let (title, next) = match exchange.finding {
-        "request not understood" => (
+        Some(ProbeFinding::NotUnderstood) => (
             "it does not understand the health request".to_owned(),
             format!(
-                "set `health_requests` of {name} to what it knows, then {}",
+                "set `{}` of {name} to what it knows, then {}",
+                contract::key(agent),
                 deploy(agent)
             ),
         ),
-        "replies, but not in JSON" => (
+        Some(ProbeFinding::NotJson) => (
             "its health reply is not JSON".to_owned(),
             "healthy is a JSON object whose `status` is `ok` or `healthy`".to_owned(),
         ),
-        finding => {
-            let words = said.map_or(finding.to_owned(), |(_, text)| text.clone());
+        _ => {
+            let words = said.map_or_else(|| exchange.finding_words(), |(_, text)| text.clone());
             (
                 format!("it says itself that it is not healthy: {words}"),
                 format!("`cargo xtask logs {name}` shows why"),

@@ -11,6 +11,7 @@ use crate::{
     host::{ports::Listener, usage::Usage},
     podman::inspect::{AtPath, Details, Inside, Kind, Outcome, OwnPort, Reached},
 };
+use health::ProbeFinding;
 
 /// When all of it was seen.
 pub const NOW_S: i64 = 10_000;
@@ -30,7 +31,6 @@ pub fn agent(name: &str) -> AgentEvidence {
             start_timeout_s: 60,
             memory_mb: 512,
             pids: 256,
-            request: "health".into(),
             ..Wanted::default()
         },
         standing: Standing::Running {
@@ -45,8 +45,8 @@ pub fn agent(name: &str) -> AgentEvidence {
         killed_for_memory: Look::NotNeeded,
         exchange: Exchange {
             status: AgentStatus::Healthy,
-            reason: "healthy, says it is healthy".into(),
-            finding: "says it is healthy",
+            reason: format!("healthy, {}", ProbeFinding::Healthy),
+            finding: Some(ProbeFinding::Healthy),
             latency_ms: Some(3.0),
             reply: Some(r#"{"status": "ok"}"#.into()),
             complaints: Vec::new(),
@@ -114,14 +114,15 @@ impl AgentEvidence {
         self.usage = Look::NotNeeded;
         self.inside = Look::NotNeeded;
         self.log = Look::Seen(log::read(Vec::new()));
-        self.answers(AgentStatus::Exited, "");
+        self.answers(AgentStatus::Exited, None);
     }
 
-    /// It is not healthy, by this finding of the probe.
-    pub fn answers(&mut self, status: AgentStatus, finding: &'static str) {
+    /// It is not healthy, by this finding of the probe, if it was asked.
+    pub fn answers(&mut self, status: AgentStatus, finding: impl Into<Option<ProbeFinding>>) {
+        let finding = finding.into();
         self.exchange = Exchange {
             status,
-            reason: finding.to_owned(),
+            reason: finding.map_or_else(String::new, |finding| finding.to_string()),
             finding,
             latency_ms: None,
             reply: None,
@@ -136,7 +137,7 @@ impl AgentEvidence {
     pub fn says(&mut self, status: AgentStatus, field: &str, text: &str) {
         let reply = format!(r#"{{"status": "x", "{field}": "{text}"}}"#);
         if status != AgentStatus::Healthy {
-            self.answers(status, "does not say it is healthy");
+            self.answers(status, ProbeFinding::NotHealthy);
         }
         self.exchange.reply = Some(reply);
         self.exchange.complaints = vec![(field.to_owned(), text.to_owned())];

@@ -6,6 +6,7 @@ use crate::{
     doctor::evidence::{AgentEvidence, Standing},
     podman::inspect::Outcome,
 };
+use health::ProbeFinding;
 
 fn needs(name: &str, peer: &str, outcome: Outcome) -> AgentEvidence {
     let mut one = agent(name);
@@ -36,9 +37,9 @@ fn roots(diagnosis: &Diagnosis) -> Vec<String> {
 #[test]
 fn a_chain_leads_to_its_end() {
     let mut third = needs("Third", "Second", Outcome::Refused);
-    third.answers(AgentStatus::Timeout, "no reply in time");
+    third.answers(AgentStatus::Timeout, ProbeFinding::NoReply);
     let mut second = needs("Second", "First", Outcome::Refused);
-    second.answers(AgentStatus::Timeout, "no reply in time");
+    second.answers(AgentStatus::Timeout, ProbeFinding::NoReply);
     let found = diagnose(&all(&[crashed("First"), second, third, agent("Fourth")]));
     assert_eq!(roots(&found), ["First (crashed) blocks Second Third"]);
     let blocked: Vec<Option<&str>> = found
@@ -84,7 +85,7 @@ fn what_was_never_started_waits_for_the_one_that_failed() {
     };
     let mut missing = created("Third");
     missing.standing = Standing::Missing;
-    missing.answers(AgentStatus::Missing, "");
+    missing.answers(AgentStatus::Missing, None);
     let found = diagnose(&all(&[crashed("First"), created("Second"), missing]));
     assert_eq!(roots(&found), ["First (crashed) blocks Second Third"]);
 }
@@ -111,9 +112,9 @@ fn an_agent_with_another_trouble_counts_as_blocked_all_the_same() {
 #[test]
 fn a_circle_has_an_end() {
     let mut first = needs("First", "Second", Outcome::Timeout);
-    first.answers(AgentStatus::Timeout, "no reply in time");
+    first.answers(AgentStatus::Timeout, ProbeFinding::NoReply);
     let mut second = needs("Second", "First", Outcome::Timeout);
-    second.answers(AgentStatus::Timeout, "no reply in time");
+    second.answers(AgentStatus::Timeout, ProbeFinding::NoReply);
     let found = diagnose(&all(&[first, second]));
     assert_eq!(found.blocks.len(), 2);
 }
@@ -135,7 +136,7 @@ fn all_well_and_all_missing() {
     let missing = |name: &str| {
         let mut one = agent(name);
         one.standing = Standing::Missing;
-        one.answers(AgentStatus::Missing, "");
+        one.answers(AgentStatus::Missing, None);
         one.wanted.waits_for.insert("First".into());
         one
     };

@@ -1,5 +1,5 @@
-//! What a table cannot say: verdicts, stops that are no crashes, and where a
-//! module that does not import should come from.
+//! What a table cannot say: verdicts, every finding of a probe, stops that are no
+//! crashes, and where a module that does not import should come from.
 
 use super::{
     Verdict, agent, all, causes, diagnose,
@@ -7,7 +7,11 @@ use super::{
         Spoil, configuration_changed, crashed, image_outdated, main_port_closed, model_missing,
     },
 };
-use crate::doctor::evidence::{Look, Package};
+use crate::{
+    carry_out::AgentStatus,
+    doctor::evidence::{Look, Package},
+};
+use health::ProbeFinding;
 
 #[test]
 fn verdicts_follow_the_reply_and_the_weight() {
@@ -21,6 +25,64 @@ fn verdicts_follow_the_reply_and_the_weight() {
     assert_eq!(verdict(main_port_closed), Verdict::Limited);
     assert_eq!(verdict(image_outdated), Verdict::Healthy);
     assert_eq!(verdict(configuration_changed), Verdict::Healthy);
+}
+
+/// The port is open, and inside it is answered.
+#[test]
+fn what_the_probe_found_leads_to_a_cause() {
+    let (refused, timeout) = (AgentStatus::Refused, AgentStatus::Timeout);
+    let (unhealthy, answering) = (AgentStatus::Unhealthy, AgentStatus::Answering);
+    for (finding, status, cause) in [
+        (ProbeFinding::Refused, refused, "publish-lost"),
+        (ProbeFinding::ClosedAtOnce, refused, "publish-lost"),
+        (ProbeFinding::Unreachable, refused, "publish-lost"),
+        (ProbeFinding::NoConnection, timeout, "publish-lost"),
+        (ProbeFinding::NoHandshake, timeout, "publish-lost"),
+        (ProbeFinding::NotZeroMq, unhealthy, "wrong-socket"),
+        (ProbeFinding::NotReplySocket, unhealthy, "wrong-socket"),
+        (ProbeFinding::HandshakeEnded, unhealthy, "wrong-socket"),
+        (ProbeFinding::NoReply, timeout, "silent"),
+        (ProbeFinding::OutOfTime, timeout, "silent"),
+        (ProbeFinding::Interrupted, timeout, "silent"),
+        (ProbeFinding::ClosedWithoutReply, refused, "unclear"),
+        (ProbeFinding::NotJson, answering, "unhealthy-reply"),
+        (ProbeFinding::NotUnderstood, unhealthy, "unhealthy-reply"),
+        (ProbeFinding::NotReady, unhealthy, "unhealthy-reply"),
+        (ProbeFinding::NotHealthy, unhealthy, "unhealthy-reply"),
+    ] {
+        let mut one = agent("Alpha");
+        one.answers(status, finding);
+        one.exchange.reply = (cause == "unhealthy-reply").then(|| "pong".to_owned());
+        let evidence = all(&[one]);
+        let found = causes::of(&evidence.agents[0], &evidence);
+        assert_eq!(found[0].id, cause, "{finding:?}: {found:#?}");
+    }
+}
+
+#[test]
+fn an_unhealthy_reply_is_told_by_its_kind() {
+    let told = |finding: ProbeFinding| {
+        let mut one = agent("Alpha");
+        one.answers(AgentStatus::Unhealthy, finding);
+        one.exchange.reply = Some("{}".into());
+        let evidence = all(&[one]);
+        let cause = causes::of(&evidence.agents[0], &evidence).swap_remove(0);
+        assert_eq!(cause.id, "unhealthy-reply");
+        format!("{} | {}", cause.title, cause.next)
+    };
+    let lost = told(ProbeFinding::NotUnderstood);
+    assert!(lost.contains("does not understand"), "{lost}");
+    assert!(lost.contains("`health_requests` of Alpha"), "{lost}");
+    let text = told(ProbeFinding::NotJson);
+    assert!(text.contains("is not JSON"), "{text}");
+    assert!(text.contains("healthy is a JSON object"), "{text}");
+    // Without a complaint the finding's own words are all there is.
+    let early = told(ProbeFinding::NotReady);
+    assert!(
+        early.contains(&ProbeFinding::NotReady.to_string()),
+        "{early}"
+    );
+    assert!(early.contains("logs Alpha"), "{early}");
 }
 
 #[test]

@@ -13,6 +13,7 @@ use crate::{
     host::ports::Listener,
     podman::inspect::{Gpu, Outcome, OwnPort},
 };
+use health::ProbeFinding;
 
 pub type Spoil = fn(&mut AgentEvidence);
 
@@ -187,7 +188,7 @@ const TABLE: &[(&str, Spoil, &str, &str)] = &[
 
 fn foreign(agent: &mut AgentEvidence) {
     agent.standing = Standing::Foreign;
-    agent.answers(AgentStatus::Missing, "");
+    agent.answers(AgentStatus::Missing, None);
 }
 
 fn image_missing(agent: &mut AgentEvidence) {
@@ -198,7 +199,7 @@ fn image_missing(agent: &mut AgentEvidence) {
 fn not_deployed(agent: &mut AgentEvidence) {
     agent.exited(0);
     agent.standing = Standing::Missing;
-    agent.answers(AgentStatus::Missing, "");
+    agent.answers(AgentStatus::Missing, None);
 }
 
 fn start_failed(agent: &mut AgentEvidence) {
@@ -229,7 +230,7 @@ fn import_failed(agent: &mut AgentEvidence) {
 }
 
 fn imports_missing(agent: &mut AgentEvidence) {
-    agent.answers(AgentStatus::Timeout, "no reply in time");
+    agent.answers(AgentStatus::Timeout, ProbeFinding::NoReply);
     agent.listeners = Look::Failed("another host".into());
     agent.inside = Look::Failed("no python3 in it".into());
     agent.import(|seen| seen.problems.push("a.py:3: no image provides `x`".into()));
@@ -315,14 +316,14 @@ fn ended(agent: &mut AgentEvidence) {
 }
 
 fn restart_loop(agent: &mut AgentEvidence) {
-    agent.answers(AgentStatus::Refused, "connection refused");
+    agent.answers(AgentStatus::Refused, ProbeFinding::Refused);
     agent.listeners = Look::Failed("another host".into());
     agent.inside = Look::Failed("it has ended".into());
     agent.detail(|seen| seen.restarts = 3);
 }
 
 fn starting(agent: &mut AgentEvidence) {
-    agent.answers(AgentStatus::Refused, "connection refused");
+    agent.answers(AgentStatus::Refused, ProbeFinding::Refused);
     agent.listeners = ports(&[]);
     agent.standing = Standing::Running {
         started_at_s: NOW_S - 10,
@@ -330,12 +331,12 @@ fn starting(agent: &mut AgentEvidence) {
 }
 
 fn wrong_port(agent: &mut AgentEvidence) {
-    agent.answers(AgentStatus::WrongPort, "connection closed at once");
+    agent.answers(AgentStatus::WrongPort, ProbeFinding::ClosedAtOnce);
     agent.listeners = ports(&[5646, 5647]);
 }
 
 fn loopback_only(agent: &mut AgentEvidence) {
-    agent.answers(AgentStatus::Refused, "connection closed at once");
+    agent.answers(AgentStatus::Refused, ProbeFinding::ClosedAtOnce);
     agent.listeners = Look::Seen(vec![Listener {
         port: 7001,
         loopback: true,
@@ -343,16 +344,16 @@ fn loopback_only(agent: &mut AgentEvidence) {
 }
 
 fn no_listener(agent: &mut AgentEvidence) {
-    agent.answers(AgentStatus::Refused, "connection closed at once");
+    agent.answers(AgentStatus::Refused, ProbeFinding::ClosedAtOnce);
     agent.listeners = ports(&[]);
 }
 
 fn publish_lost(agent: &mut AgentEvidence) {
-    agent.answers(AgentStatus::Timeout, "no ZeroMQ handshake in time");
+    agent.answers(AgentStatus::Timeout, ProbeFinding::NoHandshake);
 }
 
 fn silent(agent: &mut AgentEvidence) {
-    agent.answers(AgentStatus::Timeout, "no ZeroMQ handshake in time");
+    agent.answers(AgentStatus::Timeout, ProbeFinding::NoHandshake);
     agent.within(|inside| {
         inside.own_port = Some(OwnPort {
             outcome: Outcome::Open,
@@ -362,7 +363,7 @@ fn silent(agent: &mut AgentEvidence) {
 }
 
 fn wrong_socket(agent: &mut AgentEvidence) {
-    agent.answers(AgentStatus::Unhealthy, "not a ZeroMQ reply socket");
+    agent.answers(AgentStatus::Unhealthy, ProbeFinding::NotReplySocket);
 }
 
 fn unhealthy_reply(agent: &mut AgentEvidence) {
@@ -370,7 +371,7 @@ fn unhealthy_reply(agent: &mut AgentEvidence) {
 }
 
 fn thread_crashed(agent: &mut AgentEvidence) {
-    agent.answers(AgentStatus::Timeout, "no reply in time");
+    agent.answers(AgentStatus::Timeout, ProbeFinding::NoReply);
     agent.raises("KeyError: 'x'");
 }
 
@@ -422,7 +423,7 @@ pub fn image_outdated(agent: &mut AgentEvidence) {
 }
 
 fn unclear(agent: &mut AgentEvidence) {
-    agent.answers(AgentStatus::Timeout, "no reply in time");
+    agent.answers(AgentStatus::Timeout, ProbeFinding::NoReply);
     agent.listeners = Look::Failed("another host".into());
     agent.inside = Look::Failed("podman exec: no end within 4.0 s".into());
 }

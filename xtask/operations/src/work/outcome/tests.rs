@@ -29,7 +29,7 @@ fn gate() -> Action {
         container: "alpha".into(),
         host_health_port: 7001,
         health_port: 7001,
-        requests: Vec::new(),
+        health: Default::default(),
         timeout_ms: 60_000,
         attempts: 2,
         restarts: true,
