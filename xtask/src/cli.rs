@@ -5,13 +5,13 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use diagnostics::Failure;
-
-use crate::cmd::{self, duration_ms};
 use operations::{
     ui::{self, Ui},
     work::{App, Settings},
 };
 use process::Cancel;
+
+use crate::cmd::{self, duration_ms};
 
 /// Builds, deploys and watches the agents of a monorepo in podman containers.
 #[derive(Debug, Parser)]

@@ -15,9 +15,10 @@ use tokio::{
 };
 
 use super::{
-    contract::{Answer, Contract, Limits},
+    contract::Contract,
     finding::{Outcome, ProbeFinding},
 };
+use crate::contract::answer::{Answer, Limits};
 
 /// Where one agent answers, and how it is asked.
 #[derive(Debug, Clone)]

@@ -4,11 +4,10 @@
 //! CPython refuses what is nested too deeply, and so does this tool: both the
 //! parser and whatever walks a syntax tree call themselves once a level.
 
+use TokenKind as T;
 use ruff_python_ast::token::{TokenKind, Tokens};
 use ruff_python_parser::{Mode, lexer};
 use ruff_text_size::{Ranged, TextSize};
-
-use TokenKind as T;
 
 use super::endpoints::SCHEME;
 

@@ -9,9 +9,8 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use serde::Serialize;
-
 use diagnostics::names::nearest;
+use serde::Serialize;
 
 use super::{known, name::normalized, rules::Rules};
 

@@ -12,14 +12,15 @@ use std::{
     sync::Arc,
 };
 
+use diagnostics::{
+    excerpt::excerpt,
+    finding::{Finding, Place, Severity},
+};
+
 use super::{
     lines,
     requirement::{Requirement, Wanted, sentence},
     statement::{self, Statement},
-};
-use diagnostics::{
-    excerpt::excerpt,
-    finding::{Finding, Place, Severity},
 };
 
 /// A requirement and where it stands.

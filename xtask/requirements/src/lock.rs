@@ -14,10 +14,13 @@ mod check;
 mod culprits;
 mod error;
 mod explain;
+mod kind;
+mod names;
 mod problem;
 mod request;
 #[cfg(test)]
 mod tests;
+mod unmet;
 mod workshop;
 
 use std::{
@@ -29,13 +32,14 @@ use std::{
 };
 
 pub use check::check;
-pub use culprits::Unmet;
 pub use error::LockError;
-pub use explain::Kind;
+pub use kind::Kind;
+pub use names::{BUILD_LIST, JOINT, SHARED, SOURCE, TEST_LIST, TEST_LOCK, lock_name, lock_names};
 pub use problem::{LockProblem, Wrong};
+use process::Cancel;
 pub use request::{Request, Upgrade};
-
 use request::{Sources, inputs_digest};
+pub use unmet::Unmet;
 use workshop::{Call, LIMITS, LIMITS_OF_BUILD, Said, Workshop};
 
 pub use super::lock_file::LockFile;
@@ -45,36 +49,11 @@ use super::{
     name::normalized,
     uv::{BUILD_LOCK, Uv},
 };
-use process::Cancel;
-
-/// The joint lock: versions of everything, hashes of nothing.
-pub const JOINT: &str = "requirements.all.lock";
-/// What gpu and audio share beyond core.
-pub const SHARED: &str = "requirements.shared.lock";
-/// What is published as source only.
-pub const SOURCE: &str = "requirements.source.lock";
-/// List of the build tools.
-pub const BUILD_LIST: &str = "requirements.build.txt";
-/// List of what tests are run with, and its lock. There may be none.
-pub const TEST_LIST: &str = "requirements.test.txt";
-pub const TEST_LOCK: &str = "requirements.test.lock";
 
 /// Metadata of hundreds of packages over a slow line, some built from source.
 const JOINT_DEADLINE: Duration = Duration::from_secs(600);
 /// Mostly answered from the cache.
 const LIST_DEADLINE: Duration = Duration::from_secs(300);
-
-/// `requirements.core.lock`
-pub fn lock_name(list: List) -> String {
-    format!("requirements.{}.lock", list.name())
-}
-
-/// Names of all locks, in the order in which they are made.
-pub fn lock_names() -> Vec<String> {
-    let lists = List::ALL.into_iter().map(lock_name);
-    let rest = [SHARED, SOURCE, BUILD_LOCK, TEST_LOCK, JOINT].map(str::to_owned);
-    lists.chain(rest).collect()
-}
 
 /// New locks, not yet in place.
 #[derive(Debug, Clone, Default)]

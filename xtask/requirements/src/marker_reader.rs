@@ -2,9 +2,10 @@
 //!
 //! Knows nothing about what is true; `marker` does.
 
+use diagnostics::excerpt::excerpt;
+
 use super::marker::{Marker, Operand, TESTS, Test, VARIABLES};
 use crate::wrong::Wrong;
-use diagnostics::excerpt::excerpt;
 
 /// Deeper brackets are nobody's intention.
 const DEPTH_MAX: usize = 32;

@@ -4,7 +4,6 @@
 //! A reader of our own: the grammar is small, and the crate for it takes longer
 //! to compile than the rest of this tool.
 
-use crate::wrong::Wrong;
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use pep440_rs::{VersionSpecifier, VersionSpecifiers};
@@ -14,6 +13,7 @@ use super::{
     marker_reader,
     name::{is_name, normalized},
 };
+use crate::wrong::Wrong;
 
 /// What a line asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,22 +11,23 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use diagnostics::{
+    finding::Place,
+    located::{
+        problem::{Invalid, Problems, Span, line_and_column},
+        reader::{At, Fields, record},
+        syntax,
+        value::{Node, choice, integer, list, parsed, text},
+    },
+};
 use pep440_rs::VersionSpecifiers;
 use toml::de::DeTable;
-
-use diagnostics::located::{
-    problem::{Invalid, Problems, Span, line_and_column},
-    reader::{At, Fields, record},
-    syntax,
-    value::{Node, choice, integer, list, parsed, text},
-};
 
 use super::{
     list::List,
     name::{is_name, normalized},
     requirement::{self, Requirement},
 };
-use diagnostics::finding::Place;
 
 /// The version of the file's shape that this tool reads.
 const SCHEMA: u64 = 1;

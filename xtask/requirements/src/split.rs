@@ -15,8 +15,11 @@ mod sift;
 mod text;
 pub mod wheels;
 
-use report::Report;
 use std::collections::BTreeSet;
+
+use diagnostics::finding::Finding;
+use report::Report;
+pub use report::{Import, Placed, Request, Split, Usage};
 
 use super::{
     distributions::Resolver,
@@ -26,9 +29,6 @@ use super::{
     requirement::Wanted,
     rules::{Limit, Rules},
 };
-use diagnostics::finding::Finding;
-
-pub use report::{Import, Placed, Request, Split, Usage};
 
 /// Decides about every requirement. Never fails: what is wrong is a finding.
 pub fn split(request: &Request<'_>) -> Split {

@@ -13,14 +13,14 @@ use std::{
     time::Duration,
 };
 
+use diagnostics::{Exit, Failure, excerpt::printable};
 use pep440_rs::Version;
+use process::{Cancel, Command, OnCancel, Output, ProcessError, shell_line};
 
 use super::{
     lock_file::{LockFile, Pin, Release},
     pip_settings,
 };
-use diagnostics::{Exit, Failure, excerpt::printable};
-use process::{Cancel, Command, OnCancel, Output, ProcessError, shell_line};
 
 /// File of the build tools' pins.
 pub const BUILD_LOCK: &str = "requirements.build.lock";

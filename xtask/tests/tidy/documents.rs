@@ -205,13 +205,17 @@ pub fn map(files: &[File]) -> Vec<String> {
     let Some(map) = text(files, "ARCHITECTURE.md") else {
         return Vec::new();
     };
-    let mut names: Vec<&str> = sources(files)
+    let mut names: Vec<String> = sources(files)
         .filter(|file| !is_test(&file.path))
         .filter_map(|file| {
             let below = file.path.strip_prefix("xtask/")?;
             let inside = ["src/", "operations/src/"];
             let room = inside.iter().find_map(|rooms| below.strip_prefix(rooms));
-            room.unwrap_or(below).split_inclusive('/').next()
+            let first = |path: &str| path.split_inclusive('/').next().map(str::to_owned);
+            match room {
+                Some(room) => first(room),
+                None => first(below).map(|name| format!("xtask/{name}")),
+            }
         })
         .collect();
     names.sort_unstable();

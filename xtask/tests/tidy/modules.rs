@@ -47,6 +47,10 @@ pub fn uses(module: &Module, code: &str) -> Vec<(usize, Vec<String>)> {
 }
 
 fn resolve(module: &Module, path: &str) -> Option<Vec<String>> {
+    // As in `pub(super)`.
+    if path == "super" {
+        return None;
+    }
     let mut words = path.split("::").peekable();
     let mut at = match *words.peek()? {
         "crate" => {

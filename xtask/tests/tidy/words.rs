@@ -113,7 +113,7 @@ pub fn functions(files: &[File]) -> Vec<String> {
             let Some(name) = function(line) else { continue };
             let indent = line.len() - line.trim_start().len();
             let closed = |line: &&str| **line == format!("{}}}", " ".repeat(indent));
-            let length = lines[start..].iter().position(|line| closed(&line));
+            let length = lines[start..].iter().position(closed);
             let excused = LONG.iter().any(|(long, _)| *long == name);
             if let Some(length) = length.filter(|length| *length >= FUNCTION_LINES_MAX && !excused)
             {

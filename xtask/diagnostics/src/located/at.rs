@@ -1,7 +1,8 @@
 //! A value and the place it was read from.
 
-use super::problem::Span;
 use std::ops::Deref;
+
+use super::problem::Span;
 
 /// A value and the place it was read from.
 #[derive(Debug, Clone)]

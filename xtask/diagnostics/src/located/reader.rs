@@ -5,7 +5,6 @@
 //! first problem, and its `untagged` and `flatten` lose the place of the rest.
 //! Knows nothing about the manifest's fields; `manifest` does.
 
-pub use super::at::At;
 use std::collections::BTreeSet;
 
 use toml::{
@@ -13,6 +12,7 @@ use toml::{
     de::{DeString, DeTable, DeValue},
 };
 
+pub use super::at::At;
 use super::{
     problem::{Problems, Span},
     value::{Node, list, string, table},

@@ -10,8 +10,11 @@ use std::{error::Error, io, net::SocketAddr, time::Duration};
 use tokio::time::{Instant, timeout_at};
 use zeromq::{ReqSocket, Socket, SocketOptions, SocketRecv, SocketSend, ZmqError, ZmqMessage};
 
-use super::{Answer, Limits};
-use crate::{finding::ProbeFinding, reply::telling_part};
+use crate::{
+    contract::answer::{Answer, Limits},
+    finding::ProbeFinding,
+    reply::telling_part,
+};
 
 /// Goes through the requests until one is understood. If none is, the first
 /// answer tells most, for the first request is the one that agents should know.

@@ -14,10 +14,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use fakes::{GOOD, JSON_REQUEST, REQUESTS, raw, replier, repliers};
 use tokio::task::JoinSet;
 
 use super::{probe::probe, wait::Waited, *};
-use fakes::{GOOD, JSON_REQUEST, REQUESTS, raw, replier, repliers};
 
 /// Roomy, since tests share slow machines; silent peers get less.
 const BUDGET: ProbeBudget = ProbeBudget {

@@ -8,16 +8,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use super::replace::{next_name, previous_name};
 use super::{
-    PlanError, State, gpus, label,
+    gpus, label,
     replace::{bring_back, remove, rename, restore, start_action, stop},
     spec::{self, ContainerSpec},
     state::{Container, Status},
     step::{Action, Gate, Plan},
 };
-use crate::system::{Agent, GpuPolicy, NetworkMode, RestartPolicy, System};
-
-pub use super::replace::{next_name, previous_name};
+use crate::{
+    plan::{
+        names::{groups_before, image_tag},
+        refusal::PlanError,
+        state::State,
+    },
+    system::{Agent, GpuPolicy, NetworkMode, RestartPolicy, System},
+};
 
 /// Which agents to deploy and how.
 #[derive(Debug, Clone)]
@@ -386,7 +392,7 @@ impl<'a> Planner<'a> {
                 device: device.path.display().to_string(),
             });
         }
-        let tag = super::image_tag(&agent.image);
+        let tag = image_tag(&agent.image);
         let image = self.state.images.get(&tag).map(|image| image.id.clone());
         if image.is_none() {
             self.note(PlanError::ImageMissing {
@@ -471,7 +477,7 @@ impl<'a> Planner<'a> {
     /// Gates planned so far that the agent's start has to wait for.
     fn waits_for(&self, agent: &Agent) -> Vec<usize> {
         let before = match self.request.order {
-            Order::Groups => super::groups_before(self.system, &agent.group),
+            Order::Groups => groups_before(self.system, &agent.group),
             Order::Dependencies => BTreeSet::new(),
         };
         let mut waits: Vec<usize> = self

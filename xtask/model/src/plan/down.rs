@@ -5,8 +5,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Plan, State, groups_before, label, state::Image, step::Action, volume_name};
-use crate::system::{FETCHED_SUFFIX, MountSource, System};
+use super::{label, state::Image, step::Action};
+use crate::{
+    plan::{
+        names::{groups_before, image_tag, volume_name},
+        state::State,
+        step::Plan,
+    },
+    system::{FETCHED_SUFFIX, MountSource, System},
+};
 
 /// What to remove beside containers.
 #[derive(Debug, Clone, Copy, Default)]
@@ -25,8 +32,48 @@ pub fn plan(
     remove: Remove,
 ) -> Plan {
     let mut plan = Plan::default();
+    let doomed = doomed(system, state, agents);
+    let removed = containers(system, state, &doomed, &mut plan);
+    let doomed: BTreeSet<&String> = doomed.iter().map(|(name, ..)| *name).collect();
+    if let Some(container) = left_without_isolation(state, &doomed) {
+        let reload = Action::ReloadNetworks { container };
+        let cause = "podman took the rule with the last container of another isolated network";
+        plan.push("network isolation", reload, removed.clone(), cause);
+    }
+    if remove.networks {
+        for (network, found) in &state.networks {
+            if found.labels.get(label::SYSTEM) == Some(&system.name) {
+                let network = network.clone();
+                let subject = network.clone();
+                plan.push(
+                    &subject,
+                    Action::RemoveNetwork { network },
+                    removed.clone(),
+                    "asked for",
+                );
+            }
+        }
+    }
+    if remove.images {
+        images(system, state, &mut plan, &removed);
+    }
+    if remove.volumes {
+        volumes(system, state, &mut plan, &removed);
+    }
+    plan
+}
+
+/// A container, its agent, and the agent's place in the order of starts.
+type Doomed<'s> = (&'s String, &'s str, Option<usize>);
+
+/// What is to go, in the order in which it goes.
+fn doomed<'s>(
+    system: &System,
+    state: &'s State,
+    agents: Option<&BTreeSet<String>>,
+) -> Vec<Doomed<'s>> {
     let position = |agent: &str| system.agents.iter().position(|known| known.name == agent);
-    let mut doomed: Vec<(&String, &str, Option<usize>)> = state
+    let mut doomed: Vec<Doomed<'_>> = state
         .containers
         .iter()
         .filter(|(_, container)| container.belongs_to(&system.name))
@@ -37,16 +84,25 @@ pub fn plan(
         })
         .collect();
     doomed.sort_by(|a, b| b.2.cmp(&a.2).then(a.0.cmp(b.0)));
+    doomed
+}
+
+/// Stops and removes containers; returns the steps that remove.
+fn containers(
+    system: &System,
+    state: &State,
+    doomed: &[Doomed<'_>],
+    plan: &mut Plan,
+) -> Vec<usize> {
     let before: BTreeMap<&str, BTreeSet<&str>> = system
         .groups
         .iter()
         .map(|group| (group.name.as_str(), groups_before(system, &group.name)))
         .collect();
-    let doomed_names: BTreeSet<&String> = doomed.iter().map(|(name, ..)| *name).collect();
     let mut removed = Vec::new();
     // Stopped in reverse order, removed as soon as stopped.
     let mut stops: Vec<(usize, usize)> = Vec::new();
-    for (name, agent, place) in doomed {
+    for (name, agent, place) in doomed.iter().copied() {
         let mut after = Vec::new();
         if state.containers[name].running() {
             let dependants: Vec<usize> = stops
@@ -74,32 +130,7 @@ pub fn plan(
             "asked for",
         ));
     }
-    if let Some(container) = left_without_isolation(state, &doomed_names) {
-        let reload = Action::ReloadNetworks { container };
-        let cause = "podman took the rule with the last container of another isolated network";
-        plan.push("network isolation", reload, removed.clone(), cause);
-    }
-    if remove.networks {
-        for (network, found) in &state.networks {
-            if found.labels.get(label::SYSTEM) == Some(&system.name) {
-                let network = network.clone();
-                let subject = network.clone();
-                plan.push(
-                    &subject,
-                    Action::RemoveNetwork { network },
-                    removed.clone(),
-                    "asked for",
-                );
-            }
-        }
-    }
-    if remove.images {
-        images(system, state, &mut plan, &removed);
-    }
-    if remove.volumes {
-        volumes(system, state, &mut plan, &removed);
-    }
-    plan
+    removed
 }
 
 /// A container that goes on running on an isolated network, if `doomed` are the
@@ -152,7 +183,7 @@ fn images(system: &System, state: &State, plan: &mut Plan, after: &[usize]) {
     names.push(format!("{}{FETCHED_SUFFIX}", system.name));
     let mut before: Vec<usize> = after.to_vec();
     for name in names.iter().rev() {
-        let tag = super::image_tag(name);
+        let tag = image_tag(name);
         let ours = |image: &Image| image.labels.get(label::SYSTEM) == Some(&system.name);
         if state.images.get(&tag).is_some_and(ours) {
             let step = plan.push(

@@ -6,8 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::PlanError;
-use crate::system::{Agent, GpuPolicy, GpuRequest, System};
+use crate::{
+    plan::refusal::PlanError,
+    system::{Agent, GpuPolicy, GpuRequest, System},
+};
 
 /// What stands before a device's name in a CDI request.
 pub const CDI_KIND: &str = "nvidia.com/gpu";

@@ -3,12 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Plan, State, image_tag, label,
+    label,
     spec::BuildSpec,
     state::Image,
     step::{Action, BaseSpec},
 };
-use crate::system::System;
+use crate::{
+    plan::{names::image_tag, state::State, step::Plan},
+    system::System,
+};
 
 /// What the planner needs to know about the files behind the images.
 #[derive(Debug, Default)]

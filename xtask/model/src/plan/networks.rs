@@ -1,11 +1,14 @@
 //! Which networks to create, and which differences need a person.
 
 use super::{
-    Plan, PlanError, State, label,
+    label,
     spec::{self, NetworkSpec},
     step::Action,
 };
-use crate::system::{Network, NetworkMode, Subnet, System};
+use crate::{
+    plan::{refusal::PlanError, state::State, step::Plan},
+    system::{Network, NetworkMode, Subnet, System},
+};
 
 /// Steps that create the missing ones among `names`.
 ///

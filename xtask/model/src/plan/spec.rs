@@ -9,8 +9,14 @@ use std::{collections::BTreeMap, net::Ipv4Addr, path::PathBuf};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::{State, gpus, image_tag, volume_name};
-use crate::system::{Agent, MountSource, NetworkMode, Relaxations, System};
+use super::gpus;
+use crate::{
+    plan::{
+        names::{image_tag, volume_name},
+        state::State,
+    },
+    system::{Agent, MountSource, NetworkMode, Relaxations, System},
+};
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ContainerSpec {

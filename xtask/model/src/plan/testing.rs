@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{
-    image_tag,
-    spec::{FillSpec, MountSpec, TestSpec},
-    volume_name,
+use super::spec::{FillSpec, MountSpec, TestSpec};
+use crate::{
+    plan::names::{image_tag, volume_name},
+    system::{Fill, System},
 };
-use crate::system::{Fill, System};
 
 /// Where the image with pytest is mounted.
 const TOOLS_AT: &str = "/opt/tests";

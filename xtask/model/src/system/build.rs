@@ -6,6 +6,8 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
+use diagnostics::located::reader::At;
+
 use super::{
     effective::{Member, View, join},
     graph::Graph,
@@ -21,7 +23,6 @@ use super::{
     placeholder,
     release::PythonRelease,
 };
-use diagnostics::located::reader::At;
 
 const DEFAULT_COMMAND: [&str; 3] = ["python3", "-u", "{script}"];
 const DEFAULT_MEMORY_MB: u64 = 512;
@@ -224,7 +225,7 @@ fn agent(view: &View<'_>, member: &Member<'_>) -> Option<Agent> {
         health_port,
         host_port: member.host_port().map(|port| port.value),
         host_health_port: member.host_health_port()?.value,
-        health: health::contract(member),
+        health: health::contract(&member.agent.shared.health, &member.group.shared.health),
         ip: table.ip.as_ref().map(|ip| ip.value),
         backbone_ip: if bridge {
             view.backbone_ip(member)

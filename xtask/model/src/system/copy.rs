@@ -6,12 +6,13 @@
 
 use std::net::Ipv4Addr;
 
+use diagnostics::located::reader::At;
+
 use super::{
     manifest::{AgentTable, Manifest, MountTable},
-    model::Subnet,
     naming::kebab_case,
+    subnet::Subnet,
 };
-use diagnostics::located::reader::At;
 
 /// What follows each name of the original in that of the copy.
 const SUFFIX: &str = "-test";

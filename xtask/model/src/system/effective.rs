@@ -10,6 +10,8 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
+use diagnostics::located::{problem::Span, reader::At};
+
 use super::{
     manifest::{
         AgentTable, GroupTable, ImageTable, Manifest, MountTable, NetworkTable, Publish, Shared,
@@ -17,7 +19,6 @@ use super::{
     model::NetworkMode,
     naming::kebab_case,
 };
-use diagnostics::located::{problem::Span, reader::At};
 
 /// Where relative paths of the manifest lead.
 #[derive(Debug)]

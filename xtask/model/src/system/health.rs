@@ -5,14 +5,12 @@
 //! added in one place. It is plain data: the asking itself needs sockets, and
 //! belongs to the crate `health`, which this one must not use.
 
-use serde::{Serialize, Serializer};
-
-use super::effective::Member;
 use diagnostics::located::{
     problem::Problems,
     reader::{At, Fields},
     value::{list, text},
 };
+use serde::{Serialize, Serializer};
 
 /// What agents really answer to, then the plan's plain text.
 const DEFAULT_REQUESTS: [&str; 2] = [r#"{"action": "health_check"}"#, "health"];
@@ -66,9 +64,9 @@ pub fn keys(fields: &mut Fields<'_, '_>) -> HealthKeys {
     }
 }
 
-/// Reports keys that make no sense.
-pub fn check(member: &Member<'_>, problems: &mut Problems) {
-    if let Some(requests) = requests(member)
+/// Reports keys that make no sense; `own` are the agent's, `shared` its group's.
+pub fn check(own: &HealthKeys, shared: &HealthKeys, problems: &mut Problems) {
+    if let Some(requests) = requests(own, shared)
         && requests.is_empty()
     {
         problems.report(
@@ -79,9 +77,9 @@ pub fn check(member: &Member<'_>, problems: &mut Problems) {
     }
 }
 
-/// The contract that checked keys amount to.
-pub fn contract(member: &Member<'_>) -> HealthContract {
-    let Some(requests) = requests(member) else {
+/// The contract that checked keys amount to; the agent's go before its group's.
+pub fn contract(own: &HealthKeys, shared: &HealthKeys) -> HealthContract {
+    let Some(requests) = requests(own, shared) else {
         return HealthContract::default();
     };
     HealthContract::ZeroMq {
@@ -89,6 +87,6 @@ pub fn contract(member: &Member<'_>) -> HealthContract {
     }
 }
 
-fn requests<'m>(member: &Member<'m>) -> Option<&'m At<Vec<At<String>>>> {
-    member.setting(|shared| shared.health.requests.as_ref())
+fn requests<'k>(own: &'k HealthKeys, shared: &'k HealthKeys) -> Option<&'k At<Vec<At<String>>>> {
+    own.requests.as_ref().or(shared.requests.as_ref())
 }

@@ -6,20 +6,19 @@
 
 use std::{collections::BTreeMap, net::Ipv4Addr, path::PathBuf};
 
-use toml::de::DeTable;
-
-use super::{
-    health::{self, HealthKeys},
-    model::{
-        BaseSource, Device, GpuPolicy, GpuRequest, NetworkMode, Relaxations, RestartPolicy, Subnet,
-    },
-    notation::{address, capabilities, gpu_device, python, restart, subnet},
-    release::PythonRelease,
-};
 use diagnostics::located::{
     problem::Problems,
     reader::{At, Broken, Fields, record},
     value::{boolean, choice, cpus, integer, list, parsed, string, text},
+};
+use toml::de::DeTable;
+
+use super::{
+    health::{self, HealthKeys},
+    model::{BaseSource, Device, GpuPolicy, GpuRequest, NetworkMode, Relaxations, RestartPolicy},
+    notation::{address, capabilities, gpu_device, python, restart, subnet},
+    release::PythonRelease,
+    subnet::Subnet,
 };
 
 /// The version of the manifest's shape that this tool reads.

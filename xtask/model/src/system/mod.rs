@@ -31,17 +31,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use diagnostics::located::{problem::Problems, syntax};
-use toml::de::DeTable;
-
-use effective::{Places, View, join};
-use manifest::{Manifest, SCHEMA};
-
 pub use copy::Copy;
+use diagnostics::located::{problem::Problems, syntax};
+use effective::{Places, View, join};
 pub use error::ManifestError;
 pub use health::HealthContract;
+use manifest::{Manifest, SCHEMA};
 pub use model::*;
 pub use release::PythonRelease;
+pub use subnet::Subnet;
+use toml::de::DeTable;
 
 /// Where the manifest stands below the repository's root.
 const MANIFEST: &str = "containers/system.toml";

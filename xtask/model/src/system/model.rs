@@ -13,7 +13,7 @@ use std::{
 
 use serde::Serialize;
 
-use super::{health::HealthContract, release::PythonRelease};
+use super::{health::HealthContract, release::PythonRelease, subnet::Subnet};
 
 /// Lists of requirements that every monorepo has; a lock may exist of more.
 pub const LISTS: &[&str] = &["core", "shared", "gpu", "audio"];
@@ -139,13 +139,6 @@ pub struct Network {
     pub internal: bool,
     /// Traffic from other isolated networks is dropped by netavark.
     pub isolate: bool,
-}
-
-/// An IPv4 network in CIDR form; `base` has no host bits set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Subnet {
-    pub base: Ipv4Addr,
-    pub prefix: u8,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -359,42 +352,6 @@ impl System {
     /// The agents of one group, in start order.
     pub fn members<'a>(&'a self, group: &'a str) -> impl Iterator<Item = &'a Agent> {
         self.agents.iter().filter(move |agent| agent.group == group)
-    }
-}
-
-impl Subnet {
-    /// Whether `address` belongs to the network, its edges included.
-    pub fn contains(&self, address: Ipv4Addr) -> bool {
-        u32::from(address) & self.mask() == u32::from(self.base)
-    }
-
-    /// Whether any address belongs to both.
-    pub fn overlaps(&self, other: &Subnet) -> bool {
-        self.contains(other.base) || other.contains(self.base)
-    }
-
-    /// Broadcast address: the last of the subnet.
-    pub fn last(&self) -> Ipv4Addr {
-        Ipv4Addr::from(u32::from(self.base) | !self.mask())
-    }
-
-    /// The bits that all addresses share.
-    pub fn mask(&self) -> u32 {
-        u32::MAX
-            .checked_shl(32 - u32::from(self.prefix))
-            .unwrap_or(0)
-    }
-}
-
-impl std::fmt::Display for Subnet {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "{}/{}", self.base, self.prefix)
-    }
-}
-
-impl Serialize for Subnet {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
     }
 }
 

@@ -4,14 +4,15 @@
 
 use std::net::Ipv4Addr;
 
-use super::{
-    model::{GpuRequest, RestartPolicy, Subnet},
-    release::PythonRelease,
-    subnet::SubnetError,
-};
 use diagnostics::located::{
     problem::Problems,
     value::{Node, integer, text},
+};
+
+use super::{
+    model::{GpuRequest, RestartPolicy},
+    release::PythonRelease,
+    subnet::{Subnet, SubnetError},
 };
 
 /// An index, a UUID or `all`; indices may be written as numbers.

@@ -5,11 +5,54 @@
 
 use std::net::Ipv4Addr;
 
-use super::model::Subnet;
+use serde::Serialize;
 
 /// Networks hold a gateway, a broadcast address and at least one agent, and
 /// none is larger than a private class A network.
 const PREFIXES: std::ops::RangeInclusive<u8> = 8..=30;
+
+/// An IPv4 network in CIDR form; `base` has no host bits set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Subnet {
+    pub base: Ipv4Addr,
+    pub prefix: u8,
+}
+
+impl Subnet {
+    /// Whether `address` belongs to the network, its edges included.
+    pub fn contains(&self, address: Ipv4Addr) -> bool {
+        u32::from(address) & self.mask() == u32::from(self.base)
+    }
+
+    /// Whether any address belongs to both.
+    pub fn overlaps(&self, other: &Subnet) -> bool {
+        self.contains(other.base) || other.contains(self.base)
+    }
+
+    /// Broadcast address: the last of the subnet.
+    pub fn last(&self) -> Ipv4Addr {
+        Ipv4Addr::from(u32::from(self.base) | !self.mask())
+    }
+
+    /// The bits that all addresses share.
+    pub fn mask(&self) -> u32 {
+        u32::MAX
+            .checked_shl(32 - u32::from(self.prefix))
+            .unwrap_or(0)
+    }
+}
+
+impl std::fmt::Display for Subnet {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{}/{}", self.base, self.prefix)
+    }
+}
+
+impl Serialize for Subnet {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
 
 /// Why a text is no usable network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,8 +1,11 @@
 //! Carries out one step: the call that its action stands for, and what undoes it
 //! if that fails.
 
-use super::base::ensure_base;
-use super::recoveries::start;
+use std::{fs, time::Instant};
+
+use model::plan::{Action, Step};
+
+use super::{base::ensure_base, recoveries::start};
 use crate::{
     carry_out::{
         gate::{self, GateError, Passed},
@@ -12,8 +15,6 @@ use crate::{
     },
     podman::{Engine, argv, run::Call},
 };
-use model::plan::{Action, Step};
-use std::{fs, time::Instant};
 
 pub fn carry_out(
     engine: &Engine,
@@ -74,35 +75,17 @@ pub fn run_action(
         } => {
             start(engine, action, container, host_ports)?;
         }
-        Action::BuildImage(build) | Action::FetchPackages(build) => {
+        Action::BuildImage(_) | Action::FetchPackages(_) => {
             let args = argv::render(action, &engine.quirks).expect("a build is one call");
-            let call = Call::long(format!("build {}", build.tag), args);
+            let call = Call::long(action.words().purpose, args);
             podman.run_with(&call, Some(say))?;
         }
         _ => {
             let args = argv::render(action, &engine.quirks).expect("the others are one call");
-            podman.run(&Call::change(purpose(action), args))?;
+            podman.run(&Call::change(action.words().purpose, args))?;
         }
     }
     Ok(None)
-}
-
-pub fn purpose(action: &Action) -> String {
-    match action {
-        Action::CreateContainer(spec) => format!("create the container `{}`", spec.name),
-        Action::StopContainer { container, .. } => format!("stop `{container}`"),
-        Action::RenameContainer { from, to } => format!("rename `{from}` to `{to}`"),
-        Action::RemoveContainer { container } => format!("remove the container `{container}`"),
-        Action::CreateNetwork(spec) => format!("create the network `{}`", spec.name),
-        Action::RemoveNetwork { network } => format!("remove the network `{network}`"),
-        Action::ReloadNetworks { container } => {
-            format!("set up the firewall rules of `{container}` anew")
-        }
-        Action::RemoveImage { tag } => format!("remove the image `{tag}`"),
-        Action::PruneImages { .. } => "remove images that were replaced".to_owned(),
-        Action::RemoveVolume { volume } => format!("remove the volume `{volume}`"),
-        _ => "carry out a step".to_owned(),
-    }
 }
 
 pub fn write_file(path: &std::path::Path, lines: &[String]) -> Result<(), Reason> {

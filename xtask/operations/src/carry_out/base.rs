@@ -1,6 +1,11 @@
 //! Provides the Python base image: the sources of the plan, in their order, until
 //! one works.
 
+use std::fs;
+
+use model::plan::step::{BaseFrom, BaseSpec};
+use process::{Command, OnCancel};
+
 use crate::{
     carry_out::report::Reason,
     images::base_digest,
@@ -9,9 +14,6 @@ use crate::{
         run::{BUILD_DEADLINE_MS, Call, tail},
     },
 };
-use model::plan::step::{BaseFrom, BaseSpec};
-use process::{Command, OnCancel};
-use std::fs;
 
 pub fn ensure_base(
     engine: &Engine,

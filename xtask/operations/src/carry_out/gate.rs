@@ -5,17 +5,17 @@
 //! is asked in bulk by one watcher for all gates, and only for agents that do
 //! not answer at once.
 
-use super::judge::AgentStatus;
-use super::judge::describe;
-use super::judge::judge;
-use super::log::log_tail;
-use super::target::target;
-use super::watcher::Watched;
-use super::watcher::Watcher;
-use crate::podman::{Podman, PodmanError, observe, run::Call};
 use health::{self, Ending, ProbeBudget, Schedule};
 use model::plan::Gate;
 use serde::Serialize;
+
+use super::{
+    judge::{AgentStatus, describe, judge},
+    log::log_tail,
+    target::target,
+    watcher::{Watched, Watcher},
+};
+use crate::podman::{Podman, PodmanError, observe, run::Call};
 
 /// Budget of one question to an agent.
 pub const BUDGET: ProbeBudget = ProbeBudget {

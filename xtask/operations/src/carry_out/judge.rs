@@ -1,9 +1,10 @@
 //! How an agent fares, from its container and the probe of its health port.
 
-use crate::host::ports;
 use health::{self, Outcome, Probe};
 use model::plan::state::{Container, Status};
 use serde::{Serialize, Serializer};
+
+use crate::host::ports;
 
 /// How an agent fared; the words of `health-check`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,10 +1,11 @@
 //! The end of a container's log, as podman tells it.
 
+use std::time::Duration;
+
 use crate::podman::{
     Podman, PodmanError,
     run::{Call, tail},
 };
-use std::time::Duration;
 
 /// Log lines shown of an agent that failed.
 pub const LOG_LINES: usize = 15;

@@ -2,13 +2,15 @@
 //! cause than they say: a port that somebody else holds, and an address that a
 //! container that is gone still leases.
 
+use std::time::Duration;
+
+use model::plan::Action;
+
 use crate::{
     carry_out::report::Reason,
     host::ports,
     podman::{Engine, PodmanError, argv, run::Call},
 };
-use model::plan::Action;
-use std::time::Duration;
 
 pub fn start(
     engine: &Engine,
@@ -18,7 +20,7 @@ pub fn start(
 ) -> Result<(), Reason> {
     let podman = &engine.podman;
     let args = argv::render(action, &engine.quirks).expect("a start is one call");
-    let call = Call::change(format!("start `{container}`"), args);
+    let call = Call::change(action.words().purpose, args);
     let Err(error) = podman.run(&call) else {
         return Ok(());
     };

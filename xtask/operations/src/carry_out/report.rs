@@ -1,10 +1,11 @@
 //! What happened to each step of a plan, and what a display is told meanwhile.
 
+use model::plan::Step;
+
 use crate::{
     carry_out::gate::{Passed, Sick},
     podman::{PodmanError, run::How},
 };
-use model::plan::Step;
 
 /// What happened to each step, in the plan's order.
 #[derive(Debug)]

@@ -1,18 +1,20 @@
 //! The settle window: waits, then looks at every agent once more.
 
-use super::gate::BUDGET;
-use super::gate::Sick;
-use super::judge::AgentStatus;
-use super::judge::judge;
-use super::log::log_tail;
-use super::target::target;
-use crate::podman::{Podman, PodmanError, observe};
-use health::{self, Target};
-use model::plan::{Gate, state::Container};
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
 };
+
+use health::{self, Target};
+use model::plan::{Gate, state::Container};
+
+use super::{
+    gate::{BUDGET, Sick},
+    judge::{AgentStatus, judge},
+    log::log_tail,
+    target::target,
+};
+use crate::podman::{Podman, PodmanError, observe};
 
 /// Waits for the settle window, then looks at every agent once more. An agent
 /// that podman restarted in between counts as sick.

@@ -5,6 +5,10 @@
 //! Invariant: no decision is made here. What to do, in which order, and how to
 //! undo it all stands in the plan; this file only knows when a step may start.
 
+use std::sync::mpsc;
+
+use model::plan::{Action, Plan, Step};
+
 use super::action::carry_out;
 use crate::{
     carry_out::{
@@ -13,8 +17,6 @@ use crate::{
     },
     podman::Engine,
 };
-use model::plan::{Action, Plan, Step};
-use std::sync::mpsc;
 
 /// Runs the plan with at most `slots` podman calls that change something at a
 /// time. Gates hold no slot.

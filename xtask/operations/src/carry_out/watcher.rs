@@ -1,8 +1,6 @@
 //! Sees containers exit: one `podman ps` at a time for all gates, and only while
 //! some agent has not answered.
 
-use crate::podman::{Podman, observe};
-use model::plan::Gate;
 use std::{
     collections::BTreeMap,
     sync::{
@@ -11,6 +9,10 @@ use std::{
     },
     time::{Duration, Instant},
 };
+
+use model::plan::Gate;
+
+use crate::podman::{Podman, observe};
 
 /// Most agents answer before the watcher looks for the first time.
 pub const FIRST_LOOK: Duration = Duration::from_millis(400);

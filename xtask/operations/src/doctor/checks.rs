@@ -4,6 +4,7 @@
 //! A check is good, bad, or neither: what could not be looked at is said, and
 //! never taken for either.
 
+use diagnostics::words::{bytes, seconds};
 use serde::Serialize;
 
 use super::evidence::{AgentEvidence, Look, Standing};
@@ -11,7 +12,6 @@ use crate::{
     carry_out::{AgentStatus, exit_words},
     podman::inspect::{AtPath, Kind, Outcome},
 };
-use diagnostics::words::{bytes, seconds};
 
 /// Log lines that are shown.
 const LINES_SHOWN: usize = 8;

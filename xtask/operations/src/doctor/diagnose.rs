@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::causes::Cause;
 use super::{
-    causes::{self},
+    causes::{
+        Cause, {self},
+    },
     checks::{self, Check},
     evidence::Evidence,
 };

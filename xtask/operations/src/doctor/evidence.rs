@@ -3,15 +3,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use health::ProbeFinding;
+use model::system::HealthContract;
+
+use super::log::Log;
 use crate::{
     carry_out::AgentStatus,
     host::{ports::Listener, usage::Usage},
     podman::inspect::{Details, Inside},
 };
-use health::ProbeFinding;
-use model::system::HealthContract;
-
-use super::log::Log;
 
 /// Everything that a diagnosis stands on.
 #[derive(Debug, Clone, Default)]

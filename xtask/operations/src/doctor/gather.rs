@@ -12,6 +12,16 @@ use std::{
     },
 };
 
+use health::{self, Probe, Target};
+use model::{
+    plan::{
+        State, agents, image_tag, label,
+        spec::{self, ContainerSpec},
+        state::{Container, Status},
+    },
+    system::{Agent, System},
+};
+
 use super::{
     evidence::{AgentEvidence, Evidence, Exchange, ImageState, Look, Standing},
     log,
@@ -29,15 +39,6 @@ use crate::{
         caps::Version,
         inspect::{self, Details, Inside},
     },
-};
-use health::{self, Probe, Target};
-use model::{
-    plan::{
-        State, agents, image_tag, label,
-        spec::{self, ContainerSpec},
-        state::{Container, Status},
-    },
-    system::{Agent, System},
 };
 
 /// For the program inside a container, its start included.

@@ -3,12 +3,13 @@
 
 use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt, path::Path};
 
-use super::evidence::{SourcePath, Wanted};
-use crate::podman::inspect::{NamedPath, Question};
 use model::{
     plan::groups_before,
     system::{Agent, GpuPolicy, MountSource, NetworkMode, System, naming::address_variable},
 };
+
+use super::evidence::{SourcePath, Wanted};
+use crate::podman::inspect::{NamedPath, Question};
 
 /// The agents that were asked for and, since the cause may be there, those that
 /// they need or wait for. In start order.

@@ -2,9 +2,10 @@
 
 use std::fs;
 
-use crate::podman::run::{BUILD_DEADLINE_MS, tail};
 use diagnostics::{Exit, Failure};
 use process::{Cancel, Command, OnCancel, ProcessError, shell_line};
+
+use crate::podman::run::{BUILD_DEADLINE_MS, tail};
 
 /// Commands that install the packages, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]

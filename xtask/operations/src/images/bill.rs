@@ -6,10 +6,10 @@
 
 use std::{collections::BTreeMap, fs, io};
 
+use model::system::{System, lock_file};
 use serde_json::{Value, json};
 
 use super::recipes::Unreadable;
-use model::system::{System, lock_file};
 
 /// Version of the form.
 const SPEC_VERSION: &str = "1.5";

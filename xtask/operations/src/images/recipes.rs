@@ -9,9 +9,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use sha2::{Digest, Sha256};
-
-use crate::images::base_digest;
 use model::{
     plan::{
         Action, image_tag,
@@ -21,6 +18,9 @@ use model::{
     },
     system::{BaseSource, FETCHED_SUFFIX, Image, SERVING, System, lock_file},
 };
+use sha2::{Digest, Sha256};
+
+use crate::images::base_digest;
 
 /// The stage of a Containerfile that needs no parent and leaves what it
 /// downloads in the cache.

@@ -3,7 +3,6 @@
 
 use std::net::Ipv4Addr;
 
-use crate::podman::quirks::Quirks;
 use model::plan::{
     Action, label,
     spec::{
@@ -13,6 +12,8 @@ use model::plan::{
     step::{BaseFrom, BaseSpec, Bootstrap},
 };
 use process::shell_line;
+
+use crate::podman::quirks::Quirks;
 
 type Args = Vec<String>;
 

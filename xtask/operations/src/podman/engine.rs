@@ -4,12 +4,14 @@
 //! boot and resource limits, so that a deployment with nothing to do does not
 //! pay for them. `check-toolchain` always asks anew.
 
-use crate::podman::facts::Facts;
 use std::{
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
+use diagnostics::{Exit, Failure};
+use model::plan::spec;
+use process::Cancel;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -18,9 +20,7 @@ use super::{
     quirks::{self, Proof, Quirks},
     run::{Call, How, Podman, PodmanError},
 };
-use diagnostics::{Exit, Failure};
-use model::plan::spec;
-use process::Cancel;
+use crate::podman::facts::Facts;
 
 /// podman on this host, ready to be called.
 #[derive(Debug)]

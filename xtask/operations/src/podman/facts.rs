@@ -1,8 +1,10 @@
 //! What podman says about itself.
 
-use super::caps::Version;
-use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::caps::Version;
 
 /// What podman says about itself.
 #[derive(Debug, Clone, Serialize, Deserialize)]

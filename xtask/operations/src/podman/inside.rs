@@ -11,6 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use model::plan::spec::hash_of;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -18,7 +19,6 @@ use super::{
     engine::Engine,
     run::{Call, PodmanError},
 };
-use model::plan::spec::hash_of;
 
 /// Modules and the agents that import them at their start.
 pub type Imports = BTreeMap<String, BTreeSet<String>>;

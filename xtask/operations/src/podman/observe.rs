@@ -5,13 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Deserialize;
-
-use super::run::{Call, Podman, PodmanError};
 use model::plan::{
     label,
     state::{Container, Image, Network, State, Status},
 };
+use serde::Deserialize;
+
+use super::run::{Call, Podman, PodmanError};
 
 /// What to ask for; every field is one podman call.
 #[derive(Debug, Clone, Copy, Default)]

@@ -4,6 +4,10 @@
 //! image under test: production images carry none of it, and nothing has to be
 //! built on top of them.
 
+use model::plan::{
+    label,
+    spec::{FillSpec, TestSpec},
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -11,10 +15,6 @@ use super::{
     engine::Engine,
     observe,
     run::{Call, PodmanError, tail},
-};
-use model::plan::{
-    label,
-    spec::{FillSpec, TestSpec},
 };
 
 /// What our lines start with, among whatever else a container says.

@@ -7,6 +7,7 @@
 
 use std::{iter::once, path::Path, time::Instant};
 
+use process::{Cancel, Command};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -14,7 +15,6 @@ use super::{
     run::{Call, Podman, PodmanError},
 };
 use crate::podman::facts::Facts;
-use process::{Cancel, Command};
 
 /// Options that every call, and every container, needs on this host.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,11 +9,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use diagnostics::excerpt::printable;
+use process::{Cancel, Command, OnCancel, Output, ProcessError, shell_line};
 use serde::de::DeserializeOwned;
 
 use crate::ui;
-use diagnostics::excerpt::printable;
-use process::{Cancel, Command, OnCancel, Output, ProcessError, shell_line};
 
 /// Environment variable that marks our podman processes with the system's name,
 /// so that the next run can tell those of a killed one.

@@ -2,21 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
-
-use super::images::Provided;
+use model::system::{Agent, System};
 use python::{
     closure::{Closure, Use, chain, closure},
     facts::SyntaxError,
     modules::{Path, Sources},
 };
-
-use model::system::{Agent, System};
 use requirements::{
     distributions::{Resolution, Resolver, Source},
     known,
     list::List,
 };
+use serde::Serialize;
+
+use super::images::Provided;
 
 /// One agent's needs.
 #[derive(Debug, Serialize)]
@@ -139,27 +138,7 @@ fn scan_agent(
     } else {
         closure(sources, &path, &agent.script)
     };
-    let mut packages = Vec::new();
-    let mut unresolved = Vec::new();
-    let mut elsewhere = BTreeMap::new();
-    for (import, at) in &closure.packages {
-        let found = packages_of(import, at, resolver, &closure);
-        if let Some(nearest) = found.unknown {
-            unresolved.push(lost(import, at, nearest));
-        }
-        if found.not_on_linux {
-            elsewhere.insert(import.clone(), at.clone());
-        }
-        packages.extend(found.packages);
-    }
-    closure.not_on_linux.extend(elsewhere);
-    for package in &mut packages {
-        package.choose(provided, manifest_image);
-    }
-    for (name, at) in &closure.lost {
-        let nearest = closure.near.get(name).cloned().unwrap_or_default();
-        unresolved.push(lost(name, at, nearest));
-    }
+    let (packages, unresolved) = judged(&mut closure, resolver, provided, manifest_image);
     let unparsable = unparsable(&closure);
     let needed: BTreeSet<&str> = packages
         .iter()
@@ -195,6 +174,38 @@ fn scan_agent(
         files_soft: closure.files.len() - hard_files,
         closure,
     }
+}
+
+/// Packages that the closure needs, and names that lead nowhere. What does not
+/// exist on Linux is marked in the closure.
+fn judged(
+    closure: &mut Closure,
+    resolver: &Resolver<'_>,
+    provided: &Provided,
+    manifest_image: &str,
+) -> (Vec<Package>, Vec<Unresolved>) {
+    let mut packages = Vec::new();
+    let mut unresolved = Vec::new();
+    let mut elsewhere = BTreeMap::new();
+    for (import, at) in &closure.packages {
+        let found = packages_of(import, at, resolver, closure);
+        if let Some(nearest) = found.unknown {
+            unresolved.push(lost(import, at, nearest));
+        }
+        if found.not_on_linux {
+            elsewhere.insert(import.clone(), at.clone());
+        }
+        packages.extend(found.packages);
+    }
+    closure.not_on_linux.extend(elsewhere);
+    for package in &mut packages {
+        package.choose(provided, manifest_image);
+    }
+    for (name, at) in &closure.lost {
+        let nearest = closure.near.get(name).cloned().unwrap_or_default();
+        unresolved.push(lost(name, at, nearest));
+    }
+    (packages, unresolved)
 }
 
 /// What is behind one top-level name.

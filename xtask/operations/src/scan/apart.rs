@@ -3,8 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::agents::AgentScan;
 use model::system::{Agent, System};
+
+use super::agents::AgentScan;
 
 /// What loads a module, or starts a script, whose name is computed: code that
 /// says one of these may reach anything.

@@ -4,14 +4,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use diagnostics::finding::{Finding, Place, Severity};
+use model::system::{NetworkMode, System};
+use python::{facts::FileFacts, modules::Sources, stdlib};
+
 use super::{
     agents::{AgentScan, Category},
     images::Provided,
 };
-use python::{facts::FileFacts, modules::Sources, stdlib};
-
-use diagnostics::finding::{Finding, Place, Severity};
-use model::system::{NetworkMode, System};
 
 /// No message names more agents than this; the JSON result has all.
 const NAMES_MAX: usize = 5;

@@ -7,9 +7,8 @@ pub mod table;
 
 use std::io::{IsTerminal, Write};
 
-use serde::Serialize;
-
 use diagnostics::Failure;
+use serde::Serialize;
 
 /// Version of the JSON output's shape.
 pub const SCHEMA: u32 = 1;

@@ -7,12 +7,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use diagnostics::words::seconds;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use model::plan::{Action, Plan, Step};
 
 use super::{Paint, Ui};
 use crate::carry_out::{Event, StepResult, Watch};
-use diagnostics::words::seconds;
-use model::plan::{Action, Plan, Step};
 
 /// With more lines than this a terminal scrolls; plain lines read better then.
 const LIVE_ROWS: usize = 24;
@@ -155,38 +155,22 @@ impl Progress {
             .map_or(0, |started| started.elapsed().as_millis() as u64);
         match result {
             StepResult::Done { passed, .. } => {
-                let text = match (&step.action, passed) {
-                    (Action::Gate(_), Some(passed)) => {
-                        let again = match passed.attempts {
-                            1 => String::new(),
-                            attempts => format!(" (attempt {attempts})"),
-                        };
-                        self.ui
-                            .paint(Paint::Good, &format!("healthy in {}{again}", seconds(took)))
-                    }
-                    _ if !is_last => return,
-                    (Action::BuildImage(_), _) => self
-                        .ui
-                        .paint(Paint::Good, &format!("built in {}", seconds(took))),
-                    (Action::EnsureBase(_), _) => self
-                        .ui
-                        .paint(Paint::Good, &format!("ready in {}", seconds(took))),
-                    (Action::Settle { .. }, _) => self.ui.paint(Paint::Good, "settled"),
-                    (Action::CreateNetwork(_), _) => self.ui.paint(Paint::Good, "created"),
-                    (
-                        Action::RemoveContainer { .. }
-                        | Action::RemoveNetwork { .. }
-                        | Action::RemoveImage { .. }
-                        | Action::PruneImages { .. }
-                        | Action::RemoveVolume { .. },
-                        _,
-                    ) => self.ui.paint(Paint::Good, "removed"),
-                    (Action::ReloadNetworks { .. }, _) => self.ui.paint(Paint::Good, "restored"),
-                    _ => self.ui.paint(Paint::Good, "done"),
-                };
-                if is_last || matches!(step.action, Action::Gate(_)) {
-                    self.end(&step.subject.clone(), row, &text);
+                let gate = matches!(step.action, Action::Gate(_));
+                if !is_last && !gate {
+                    return;
                 }
+                let words = step.action.words();
+                let took = match words.timed {
+                    true => format!(" in {}", seconds(took)),
+                    false => String::new(),
+                };
+                let again = match passed.map_or(1, |passed| passed.attempts) {
+                    1 => String::new(),
+                    attempts => format!(" (attempt {attempts})"),
+                };
+                let text = format!("{}{took}{again}", words.done);
+                let text = self.ui.paint(Paint::Good, &text);
+                self.end(&step.subject.clone(), row, &text);
             }
             StepResult::Failed(failure) => {
                 let restored = if failure.restored && step.on_failure.len() > 1 {
@@ -224,7 +208,7 @@ impl Watch for Progress {
                     }
                     _ => drop(row.started.get_or_insert_with(Instant::now)),
                 }
-                if let Some(word) = doing(&step.action) {
+                if let Some(word) = step.action.words().doing {
                     self.lasting(&step.subject, row, &format!("{word} ({})", step.cause));
                 }
             }
@@ -270,18 +254,6 @@ fn awaited(action: &Action) -> bool {
         action,
         Action::Gate(_) | Action::BuildImage(_) | Action::EnsureBase(_)
     )
-}
-
-fn doing(action: &Action) -> Option<&'static str> {
-    match action {
-        Action::BuildImage(_) => Some("building"),
-        Action::FetchPackages(_) => Some("fetching"),
-        Action::EnsureBase(_) => Some("preparing"),
-        Action::StartContainer { .. } => Some("starting"),
-        Action::StopContainer { .. } => Some("stopping"),
-        Action::Settle { .. } => Some("settling"),
-        _ => None,
-    }
 }
 
 fn first_line(text: &str) -> &str {

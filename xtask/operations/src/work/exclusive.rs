@@ -7,9 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::podman::{engine::cache_folder, run::MARKER};
 use diagnostics::{Exit, Failure};
 use process::Cancel;
+
+use crate::podman::{engine::cache_folder, run::MARKER};
 
 /// How long calls of a killed run are waited for.
 const ORPHAN_PATIENCE: Duration = Duration::from_secs(60);
@@ -84,11 +85,21 @@ fn take_file(
         }
         std::thread::sleep(Duration::from_millis(100));
     }
+    wait_for_orphans(&mut file, system, cancel, say);
+    // Who holds it is a courtesy to the one who waits.
+    let _ = file
+        .set_len(0)
+        .and_then(|()| file.rewind())
+        .and_then(|()| writeln!(file, "{command} (process {})", std::process::id()));
+    Ok(Exclusive(file))
+}
+
+/// If the last holder was killed, its podman calls go on without it, and what they
+/// do must not come between a look and a change of this run.
+fn wait_for_orphans(file: &mut File, system: &str, cancel: &Cancel, say: &dyn Fn(&str)) {
     let mut left = String::new();
     let _ = file.rewind().and_then(|()| file.read_to_string(&mut left));
     if !left.trim().is_empty() {
-        // The last holder was killed. Its podman calls go on without it, and
-        // what they do must not come between a look and a change of this run.
         if !orphans(system).is_empty() {
             say("waiting for the podman calls of a run that was killed");
         }
@@ -98,12 +109,6 @@ fn take_file(
             std::thread::sleep(Duration::from_millis(50));
         }
     }
-    // Who holds it is a courtesy to the one who waits.
-    let _ = file
-        .set_len(0)
-        .and_then(|()| file.rewind())
-        .and_then(|()| writeln!(file, "{command} (process {})", std::process::id()));
-    Ok(Exclusive(file))
 }
 
 impl Drop for Exclusive {

@@ -3,14 +3,14 @@
 
 use std::collections::BTreeSet;
 
+use diagnostics::{Exit, Failure, words::seconds};
+use model::plan::{Action, Plan, Step};
 use serde::Serialize;
 
 use crate::{
     carry_out::{AgentStatus, Reason, Report, Sick, StepResult},
     podman::{PodmanError, run::How},
 };
-use diagnostics::{Exit, Failure, words::seconds};
-use model::plan::{Action, Plan, Step};
 
 /// How a subject of a plan ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

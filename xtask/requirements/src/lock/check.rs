@@ -5,20 +5,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::{
-    list::List,
-    lock_file::{LockFile, Pin, Release, digest},
-    marker::Environment,
-    name::normalized,
-    requirement::{Requirement, Wanted},
-    rules::Limit,
-    uv::BUILD_LOCK,
-};
+use diagnostics::finding::Place;
+
 use super::{
-    JOINT, LockProblem, Request, TEST_LOCK, Wrong, lock_name, lock_names,
+    super::{
+        list::List,
+        lock_file::{LockFile, Pin, Release, digest},
+        marker::Environment,
+        name::normalized,
+        requirement::{Requirement, Wanted},
+        rules::Limit,
+        uv::BUILD_LOCK,
+    },
     request::{Sources, inputs_digest},
 };
-use diagnostics::finding::Place;
+use crate::lock::{
+    names::{JOINT, TEST_LOCK, lock_name, lock_names},
+    problem::{LockProblem, Wrong},
+    request::Request,
+};
 
 /// All that is wrong with the locks of `request.existing`, by place. Nothing if
 /// they are what `lock` would make of the request without an upgrade.

@@ -8,16 +8,15 @@
 
 use std::{
     collections::BTreeSet,
-    fmt,
     time::{Duration, Instant},
 };
 
 use super::{
-    JOINT, LockError,
-    explain::{Kind, Verdict, mentioned, plain_error, trimmed, verdict},
+    explain::{Verdict, mentioned, plain_error, trimmed, verdict},
     request::{Constraint, Sources},
     workshop::{Call, Said, Workshop},
 };
+use crate::lock::{error::LockError, kind::Kind, names::JOINT, unmet::Unmet};
 
 /// Reasons that are looked for.
 const REASONS_MAX: usize = 25;
@@ -27,21 +26,6 @@ const TRIALS_MAX: usize = 16;
 const TRIAL_DEADLINE: Duration = Duration::from_secs(60);
 /// All trials together.
 const PATIENCE: Duration = Duration::from_secs(240);
-
-/// Something that cannot be met.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unmet {
-    pub kind: Kind,
-    /// The package that uv names; for a conflict, that of the first culprit.
-    pub name: String,
-    /// Leaving out any one of them helps; of a package that cannot be had, all
-    /// that ask for it. Empty if nobody could be blamed.
-    pub culprits: Vec<Constraint>,
-    /// What else is part of a conflict.
-    pub against: Vec<Constraint>,
-    /// uv's explanation, trimmed.
-    pub said: Vec<String>,
-}
 
 /// Explains why the joint resolution of `sources` failed with `said`.
 pub fn explain(workshop: &Workshop, sources: &Sources, said: Said) -> LockError {
@@ -235,69 +219,6 @@ fn says(text: &str, requirement: &str) -> bool {
         };
         !before.is_some_and(|c| inside(c) || c == '.') && !next.is_some_and(inside)
     })
-}
-
-impl Unmet {
-    /// What to do about it.
-    pub fn hint(&self) -> Option<String> {
-        match &self.kind {
-            Kind::BuildFailed { misses: Some(module) } if module == "pkg_resources" => Some(
-                "its build script is older than setuptools 81: `[build.setuptools]` with `specifier = \"<81\"` in \
-                requirements/rules.toml helps"
-                    .into(),
-            ),
-            Kind::BuildFailed { misses: Some(module) } => {
-                Some(format!("its build script does not say that it needs `{module}`"))
-            }
-            Kind::BuildFailed { misses: None } => {
-                Some("choose a version that has a wheel, or install what its build script asks for".into())
-            }
-            Kind::NoSuchVersion => Some("choose a version that the index has".into()),
-            Kind::NoSuchPackage => Some("correct the name, or leave it out".into()),
-            Kind::NotForPlatform => Some("give it a marker such as `; sys_platform == \"win32\"`, or leave it out".into()),
-            Kind::Conflict => None,
-        }
-    }
-}
-
-impl fmt::Display for Unmet {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let all: Vec<String> = self.culprits.iter().map(Constraint::to_string).collect();
-        let against = self.against.iter().map(Constraint::to_string);
-        let conflict: Vec<String> = all.iter().cloned().chain(against).collect();
-        let what = match all.is_empty() {
-            true => format!("`{}`, which something else needs,", self.name),
-            false => all.join(" and "),
-        };
-        let verb = if all.len() > 1 { "ask" } else { "asks" };
-        // Something of the lists stands behind a package that they do not name.
-        let indirect = self.culprits.iter().all(|one| one.name != self.name);
-        let own = |text: &str| match (indirect, all.is_empty()) {
-            (true, false) => format!("{what} {verb} for `{}`, which {text}", self.name),
-            _ => format!("{what} {text}"),
-        };
-        match &self.kind {
-            Kind::NoSuchVersion => out.write_str(&own("is a version that the index does not have")),
-            Kind::NoSuchPackage => out.write_str(&own("is a package that the index does not have")),
-            Kind::NotForPlatform => {
-                out.write_str(&own("has no file for the images' Python and platform"))
-            }
-            Kind::BuildFailed { .. } => {
-                out.write_str(&own("is published as source that cannot be built here"))
-            }
-            Kind::Conflict => match conflict.as_slice() {
-                [] => out.write_str("the lists cannot be met together"),
-                [one] => write!(out, "{one} cannot be met together with the rest"),
-                [first, rest @ ..] => {
-                    write!(
-                        out,
-                        "{first} cannot be met together with {}",
-                        rest.join(" and ")
-                    )
-                }
-            },
-        }
-    }
 }
 
 #[cfg(test)]

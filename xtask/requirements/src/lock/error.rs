@@ -2,9 +2,10 @@
 
 use std::{fmt, io, path::PathBuf};
 
-use super::super::lock_file::Malformed;
-use super::culprits::Unmet;
 use diagnostics::{Exit, Failure};
+
+use super::super::lock_file::Malformed;
+use crate::lock::unmet::Unmet;
 
 /// Why there are no new locks. Whatever it is, the old ones are untouched.
 #[derive(Debug)]

@@ -6,11 +6,11 @@
 
 use std::{collections::BTreeSet, str::FromStr};
 
+use diagnostics::excerpt::printable;
 use toml::Table;
 
 use super::super::name::{is_name, normalized};
-use super::LockError;
-use diagnostics::excerpt::printable;
+use crate::lock::{error::LockError, kind::Kind};
 
 /// Lines of uv's explanation that are kept.
 const LINES_MAX: usize = 12;
@@ -33,24 +33,6 @@ pub enum Verdict {
     NotCached,
     /// No reason that is known here.
     Unknown,
-}
-
-/// Why a package cannot be had.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Kind {
-    /// The index has the package, but none of these versions.
-    NoSuchVersion,
-    /// The index does not have it.
-    NoSuchPackage,
-    /// There are files for other interpreters or systems only.
-    NotForPlatform,
-    /// Its source cannot tell what it needs.
-    BuildFailed {
-        /// The Python module that its build script misses.
-        misses: Option<String>,
-    },
-    /// It does not go together with others.
-    Conflict,
 }
 
 /// Reads uv's messages.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use diagnostics::finding::Place;
+
 use super::super::{
     lines,
     list::List,
@@ -11,8 +13,7 @@ use super::super::{
     rules::Limit,
     statement::{self, Statement},
 };
-use super::{BUILD_LIST, TEST_LIST};
-use diagnostics::finding::Place;
+use crate::lock::names::{BUILD_LIST, TEST_LIST};
 
 /// Everything that decides what is locked.
 #[derive(Debug, Clone)]

@@ -9,19 +9,24 @@ use std::{
     time::Duration,
 };
 
-use super::super::{
-    list::List,
-    lock_file::LockFile,
-    rules::Limit,
-    uv::{BUILD_LOCK, Uv},
-};
+use diagnostics::excerpt::printable;
+use process::{Cancel, ProcessError};
+
 use super::{
-    BUILD_LIST, JOINT, LockError, Request, TEST_LIST, TEST_LOCK,
+    super::{
+        list::List,
+        lock_file::LockFile,
+        rules::Limit,
+        uv::{BUILD_LOCK, Uv},
+    },
     explain::plain_error,
     request::{Line, Sources},
 };
-use diagnostics::excerpt::printable;
-use process::{Cancel, ProcessError};
+use crate::lock::{
+    error::LockError,
+    names::{BUILD_LIST, JOINT, TEST_LIST, TEST_LOCK},
+    request::Request,
+};
 
 /// The user's limits for what is installed.
 pub const LIMITS: &str = "limits.txt";

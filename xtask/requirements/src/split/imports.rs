@@ -3,15 +3,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use diagnostics::finding::{Finding, Place, Severity};
+use diagnostics::{
+    excerpt::excerpt,
+    finding::{Finding, Place, Severity},
+};
 
-use crate::split::report::{Asked, Import, Placed, Report, Request, Usage, sentence};
 use crate::{
     distributions::{Resolution, Resolver},
     known,
     list::List,
+    split::report::{Asked, Import, Placed, Report, Request, Usage, sentence},
 };
-use diagnostics::excerpt::excerpt;
 
 /// Imports by what they turned out to be.
 #[derive(Debug, Default)]

@@ -3,15 +3,14 @@
 
 use std::collections::BTreeMap;
 
+use diagnostics::finding::{Finding, Severity};
 use pep440_rs::{Operator, Version, VersionSpecifier, VersionSpecifiers};
 
-use diagnostics::finding::{Finding, Severity};
-
-use crate::split::report::{Asked, Report};
 use crate::{
     known,
     requirement::{Requirement, Wanted, render},
     rules::Limit,
+    split::report::{Asked, Report},
 };
 
 /// Lines for one name that are looked at; more were made by a machine.

@@ -6,8 +6,11 @@ use std::collections::BTreeSet;
 use diagnostics::finding::{Finding, Place, Severity};
 
 use super::imports::Uses;
-use crate::split::report::{Asked, Import, Placed, Report, placed, sentence};
-use crate::{known, list::List};
+use crate::{
+    known,
+    list::List,
+    split::report::{Asked, Import, Placed, Report, placed, sentence},
+};
 
 /// Places everything; what belongs in no image is left out.
 pub fn place(all: Vec<Asked>, uses: &Uses<'_>, report: &mut Report) -> Vec<Placed> {

@@ -1,10 +1,12 @@
 //! What a split is asked, and what it reports: the words that its parts share.
 
-pub use crate::list::List;
-use crate::{file::Files, marker::Environment, requirement::Requirement, rules::Rules};
+use std::collections::{BTreeMap, BTreeSet};
+
 pub use diagnostics::finding::{Finding, Place};
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+
+pub use crate::list::List;
+use crate::{file::Files, marker::Environment, requirement::Requirement, rules::Rules};
 
 /// Everything a split depends on.
 #[derive(Debug, Clone, Copy)]

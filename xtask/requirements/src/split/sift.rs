@@ -6,18 +6,19 @@
 
 use std::collections::BTreeMap;
 
+use diagnostics::{
+    excerpt::excerpt,
+    finding::{Finding, Place, Severity},
+};
 use pep440_rs::{Version, VersionSpecifiers};
 
-use diagnostics::finding::{Finding, Place, Severity};
-
-use crate::split::report::{Asked, Report, Request, sentence};
 use crate::{
     file::{Entry, is_portable, shown_url},
     known,
     requirement::{Requirement, Wanted},
     rules::Rules,
+    split::report::{Asked, Report, Request, sentence},
 };
-use diagnostics::excerpt::excerpt;
 
 /// What is left, in the order of the files, then what the rules add.
 pub fn sift(request: &Request<'_>, report: &mut Report) -> Vec<Asked> {

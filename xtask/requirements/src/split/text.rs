@@ -1,8 +1,7 @@
 //! The text of a list: one requirement a line, grouped under the reason for
 //! which it is there.
 
-use crate::list::List;
-use crate::split::report::Placed;
+use crate::{list::List, split::report::Placed};
 
 /// The file's text; ends with a newline.
 pub fn text(list: List, requirements: &[Placed]) -> String {

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use diagnostics::finding::{Finding, Place, Severity};
 
-use crate::list::List;
-use crate::split::report::{Placed, sentence};
+use crate::{
+    list::List,
+    split::report::{Placed, sentence},
+};
 
 /// Reports what a lock brings for GPUs into an image without one.
 ///

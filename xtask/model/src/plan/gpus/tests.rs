@@ -1,7 +1,6 @@
 //! Who gets which GPU, on hosts with enough of them and with too few.
 
-use super::super::tests::sketch;
-use super::*;
+use super::{super::tests::sketch, *};
 
 fn system(sketch_text: &str, settings: &[(&str, &str)]) -> System {
     sketch(sketch_text, settings)

@@ -12,12 +12,13 @@ mod world;
 
 use std::path::{Path, PathBuf};
 
+use world::World;
+
 use super::{
     agents::{Order, Request, plan},
     *,
 };
 use crate::system::{self, System};
-use world::World;
 
 /// Everything that a planner is given.
 #[derive(Clone)]

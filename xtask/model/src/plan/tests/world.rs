@@ -8,6 +8,7 @@ use super::super::{
     state::{Container, Image, Network, Status},
     *,
 };
+use crate::system::System;
 
 #[derive(Clone)]
 pub struct World {

@@ -3,19 +3,20 @@
 
 use std::collections::BTreeMap;
 
-use crate::system::{
-    effective::{Member, View},
-    health,
-    manifest::MountTable,
-    naming::{is_podman_name, is_variable_name},
-    placeholder,
-};
 use diagnostics::{
     located::{
         problem::{Problems, Span},
         reader::At,
     },
     names::{nearest, quoted_list},
+};
+
+use crate::system::{
+    effective::{Member, View},
+    health,
+    manifest::MountTable,
+    naming::{is_podman_name, is_variable_name},
+    placeholder,
 };
 
 /// Reports what the header of this file lists.
@@ -27,7 +28,11 @@ pub fn check(view: &View<'_>, problems: &mut Problems) {
         environment(problems, member);
         command(problems, member);
         gpu(problems, member);
-        health::check(member, problems);
+        health::check(
+            &member.agent.shared.health,
+            &member.group.shared.health,
+            problems,
+        );
     }
 }
 

@@ -5,11 +5,12 @@
 
 use std::path::Path;
 
-use crate::system::effective::{Member, View, join};
 use diagnostics::located::{
     problem::{Problems, Span},
     reader::At,
 };
+
+use crate::system::effective::{Member, View, join};
 
 /// Reports what the header of this file lists.
 pub fn check(view: &View<'_>, problems: &mut Problems) {

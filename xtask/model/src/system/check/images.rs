@@ -5,15 +5,16 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
+use diagnostics::{
+    located::problem::{Problems, Span},
+    names::suggestion,
+};
+
 use crate::system::{
     effective::View,
     manifest::ImageTable,
     model::{FETCHED_SUFFIX, LISTS, SERVING, lock_file},
     naming::is_variable_name,
-};
-use diagnostics::{
-    located::problem::{Problems, Span},
-    names::suggestion,
 };
 
 /// Reports what the header of this file lists.

@@ -13,8 +13,9 @@ mod ports;
 mod references;
 mod tests_table;
 
-use super::effective::View;
 use diagnostics::located::problem::Problems;
+
+use super::effective::View;
 
 /// Reports every problem of the manifest behind `view`.
 pub fn check(view: &View<'_>, problems: &mut Problems) {

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::system::{
-    effective::View,
-    naming::{CONTAINER_NAME_MAX, address_variable, is_agent_name, is_podman_name},
-};
 use diagnostics::located::{
     problem::{Problems, Span},
     reader::At,
+};
+
+use crate::system::{
+    effective::View,
+    naming::{CONTAINER_NAME_MAX, address_variable, is_agent_name, is_podman_name},
 };
 
 const PODMAN_NAME: &str = "podman wants a letter or digit, then letters, digits, `_`, `.` and `-`";

@@ -3,13 +3,14 @@
 
 use std::{collections::BTreeMap, net::Ipv4Addr};
 
+use diagnostics::located::problem::{Problems, Span};
+
 use crate::system::{
     effective::{Member, View},
     manifest::{GroupTable, NetworkTable},
     model::NetworkMode,
     subnet::Reserved,
 };
-use diagnostics::located::problem::{Problems, Span};
 
 /// Reports what the header of this file lists.
 pub fn check(view: &View<'_>, problems: &mut Problems) {

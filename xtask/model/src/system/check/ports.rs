@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use diagnostics::located::problem::{Problems, Span};
+
 use crate::system::{
     effective::{Member, View},
     model::NetworkMode,
 };
-use diagnostics::located::problem::{Problems, Span};
 
 /// Reports what the header of this file lists.
 pub fn check(view: &View<'_>, problems: &mut Problems) {

@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use diagnostics::located::{problem::Problems, reader::At};
+
 use crate::system::{
     effective::{Member, View},
     graph::{Graph, cycle_text},
 };
-use diagnostics::located::{problem::Problems, reader::At};
 
 /// Reports what the header of this file lists.
 pub fn check(view: &View<'_>, problems: &mut Problems) {

@@ -3,9 +3,10 @@
 //! Whether the test files exist is not judged here: a monorepo without them can
 //! be deployed all the same, and the test commands say which are missing.
 
+use diagnostics::located::problem::Problems;
+
 use super::files::report_escape;
 use crate::system::{effective::View, manifest::TestsTable};
-use diagnostics::located::problem::Problems;
 
 /// Reports what the header of this file lists.
 pub fn check(view: &View<'_>, problems: &mut Problems) {

@@ -1,9 +1,10 @@
 //! What a container and the answer of its health port amount to, in words.
 
-use super::*;
 use std::time::Duration;
 
 use health::ProbeFinding;
+
+use super::*;
 
 /// A process without a network namespace that can be read: what it listens on
 /// is unknown.

@@ -1,7 +1,8 @@
 //! A cause, and the rule that finds it.
 
-use crate::doctor::evidence::{AgentEvidence, Evidence};
 use serde::Serialize;
+
+use crate::doctor::evidence::{AgentEvidence, Evidence};
 
 /// One cause, and what speaks for it.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -2,9 +2,10 @@
 //! what should have been there. The one place where `doctor` tells contracts
 //! apart.
 
-use crate::doctor::evidence::AgentEvidence;
 use health::ProbeFinding;
 use model::system::HealthContract;
+
+use crate::doctor::evidence::AgentEvidence;
 
 /// Whom the probe met at the health port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

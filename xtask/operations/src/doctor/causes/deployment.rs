@@ -1,7 +1,9 @@
 //! Causes in what was, or was not, deployed.
 
-use crate::doctor::causes::cause::{Cause, Rule, deploy};
-use crate::doctor::evidence::{AgentEvidence, Evidence, Look, Standing};
+use crate::doctor::{
+    causes::cause::{Cause, Rule, deploy},
+    evidence::{AgentEvidence, Evidence, Look, Standing},
+};
 
 pub const RULES: &[Rule] = &[
     foreign_container,

@@ -1,9 +1,11 @@
 //! Causes of a container that has ended, or ends again and again.
 
-use crate::doctor::causes::cause::{Cause, Rule, deploy};
 use crate::{
     carry_out::exit_words,
-    doctor::evidence::{AgentEvidence, Evidence, Look, Standing},
+    doctor::{
+        causes::cause::{Cause, Rule, deploy},
+        evidence::{AgentEvidence, Evidence, Look, Standing},
+    },
 };
 
 pub const RULES: &[Rule] = &[

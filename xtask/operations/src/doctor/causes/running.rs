@@ -1,6 +1,8 @@
 //! Causes of a container that runs: where it listens, what it answers, what it
 //! reaches, and what it takes.
 
+use health::ProbeFinding;
+
 use super::{
     cause::{Cause, Rule, deploy},
     contract::{self, Met, met},
@@ -15,7 +17,6 @@ use crate::{
     host::ports::Listener,
     podman::inspect::{Kind, Outcome},
 };
-use health::ProbeFinding;
 
 pub const RULES: &[Rule] = &[
     starting,

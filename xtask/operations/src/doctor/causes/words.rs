@@ -1,8 +1,8 @@
 //! Causes that an agent names itself: in the traceback or the last error of its
 //! log, and in the reply to the health request.
 
-use crate::doctor::causes::cause::{Cause, Rule, deploy};
 use crate::doctor::{
+    causes::cause::{Cause, Rule, deploy},
     checks::path_words,
     evidence::{AgentEvidence, Evidence, Imports},
     log::{Raised, quoted},

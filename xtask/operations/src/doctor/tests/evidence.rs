@@ -1,5 +1,7 @@
 //! Evidence as it is of an agent that is well, for tests to spoil.
 
+use health::ProbeFinding;
+
 use crate::{
     carry_out::AgentStatus,
     doctor::{
@@ -11,7 +13,6 @@ use crate::{
     host::{ports::Listener, usage::Usage},
     podman::inspect::{AtPath, Details, Inside, Kind, Outcome, OwnPort, Reached},
 };
-use health::ProbeFinding;
 
 /// When all of it was seen.
 pub const NOW_S: i64 = 10_000;

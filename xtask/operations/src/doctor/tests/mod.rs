@@ -6,8 +6,9 @@ mod roots;
 mod rules;
 mod table;
 
+use evidence::{agent, all};
+
 use super::{
     causes,
     diagnose::{Diagnosis, Verdict, diagnose},
 };
-use evidence::{agent, all};

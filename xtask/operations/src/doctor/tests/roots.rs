@@ -1,12 +1,13 @@
 //! A trouble that blocks many is told once.
 
+use health::ProbeFinding;
+
 use super::{Diagnosis, Verdict, agent, all, diagnose};
 use crate::{
     carry_out::AgentStatus,
     doctor::evidence::{AgentEvidence, Standing},
     podman::inspect::Outcome,
 };
-use health::ProbeFinding;
 
 fn needs(name: &str, peer: &str, outcome: Outcome) -> AgentEvidence {
     let mut one = agent(name);

@@ -1,6 +1,8 @@
 //! What a table cannot say: verdicts, every finding of a probe, stops that are no
 //! crashes, and where a module that does not import should come from.
 
+use health::ProbeFinding;
+
 use super::{
     Verdict, agent, all, causes, diagnose,
     table::{
@@ -11,7 +13,6 @@ use crate::{
     carry_out::AgentStatus,
     doctor::evidence::{Look, Package},
 };
-use health::ProbeFinding;
 
 #[test]
 fn verdicts_follow_the_reply_and_the_weight() {

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use health::ProbeFinding;
+
 use super::{
     Verdict, agent, all, causes, diagnose,
     evidence::{NOW_S, folder, ports},
@@ -13,7 +15,6 @@ use crate::{
     host::ports::Listener,
     podman::inspect::{Gpu, Outcome, OwnPort},
 };
-use health::ProbeFinding;
 
 pub type Spoil = fn(&mut AgentEvidence);
 

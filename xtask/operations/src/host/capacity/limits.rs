@@ -5,12 +5,13 @@
 //! end must really end. They were measured with podman 4.3.1, conmon 2.1.6 and
 //! runc 1.1.5 on the eight agents of the reference, deployed and idle.
 
+use model::{plan::State, system::System};
+
 use super::{
     Counts, Demand, Limit, Remedy,
     read::{Readings, key_settings},
 };
 use crate::host::capacity::quota::Quota;
-use model::{plan::State, system::System};
 
 /// A session keyring for each container, made by the runtime: 3 keys without
 /// containers, 11 with eight.

@@ -5,8 +5,7 @@
 //! look as expected is not believed; then the configuration and a count of what
 //! holds a lock have to do.
 
-use crate::host::capacity::quota::Quota;
-use crate::host::look::Look;
+use crate::host::{capacity::quota::Quota, look::Look};
 
 /// Locks where nothing else is configured (containers.conf(5), `num_locks`).
 const DEFAULT: u64 = 2048;

@@ -11,13 +11,13 @@ pub mod read;
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
-
-use super::findings::{Finding, Severity};
 use model::{
     plan::State,
     system::{Agent, NetworkMode, System},
 };
+use serde::Serialize;
+
+use super::findings::{Finding, Severity};
 
 /// Agents that are to come, and what they attach to.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]

@@ -3,16 +3,19 @@
 //! Reads the kernel's files and counts processes; nothing is judged here. What
 //! cannot be read is left out.
 
-use crate::host::capacity::quota::Quota;
 use std::{
     fs,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
-use super::locks;
-use crate::host::look::{Look, free_bytes};
 use model::plan::State;
+
+use super::locks;
+use crate::host::{
+    capacity::quota::Quota,
+    look::{Look, free_bytes},
+};
 
 /// Whose limits count, and where podman keeps its things.
 #[derive(Debug, Clone)]

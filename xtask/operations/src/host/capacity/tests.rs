@@ -1,16 +1,16 @@
 //! Which limit ends first, where warnings begin, and what each file of the
 //! kernel says.
 
-use super::{
-    read::{Cgroup, Readings, Whose, readings},
-    *,
-};
-use crate::host::capacity::quota::Quota;
-use crate::host::look::Look;
 use model::{
     plan::state::{Container, Status},
     system,
 };
+
+use super::{
+    read::{Cgroup, Readings, Whose, readings},
+    *,
+};
+use crate::host::{capacity::quota::Quota, look::Look};
 
 fn quota(allows: u64, used: u64) -> Quota {
     Quota { allows, used }

@@ -7,12 +7,12 @@ pub mod proof;
 mod specs;
 mod wanted;
 
+use model::plan::gpus::Gpus;
 use wanted::any_gpu;
 pub use wanted::{Podman, Wanted};
 
 use super::{facts::GpuFacts, vram::Budget};
 use crate::host::findings::{Finding, Severity};
-use model::plan::gpus::Gpus;
 
 /// Everything that can be said without running a container.
 pub fn diagnose(

@@ -10,13 +10,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use model::plan::gpus::CDI_KIND;
+use process::Cancel;
+
 use super::{
     cdi::{self, Spec},
     smi::{self, Asked, Gpu, Process},
 };
 use crate::host::yaml::Malformed;
-use model::plan::gpus::CDI_KIND;
-use process::Cancel;
 
 /// Folders that podman reads CDI specifications from, the last one first
 /// (podman 4.1 and later; only 5.5 and later can be told others).

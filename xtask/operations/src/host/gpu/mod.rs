@@ -21,7 +21,6 @@ use std::{
 };
 
 use facts::{Content, SpecFile};
-
 use model::{
     plan::gpus::Gpus,
     system::{System, lock_file},

@@ -6,13 +6,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
-
-use super::smi::Gpu;
 use model::{
     plan::gpus::{self, Gpus, Unit},
     system::System,
 };
+use serde::Serialize;
+
+use super::smi::Gpu;
 
 /// What each process with CUDA takes beside what it asks for: its context and
 /// the libraries' code. An estimate; about 600 MB were seen with PyTorch

@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::super::findings::{Finding, Severity};
 use model::{
     plan::{State, image_tag},
     system::{Agent, BaseSource, MountSource, System},
 };
+
+use super::super::findings::{Finding, Severity};
 
 pub fn base_sources(
     system: &System,

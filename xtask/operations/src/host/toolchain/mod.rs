@@ -13,6 +13,13 @@ mod rootless;
 
 use std::{collections::BTreeSet, path::Path, time::SystemTime};
 
+use model::{
+    plan::State,
+    system::{Agent, System},
+};
+pub use network::route;
+use process::Command;
+
 use super::{
     capacity::{
         Capacity, Demand, limits,
@@ -22,13 +29,6 @@ use super::{
     look::{Look, free_bytes},
 };
 use crate::podman::{Engine, facts::Facts};
-use model::{
-    plan::State,
-    system::{Agent, System},
-};
-use process::Command;
-
-pub use network::route;
 
 /// What the findings are about.
 #[derive(Debug, Clone)]

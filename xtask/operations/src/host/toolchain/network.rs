@@ -2,10 +2,6 @@
 
 use std::{collections::BTreeMap, net::Ipv4Addr};
 
-use super::super::{
-    findings::{Finding, Severity},
-    ports,
-};
 use model::{
     plan::{
         State,
@@ -13,6 +9,11 @@ use model::{
         state::Status,
     },
     system::{Agent, NetworkMode, Subnet, System},
+};
+
+use super::super::{
+    findings::{Finding, Severity},
+    ports,
 };
 
 pub fn network_tools(installed: &dyn Fn(&str) -> bool) -> Option<Finding> {

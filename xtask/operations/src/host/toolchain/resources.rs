@@ -2,16 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use super::super::{
-    capacity::read::meminfo_mb,
-    findings::{Finding, Severity},
-};
-use crate::podman::facts::Facts;
 use diagnostics::words::bytes;
 use model::{
     plan::{State, image_tag},
     system::{Agent, Image, System},
 };
+
+use super::super::{
+    capacity::read::meminfo_mb,
+    findings::{Finding, Severity},
+};
+use crate::podman::facts::Facts;
 
 /// What the images of the reference take for themselves, by what they add; the
 /// sum of the right-hand column of docs/benchmarks.md, "Images", rounded up.

@@ -5,8 +5,9 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use super::*;
 use model::system;
+
+use super::*;
 
 const MANIFEST: &str = r#"
 schema = 1

@@ -3,12 +3,13 @@
 
 use std::{collections::BTreeMap, fs};
 
-use super::*;
 use model::plan::{
     Gate,
     spec::{MountSpec, RelaxSpec},
 };
 use process::{Cancel, Command};
+
+use super::*;
 
 fn line(action: &Action, quirks: &Quirks) -> String {
     let lines = script(action, quirks, |args| {

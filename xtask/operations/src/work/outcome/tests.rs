@@ -1,9 +1,10 @@
 //! The catalogue of messages: the full text of every way in which carrying out
 //! a plan can fail. Why no plan can be made stands in `work/failures/tests.rs`.
 
+use model::plan::Gate;
+
 use super::*;
 use crate::carry_out::{Passed, StepFailure};
-use model::plan::Gate;
 
 /// As `ui` shows it, with the exit code in front.
 pub fn text(failure: &Failure) -> String {

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use super::super::explain::{Kind, Verdict, mentioned, plain_error, source_only, trimmed, verdict};
+use super::super::explain::{Verdict, mentioned, plain_error, source_only, trimmed, verdict};
+use crate::lock::kind::Kind;
 
 fn one(name: &str, kind: Kind) -> Verdict {
     Verdict::One {

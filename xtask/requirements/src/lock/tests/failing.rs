@@ -1,10 +1,11 @@
 //! Resolutions that fail: who is to blame, and in which words.
 
+use diagnostics::{Exit, Failure};
+
 use super::{
     fake::{Fake, lists},
     *,
 };
-use diagnostics::{Exit, Failure};
 
 fn failure(fake: &Fake, request: &Request) -> Failure {
     let error = fake.lock(request, &Upgrade::None).unwrap_err();

@@ -2,9 +2,10 @@
 
 use std::{fs, path::PathBuf};
 
+use process::Cancel;
+
 use super::*;
 use crate::uv::{Uv, tests::script};
-use process::Cancel;
 
 /// For each output file it copies the answer of the same name; `rules` may fail
 /// first. It writes down which output was asked for, and whether offline.

@@ -1,10 +1,11 @@
 //! uv and the index for real; run by `cargo xtask test`.
 
+use process::Cancel;
+
 use super::{
     super::super::{rules, uv},
     *,
 };
-use process::Cancel;
 
 /// The repository's own lists and limits.
 fn repository() -> Request {

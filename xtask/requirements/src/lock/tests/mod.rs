@@ -9,10 +9,10 @@ mod making;
 
 use std::{collections::BTreeMap, path::Path, str::FromStr};
 
+use diagnostics::finding::Place;
 use pep440_rs::VersionSpecifiers;
 
 use super::{super::rules::Limit, *};
-use diagnostics::finding::Place;
 
 /// A limit as `requirements/rules.toml` has it.
 fn limit(name: &str, versions: &str, reason: &str, line: usize) -> Limit {

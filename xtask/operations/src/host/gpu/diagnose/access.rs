@@ -1,11 +1,13 @@
 //! Who may use the devices: permissions, SELinux, and what is left of the ways
 //! before CDI.
 
-use crate::host::gpu::diagnose::wanted::Podman;
 use crate::{
     host::{
         findings::{Finding, Severity},
-        gpu::facts::{DevNode, GpuFacts},
+        gpu::{
+            diagnose::wanted::Podman,
+            facts::{DevNode, GpuFacts},
+        },
     },
     podman::caps::Version,
 };

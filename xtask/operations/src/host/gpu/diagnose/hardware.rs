@@ -1,14 +1,15 @@
 //! Driver, GPUs and their modes, device nodes.
 
-use crate::host::gpu::diagnose::wanted::{Wanted, driver, release};
+use model::plan::gpus::{self, Gpus};
+
 use crate::host::{
     findings::{Finding, Severity},
     gpu::{
+        diagnose::wanted::{Wanted, driver, release},
         facts::GpuFacts,
         smi::{Asked, Gpu},
     },
 };
-use model::plan::gpus::{self, Gpus};
 
 pub(super) fn findings(facts: &GpuFacts, wanted: &Wanted<'_>, gpus: &Gpus) -> Vec<Finding> {
     let mut found = vec![loaded(facts)];
@@ -186,7 +187,7 @@ fn mig(known: &[Gpu], offered: &Gpus) -> Vec<Finding> {
             format!("GPU {indices}; the CDI specifications list no slice such as 0:0"),
             format!(
                 "create slices (`sudo nvidia-smi mig -cgi PROFILE -C`), then {}",
-                crate::host::gpu::diagnose::wanted::GENERATE
+                super::wanted::GENERATE
             ),
         )];
     }
@@ -196,10 +197,7 @@ fn mig(known: &[Gpu], offered: &Gpus) -> Vec<Finding> {
             Severity::Error,
             "the CDI specifications list slices, and MIG is off",
             format!("slices: {}", slices.join(", ")),
-            format!(
-                "make the specification anew: {}",
-                crate::host::gpu::diagnose::wanted::GENERATE
-            ),
+            format!("make the specification anew: {}", super::wanted::GENERATE),
         )];
     }
     if on.is_empty() {
@@ -215,7 +213,7 @@ fn mig(known: &[Gpu], offered: &Gpus) -> Vec<Finding> {
         ),
         format!(
             "nothing to do; after a change of slices: {}",
-            crate::host::gpu::diagnose::wanted::GENERATE
+            super::wanted::GENERATE
         ),
     )]
 }
@@ -264,7 +262,7 @@ fn nodes(facts: &GpuFacts) -> Vec<Finding> {
                 Some(major) => format!("the module nvidia-uvm is loaded (major {major})"),
                 None => "the module nvidia-uvm is not loaded, as is usual before the first use after a start of the host".into(),
             },
-            format!("`sudo nvidia-modprobe -u -c 0`, then {}", crate::host::gpu::diagnose::wanted::GENERATE),
+            format!("`sudo nvidia-modprobe -u -c 0`, then {}", super::wanted::GENERATE),
         ));
     }
     found

@@ -1,19 +1,20 @@
 //! What the manifest asks for, against what there is.
 
-use crate::host::gpu::diagnose::wanted::Wanted;
-use crate::host::{
-    findings::{Finding, Severity},
-    gpu::{
-        facts::GpuFacts,
-        vram::{Budget, OVERHEAD_MB},
-    },
-};
 use model::{
     plan::{
         PlanError,
         gpus::{self, Gpus},
     },
     system::Agent,
+};
+
+use crate::host::{
+    findings::{Finding, Severity},
+    gpu::{
+        diagnose::wanted::Wanted,
+        facts::GpuFacts,
+        vram::{Budget, OVERHEAD_MB},
+    },
 };
 
 pub(super) fn findings(
@@ -67,7 +68,7 @@ fn refused(error: &PlanError) -> Option<Finding> {
             format!("CDI offers {}", offered.join(", ")),
             format!(
                 "set `gpu_device` of {agent} to one of these, or make the specification anew: {}",
-                crate::host::gpu::diagnose::wanted::GENERATE
+                super::wanted::GENERATE
             ),
         )),
         _ => None,

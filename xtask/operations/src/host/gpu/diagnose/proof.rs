@@ -87,7 +87,7 @@ fn wrong(title: String, evidence: String) -> Finding {
         evidence,
         format!(
             "mend what stands above; if nothing does, make the specification anew: {}",
-            crate::host::gpu::diagnose::wanted::GENERATE
+            super::wanted::GENERATE
         ),
     )
 }

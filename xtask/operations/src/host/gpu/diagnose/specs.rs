@@ -3,19 +3,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::host::gpu::diagnose::wanted::{GENERATE, Podman, any_gpu, driver};
+use model::plan::gpus::{CDI_KIND, Gpus};
+
 use crate::{
     host::{
         findings::{Finding, Severity},
         gpu::{
             cdi::Spec,
+            diagnose::wanted::{GENERATE, Podman, any_gpu, driver},
             facts::{CDI_FOLDERS, Content, GpuFacts, SpecFile},
             smi::Asked,
         },
     },
     podman::caps::Version,
 };
-use model::plan::gpus::{CDI_KIND, Gpus};
 
 /// Podman versions and the newest CDI version that each reads: 4.3.1 has CDI
 /// library 0.5.2, 4.6.0 has 0.6.0, 4.9.3 has 0.6.2, 5.4.2 has 0.8.0 (their

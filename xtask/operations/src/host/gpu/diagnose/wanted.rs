@@ -1,9 +1,10 @@
 //! What a diagnosis of GPUs is held against, and the words that its parts share.
 
-use crate::host::gpu::facts::GpuFacts;
-use crate::podman::caps::Version;
-use model::system::System;
 use std::collections::BTreeSet;
+
+use model::system::System;
+
+use crate::{host::gpu::facts::GpuFacts, podman::caps::Version};
 
 /// How to make a specification anew.
 pub const GENERATE: &str = "sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml";

@@ -4,6 +4,8 @@
 
 use std::{fs, os::unix::fs::symlink, path::Path};
 
+use model::system;
+
 use super::super::{
     diagnose::diagnose,
     facts::{Answers, with},
@@ -11,9 +13,13 @@ use super::super::{
     smi::{Asked, Gpu},
     vram::{Used, budgets},
 };
-use crate::host::gpu::diagnose::{Podman, Wanted};
-use crate::{host::findings::Finding, podman::caps::Version};
-use model::system;
+use crate::{
+    host::{
+        findings::Finding,
+        gpu::diagnose::{Podman, Wanted},
+    },
+    podman::caps::Version,
+};
 
 const DRIVER: &str = "550.90.07";
 const SPEC: &str = "\

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use super::*;
 use model::system;
+
+use super::*;
 
 fn demo(agents: &[(&str, &str)]) -> System {
     let mut text = include_str!("../tests/demo.toml").to_owned();

@@ -4,6 +4,14 @@ mod table;
 
 use std::net::TcpListener;
 
+use model::{
+    plan::{
+        image_tag,
+        state::{Container, Image, Network, Status},
+    },
+    system::{self, BaseSource},
+};
+
 use super::{engine::*, manifest::*, network::*, resources::*, rootless::*, *};
 use crate::{
     host::findings::Severity,
@@ -11,13 +19,6 @@ use crate::{
         caps::{FEATURES, Version},
         quirks::{Proof, Quirks},
     },
-};
-use model::{
-    plan::{
-        image_tag,
-        state::{Container, Image, Network, Status},
-    },
-    system::{self, BaseSource},
 };
 
 fn demo() -> System {

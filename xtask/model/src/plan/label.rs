@@ -1,0 +1,13 @@
+//! Labels on everything that we create. Things without ours are never touched.
+
+/// The system's name: the mark of ownership.
+pub const SYSTEM: &str = "ai-system.system";
+/// The agent that a container runs.
+pub const AGENT: &str = "ai-system.agent";
+pub const GROUP: &str = "ai-system.group";
+/// Hash of the specification that a container or network was made from.
+pub const SPEC: &str = "ai-system.spec";
+/// Hash of what went into an image.
+pub const INPUTS: &str = "ai-system.inputs";
+/// The system that a container tests.
+pub const TEST: &str = "ai-system.test";

@@ -1,0 +1,45 @@
+//! Why no plan can be made.
+
+/// Why no plan can be made.
+#[derive(Debug, PartialEq)]
+pub enum PlanError {
+    /// The agent's service image has not been built.
+    ImageMissing { agent: String, image: String },
+    /// A container of that name exists and does not carry our label.
+    ContainerTaken { agent: String, container: String },
+    /// A network of that name exists with another subnet or without our label.
+    NetworkDiffers {
+        network: String,
+        expected: String,
+        found: String,
+        ours: bool,
+    },
+    /// A network of another name covers some of the same addresses.
+    NetworkOverlaps {
+        network: String,
+        subnet: String,
+        other: String,
+        other_subnet: String,
+    },
+    /// The agent has no script yet.
+    NotImplemented { agent: String, script: String },
+    /// The manifest can describe pods, but nothing deploys them yet.
+    PodMode { group: String },
+    /// The agent needs a GPU and the host has none.
+    GpuMissing { agent: String },
+    /// The agent asks for more GPUs than the host offers.
+    GpusTooFew {
+        agent: String,
+        asked: u32,
+        /// One name for each GPU.
+        offered: Vec<String>,
+    },
+    /// No CDI specification lists the device that the agent names.
+    GpuUnknown {
+        agent: String,
+        device: String,
+        offered: Vec<String>,
+    },
+    /// A device that is not optional does not exist on the host.
+    DeviceMissing { agent: String, device: String },
+}
