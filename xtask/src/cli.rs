@@ -100,6 +100,8 @@ pub enum Command {
     TestIntegration(cmd::test_integration::Args),
     /// Run all tests of this tool, on real podman too
     Test(cmd::test::Args),
+    /// Explain a field of the manifest, a finding, a cause or an exit code
+    Explain(cmd::explain::Args),
     /// Print a shell completion script
     Completions(cmd::completions::Args),
 }

@@ -11,6 +11,7 @@ pub mod deploy;
 pub mod doctor;
 pub mod doctor_report;
 pub mod down;
+pub mod explain;
 pub mod health_check;
 pub mod image_report;
 pub mod import_check;
@@ -83,6 +84,7 @@ pub fn run(cli: Cli, cancel: Cancel) -> Result<(), Failure> {
         Command::TestUnit(args) => test_unit::run(&app, args),
         Command::TestIntegration(args) => test_integration::run(&app, args),
         Command::Test(args) => test::run(&app, args),
+        Command::Explain(args) => explain::run(&app, args),
         Command::Completions(args) => completions::run(&app, args),
     }
 }
