@@ -149,6 +149,8 @@ pub enum Command {
     TestIntegration(cmd::test_integration::Args),
     /// Run all tests of this tool, on real podman too
     Test(cmd::test::Args),
+    /// Explain a field of the manifest, a finding, a cause or an exit code
+    Explain(cmd::explain::Args),
     /// Print a shell completion script
     Completions(cmd::completions::Args),
 }
@@ -178,6 +180,7 @@ impl Cli {
             Command::TestUnit(args) => cmd::test_unit::run(&app, args),
             Command::TestIntegration(args) => cmd::test_integration::run(&app, args),
             Command::Test(args) => cmd::test::run(&app, args),
+            Command::Explain(args) => cmd::explain::run(&app, args),
             Command::Completions(args) => cmd::completions::run(&app, args, Cli::command()),
         }
     }

@@ -55,10 +55,25 @@ pub fn quoted_list<S: AsRef<str>>(names: &[S]) -> String {
 }
 
 /// The nearest of `known` to a mistyped `name`, or all of them when none is
-/// near and they are few.
+/// near.
 pub fn nearest_or_all<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
-    let lower = name.to_lowercase();
     let known: Vec<&str> = known.into_iter().collect();
+    let near = near(name, &known);
+    if near.is_empty() {
+        return format!("known: {}", known.join(", "));
+    }
+    did_you_mean(&near)
+}
+
+/// The sentence that asks for the one of `names` that was meant.
+pub fn did_you_mean(names: &[&str]) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    format!("did you mean {}?", names.join(" or "))
+}
+
+/// The three of `known` that are nearest to `name`, those that are far left out.
+pub fn near<'a>(name: &str, known: &[&'a str]) -> Vec<&'a str> {
+    let lower = name.to_lowercase();
     let mut near: Vec<(f64, &str)> = known
         .iter()
         .map(|candidate| {
@@ -70,11 +85,7 @@ pub fn nearest_or_all<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
         .filter(|(score, _)| *score > 0.8)
         .collect();
     near.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
-    if near.is_empty() {
-        return format!("known: {}", known.join(", "));
-    }
-    let names: Vec<String> = near.iter().take(3).map(|(_, n)| format!("`{n}`")).collect();
-    format!("did you mean {}?", names.join(" or "))
+    near.into_iter().take(3).map(|(_, name)| name).collect()
 }
 
 /// No line names more than this.

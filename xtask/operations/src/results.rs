@@ -19,6 +19,7 @@ pub use crate::{
         diagnosis::DoctorReport,
         down::Removal,
         dry_run::Script,
+        explain::{Cell, EntryTopic, FieldRow, FieldTopic, NameGroup, TableTopic, Topic},
         gpu::{GpuReport, Learned},
         logs::LogLine,
         networks::Creation,

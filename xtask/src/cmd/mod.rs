@@ -10,6 +10,7 @@ pub mod deploy;
 pub mod doctor;
 pub mod down;
 mod duration;
+pub mod explain;
 mod finish;
 pub mod health_check;
 pub mod logs;

@@ -6,6 +6,7 @@
 pub mod changes;
 pub mod deploy;
 pub mod doctor;
+pub mod explain;
 pub mod gpu;
 pub mod health;
 pub mod images;

@@ -15,6 +15,7 @@ fn unknown_names_list_the_nearest() {
         ("bad_image", &["build-images", "trial-adio"]),
         ("bad_nothing_near", &["down", "zzz"]),
         ("bad_duration", &["deploy", "--settle", "soon"]),
+        ("bad_explain", &["explain", "agents.memroy_mb"]),
     ] {
         let outcome = fixture.run(args).expect(2);
         assert_eq!(outcome.calls(), [""; 0], "podman is not even asked");
@@ -92,6 +93,46 @@ fn a_podman_that_was_replaced_is_asked_again() {
         "{}",
         outcome.stdout
     );
+}
+
+#[test]
+fn explanations_need_neither_podman_nor_a_manifest() {
+    let fixture = Fixture::new();
+    fs::remove_file(fixture.path("repo/containers/system.toml")).expect("a manifest");
+    let explain = |args: &[&str]| {
+        let tool = fixture.tool(&["explain"]).args(args);
+        let outcome = tool.env("PATH", fixture.path("tmp")).run().expect(0);
+        assert_eq!(outcome.stderr, "");
+        outcome.stdout
+    };
+    for (name, words) in [
+        ("pids", "  default  256\n"),
+        ("port-taken", "Findings of check-toolchain"),
+        ("out-of-memory", "raise `memory_mb`"),
+        ("130", "interrupted by Ctrl-C"),
+    ] {
+        let text = explain(&[name]);
+        assert!(
+            text.starts_with(&format!("{name}: ")) && text.contains(words),
+            "{text}"
+        );
+    }
+    let all = explain(&[]);
+    assert!(
+        ["memory_mb", "gpu-none", "unclear", "130"]
+            .iter()
+            .all(|name| all.contains(name))
+    );
+    for args in [
+        &["memory_mb", "--format", "json"][..],
+        &["--format", "json"],
+    ] {
+        let value: serde_json::Value = serde_json::from_str(&explain(args)).expect("JSON");
+        assert_eq!(
+            (&value["schema"], &value["command"]),
+            (&1.into(), &"explain".into())
+        );
+    }
 }
 
 #[test]

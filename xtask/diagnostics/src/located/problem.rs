@@ -40,6 +40,7 @@ pub struct Problem {
 #[derive(Debug, Default)]
 pub struct Problems {
     list: Vec<Problem>,
+    strays: Vec<String>,
 }
 
 impl Problems {
@@ -88,6 +89,23 @@ impl Problems {
                 related,
             });
         }
+    }
+
+    /// Notes that a reader and the table of its fields disagree, which is no
+    /// fault of the file.
+    pub fn stray(&mut self, what: String) {
+        self.strays.push(what);
+    }
+
+    /// Where a reader and the table of its fields disagree: mistakes of this
+    /// tool, for its tests to find.
+    pub fn strays(&self) -> &[String] {
+        &self.strays
+    }
+
+    /// What is wrong, in the order in which it was found.
+    pub fn iter(&self) -> impl Iterator<Item = &Problem> {
+        self.list.iter()
     }
 
     /// Whether nothing is wrong so far.

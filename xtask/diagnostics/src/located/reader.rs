@@ -1,5 +1,6 @@
 //! Reads TOML tables field by field and collects every problem with its place:
-//! wrong types, missing fields, unknown keys.
+//! wrong types, missing fields, unknown keys. Known are the keys of the table's
+//! `shape`; without one, those that are asked for.
 //!
 //! A deliberate choice over deriving serde's `Deserialize`: serde stops at the
 //! first problem, and its `untagged` and `flatten` lose the place of the rest.
@@ -15,6 +16,7 @@ use toml::{
 pub use super::at::At;
 use super::{
     problem::{Problems, Span},
+    shape::{Section, Table},
     value::{Node, list, string, table},
 };
 use crate::names::{nearest, suggestion};
@@ -33,11 +35,14 @@ pub struct Fields<'v, 'p> {
     at: Span,
     /// What was not asked for yet, in the order of the file.
     left: Vec<(&'v Spanned<DeString<'v>>, &'v Spanned<DeValue<'v>>)>,
+    /// What may be asked for; `None` if that is anything.
+    shape: Option<&'static Table>,
+    /// What was asked for.
     known: Vec<&'static str>,
     missing: Vec<(&'static str, String)>,
     broken: Broken,
     /// Keys that belong elsewhere, with the remedy.
-    misplaced: Vec<(&'static [&'static str], String)>,
+    misplaced: Vec<(&'static Section, String)>,
     problems: &'p mut Problems,
 }
 
@@ -55,6 +60,7 @@ impl<'v, 'p> Fields<'v, 'p> {
             owner: owner.into(),
             at,
             left,
+            shape: None,
             known: Vec::new(),
             missing: Vec::new(),
             broken: Broken::new(),
@@ -63,19 +69,42 @@ impl<'v, 'p> Fields<'v, 'p> {
         }
     }
 
+    /// Makes the fields of `shape` the only ones that there are.
+    pub fn of(mut self, shape: &'static Table) -> Self {
+        self.shape = Some(shape);
+        self
+    }
+
+    /// Whether the table has such a field; what it has not stays unknown, even
+    /// if it is asked for.
+    fn has(&mut self, key: &'static str) -> bool {
+        let Some(shape) = self.shape else { return true };
+        let has = shape.field(key).is_some();
+        if !has {
+            let path = shape.path;
+            self.problems
+                .stray(format!("`{path}` has no field `{key}`, but it is read"));
+        }
+        has
+    }
+
     /// The field `key`, if it is there and `decode` accepts it.
     pub fn optional<T>(
         &mut self,
         key: &'static str,
         decode: impl FnOnce(&mut Problems, Node<'v>) -> Option<T>,
     ) -> Option<At<T>> {
+        if !self.has(key) {
+            return None;
+        }
         self.known.push(key);
         let index = self
             .left
             .iter()
             .position(|(name, _)| name.get_ref() == key)?;
         let (_, value) = self.left.remove(index);
-        let node = Node::new(key, value);
+        let field = self.shape.and_then(|shape| shape.field(key));
+        let node = Node::new(key, value).of(field.map(|field| &field.kind));
         let decoded = decode(self.problems, node).map(|value| At {
             at: node.at(),
             value,
@@ -102,7 +131,8 @@ impl<'v, 'p> Fields<'v, 'p> {
         help: String,
         decode: impl FnOnce(&mut Problems, Node<'v>) -> Option<T>,
     ) -> Option<At<T>> {
-        if !self.left.iter().any(|(name, _)| name.get_ref() == key) {
+        let there = self.left.iter().any(|(name, _)| name.get_ref() == key);
+        if !there && self.shape.is_none_or(|shape| shape.field(key).is_some()) {
             self.missing.push((key, help));
         }
         self.optional(key, decode)
@@ -168,16 +198,24 @@ impl<'v, 'p> Fields<'v, 'p> {
         entries.map(|entries| entries.value).unwrap_or_default()
     }
 
-    /// Says what to do with `keys`, which belong elsewhere.
-    pub fn misplaced(&mut self, keys: &'static [&'static str], help: String) {
-        self.misplaced.push((keys, help));
+    /// Says what to do with the fields of `section`, which belong elsewhere.
+    pub fn misplaced(&mut self, section: &'static Section, help: String) {
+        self.misplaced.push((section, help));
     }
 
     /// Reports what is left over and what is missing.
     pub fn finish(mut self) -> Broken {
+        let fields = self.shape.into_iter().flat_map(Table::fields);
+        for field in fields.filter(|field| !self.known.contains(&field.key)) {
+            let stray = format!(
+                "{} has a field `{}` that nothing reads",
+                self.owner, field.key
+            );
+            self.problems.stray(stray);
+        }
         for (key, _) in &self.left {
             let name: &str = key.get_ref();
-            let misplaced = self.misplaced.iter().find(|(keys, _)| keys.contains(&name));
+            let misplaced = self.misplaced.iter().find(|(section, _)| section.has(name));
             let help = match misplaced {
                 Some((_, help)) => help.clone(),
                 None => suggestion(name, "keys", &self.known),
@@ -238,5 +276,87 @@ pub fn record<'v, T>(
     move |problems, node| {
         let table = table(problems, node)?;
         decode(Fields::new(problems, kind, node.at(), table))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{
+            shape::{Absent, Field, Kind},
+            value::{boolean, ranged},
+        },
+        *,
+    };
+
+    static TABLE: Table = Table {
+        path: "table",
+        title: "`[table]`",
+        sections: &[&Section {
+            id: "table",
+            about: "a table",
+            fields: &[
+                field("count", Kind::Integer(2..=4)),
+                field("flag", Kind::Boolean),
+            ],
+        }],
+        rules: &[],
+    };
+
+    const fn field(key: &'static str, kind: Kind) -> Field {
+        Field {
+            key,
+            kind,
+            absent: Absent::Required,
+            meaning: "a meaning",
+            example: "1",
+        }
+    }
+
+    /// Messages, and what the reader and the table disagree about.
+    fn read(text: &str, decode: impl FnOnce(&mut Fields<'_, '_>)) -> (Vec<String>, Vec<String>) {
+        let document = DeTable::parse(text).expect("TOML");
+        let mut problems = Problems::default();
+        let mut fields = Fields::new(&mut problems, "it", 0..0, document.get_ref()).of(&TABLE);
+        decode(&mut fields);
+        fields.finish();
+        let told = problems.iter().map(|problem| problem.message.clone());
+        (told.collect(), problems.strays().to_vec())
+    }
+
+    #[test]
+    fn a_key_that_the_table_has_not_is_unknown_even_if_it_is_asked_for() {
+        let (told, strays) = read("count = 3\nflag = true\nold = 1", |fields| {
+            assert_eq!(
+                fields.required("count", ranged).map(|at| at.value),
+                Some(3_u8)
+            );
+            assert!(fields.optional("flag", boolean).is_some());
+            assert!(fields.optional::<u8>("old", ranged).is_none());
+            assert!(fields.required::<u8>("older", ranged).is_none());
+        });
+        assert_eq!(told, ["unknown key `old` in it"]);
+        assert_eq!(
+            strays,
+            [
+                "`table` has no field `old`, but it is read",
+                "`table` has no field `older`, but it is read"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_field_that_nothing_reads_is_noticed() {
+        let (told, strays) = read("count = 5\nflag = true", |fields| {
+            assert!(fields.optional::<u8>("count", ranged).is_none());
+        });
+        assert_eq!(
+            told,
+            [
+                "`count` is 5, which is out of range",
+                "unknown key `flag` in it"
+            ]
+        );
+        assert_eq!(strays, ["it has a field `flag` that nothing reads"]);
     }
 }

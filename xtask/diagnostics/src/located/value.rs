@@ -9,8 +9,11 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::problem::{Problems, Span, one_of};
-use crate::located::at::At;
+use super::{
+    at::At,
+    problem::{Problems, Span, one_of},
+    shape::Kind,
+};
 
 /// A value with the name it goes by in messages.
 #[derive(Debug, Clone, Copy)]
@@ -18,6 +21,8 @@ pub struct Node<'v> {
     key: &'v str,
     element: bool,
     value: &'v Spanned<DeValue<'v>>,
+    /// What it must be, if its table says so.
+    kind: Option<&'static Kind>,
 }
 
 impl<'v> Node<'v> {
@@ -27,7 +32,13 @@ impl<'v> Node<'v> {
             key,
             element: false,
             value,
+            kind: None,
         }
+    }
+
+    /// Says what the value must be.
+    pub fn of(self, kind: Option<&'static Kind>) -> Self {
+        Node { kind, ..self }
     }
 
     /// Where the value stands.
@@ -134,24 +145,34 @@ pub fn integer<T: TryFrom<u64>>(
     }
 }
 
-/// More processors than any host has; also keeps infinity out.
-const CPUS_MAX: f64 = 4096.0;
+/// A whole number inside the range that its table has for it.
+pub fn ranged<T: TryFrom<u64>>(problems: &mut Problems, node: Node<'_>) -> Option<T> {
+    let range = match node.kind {
+        Some(Kind::Integer(range)) => range.clone(),
+        _ => 0..=u64::MAX,
+    };
+    integer(range)(problems, node)
+}
 
-/// A number of processors, parts of one included.
-pub fn cpus(problems: &mut Problems, node: Node<'_>) -> Option<f64> {
+/// A number inside the limits that its table has for it.
+pub fn number(problems: &mut Problems, node: Node<'_>) -> Option<f64> {
+    let (above, to) = match node.kind {
+        Some(Kind::Number { above, to }) => (*above, *to),
+        _ => (f64::MIN, f64::MAX),
+    };
     let digits = match node.value.get_ref() {
         DeValue::Float(digits) => digits.as_str(),
         DeValue::Integer(digits) if digits.radix() == 10 => digits.as_str(),
         _ => return node.wrong(problems, "a number"),
     };
     match digits.parse::<f64>() {
-        Ok(number) if (0.0..=CPUS_MAX).contains(&number) && number > 0.0 => Some(number),
+        Ok(number) if number > above && number <= to => Some(number),
         _ => {
             let message = format!("{} is {digits}, which is out of range", node.name());
             problems.report(
                 &node.at(),
                 message,
-                format!("write a number greater than 0, at most {CPUS_MAX}"),
+                format!("write a number greater than {above}, at most {to}"),
             );
             None
         }
@@ -195,11 +216,16 @@ pub fn list<'v, T>(
         let DeValue::Array(values) = node.value.get_ref() else {
             return node.wrong(problems, "a list");
         };
+        let kind = match node.kind {
+            Some(Kind::List { of, .. }) => Some(*of),
+            _ => None,
+        };
         let mut decoded = Vec::new();
         for value in values.iter() {
             let node = Node {
                 element: true,
                 value,
+                kind,
                 ..node
             };
             if let Some(value) = element(problems, node) {

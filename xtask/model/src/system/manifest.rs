@@ -9,14 +9,18 @@ use std::{collections::BTreeMap, net::Ipv4Addr, path::PathBuf};
 use diagnostics::located::{
     problem::Problems,
     reader::{At, Broken, Fields, record},
-    value::{boolean, choice, cpus, integer, list, parsed, string, text},
+    value::{boolean, choice, integer, list, number, parsed, ranged, string, text},
 };
 use toml::de::DeTable;
 
 use super::{
+    fields::{
+        AGENT, AGENT_FIELDS, BASE, CAPABILITIES, DEVICE, FILL, GROUP, GROUP_FIELDS, IMAGE,
+        MANIFEST, MOUNT, NETWORK, RELAX, SUITE, SYSTEM, TESTS,
+    },
     health::{self, HealthKeys},
     model::{BaseSource, Device, GpuPolicy, GpuRequest, NetworkMode, Relaxations, RestartPolicy},
-    notation::{address, capabilities, gpu_device, python, restart, subnet},
+    notation::{address, gpu_device, python, restart, subnet},
     release::PythonRelease,
     subnet::Subnet,
 };
@@ -198,7 +202,7 @@ pub enum Publish {
 impl Manifest {
     /// Decodes the document; what cannot be used is reported and left out.
     pub fn decode(problems: &mut Problems, document: &DeTable<'_>) -> Self {
-        let mut fields = Fields::new(problems, "the manifest", 0..0, document);
+        let mut fields = Fields::new(problems, "the manifest", 0..0, document).of(&MANIFEST);
         let schema = fields.required("schema", integer(1..=u64::from(u32::MAX)));
         let system = fields.table("system", system);
         let base = fields.table("base", base);
@@ -220,7 +224,8 @@ impl Manifest {
     }
 }
 
-fn system(mut fields: Fields<'_, '_>) -> SystemTable {
+fn system(fields: Fields<'_, '_>) -> SystemTable {
+    let mut fields = fields.of(&SYSTEM);
     SystemTable {
         name: fields.required("name", text),
         monorepo: fields.optional("monorepo", text),
@@ -235,11 +240,12 @@ fn system(mut fields: Fields<'_, '_>) -> SystemTable {
     }
 }
 
-fn tests(mut fields: Fields<'_, '_>) -> TestsTable {
+fn tests(fields: Fields<'_, '_>) -> TestsTable {
+    let mut fields = fields.of(&TESTS);
     let table = TestsTable {
         image: fields.required("image", text),
         code: fields.list("code", text),
-        unit_timeout_s: fields.optional("unit_timeout_s", integer(1..=86_400)),
+        unit_timeout_s: fields.optional("unit_timeout_s", ranged),
         fill: fields.tables("fill", "filled folder", fill),
         integration: fields.tables("integration", "suite", suite),
     };
@@ -247,7 +253,8 @@ fn tests(mut fields: Fields<'_, '_>) -> TestsTable {
     table
 }
 
-fn fill(name: At<String>, mut fields: Fields<'_, '_>) -> FillTable {
+fn fill(name: At<String>, fields: Fields<'_, '_>) -> FillTable {
+    let mut fields = fields.of(&FILL);
     let table = FillTable {
         name,
         target: fields.required("target", text),
@@ -258,20 +265,22 @@ fn fill(name: At<String>, mut fields: Fields<'_, '_>) -> FillTable {
     table
 }
 
-fn suite(name: At<String>, mut fields: Fields<'_, '_>) -> SuiteTable {
+fn suite(name: At<String>, fields: Fields<'_, '_>) -> SuiteTable {
+    let mut fields = fields.of(&SUITE);
     let table = SuiteTable {
         name,
         script: fields.required("script", text),
         image: fields.required("image", text),
         from: fields.list("from", text),
         needs: fields.optional("needs", list(text)),
-        timeout_s: fields.optional("timeout_s", integer(1..=86_400)),
+        timeout_s: fields.optional("timeout_s", ranged),
     };
     fields.finish();
     table
 }
 
-fn base(mut fields: Fields<'_, '_>) -> BaseTable {
+fn base(fields: Fields<'_, '_>) -> BaseTable {
+    let mut fields = fields.of(&BASE);
     let source = choice(&[
         ("present", BaseSource::Present),
         ("pull", BaseSource::Pull),
@@ -288,7 +297,8 @@ fn base(mut fields: Fields<'_, '_>) -> BaseTable {
     }
 }
 
-fn network(name: At<String>, mut fields: Fields<'_, '_>) -> NetworkTable {
+fn network(name: At<String>, fields: Fields<'_, '_>) -> NetworkTable {
+    let mut fields = fields.of(&NETWORK);
     let table = NetworkTable {
         name,
         subnet: fields.required("subnet", parsed(subnet)),
@@ -300,7 +310,8 @@ fn network(name: At<String>, mut fields: Fields<'_, '_>) -> NetworkTable {
     table
 }
 
-fn image(name: At<String>, mut fields: Fields<'_, '_>) -> ImageTable {
+fn image(name: At<String>, fields: Fields<'_, '_>) -> ImageTable {
+    let mut fields = fields.of(&IMAGE);
     let table = ImageTable {
         name,
         parent: fields.required("parent", text),
@@ -316,34 +327,17 @@ fn image(name: At<String>, mut fields: Fields<'_, '_>) -> ImageTable {
     table
 }
 
-fn group(name: At<String>, mut fields: Fields<'_, '_>) -> GroupTable {
-    const AGENT_ONLY: &[&str] = &[
-        "container",
-        "script",
-        "args",
-        "command",
-        "port",
-        "health_port",
-        "host_port",
-        "host_health_port",
-        "publish",
-        "ip",
-        "depends_on",
-        "gpu_count",
-        "gpu_device",
-        "vram_mb",
-        "relax",
-        "unit_tests",
-    ];
+fn group(name: At<String>, fields: Fields<'_, '_>) -> GroupTable {
+    let mut fields = fields.of(&GROUP);
     let group_name = name.value.clone();
     let help = format!("it belongs to single agents: `[groups.{group_name}.agents.NAME]`");
-    fields.misplaced(AGENT_ONLY, help);
+    fields.misplaced(&AGENT_FIELDS, help);
     GroupTable {
         name,
         network_mode: fields.optional("network_mode", choice(NETWORK_MODES)),
         network: fields.optional("network", text),
         backbone: fields.optional("backbone", text),
-        backbone_offset: fields.optional("backbone_offset", integer(0..=0x00ff_ffff)),
+        backbone_offset: fields.optional("backbone_offset", ranged),
         after: fields.list("after", text),
         gpu: fields.optional(
             "gpu",
@@ -368,51 +362,43 @@ fn shared(fields: &mut Fields<'_, '_>) -> Shared {
         mounts: fields.list("mounts", record("mount", mount)),
         devices: fields.list("devices", record("device", device)),
         peers: fields.list("peers", text),
-        memory_mb: fields.optional("memory_mb", integer(1..=1 << 32)),
-        cpus: fields.optional("cpus", cpus),
-        pids: fields.optional("pids", integer(1..=4_194_304)),
+        memory_mb: fields.optional("memory_mb", ranged),
+        cpus: fields.optional("cpus", number),
+        pids: fields.optional("pids", ranged),
         restart: fields.optional("restart", parsed(restart)),
-        start_timeout_s: fields.optional("start_timeout_s", integer(1..=86_400)),
-        start_attempts: fields.optional("start_attempts", integer(1..=100)),
-        stop_timeout_s: fields.optional("stop_timeout_s", integer(0..=86_400)),
+        start_timeout_s: fields.optional("start_timeout_s", ranged),
+        start_attempts: fields.optional("start_attempts", ranged),
+        stop_timeout_s: fields.optional("stop_timeout_s", ranged),
         health: health::keys(fields),
         optional: fields.optional("optional", boolean),
     }
 }
 
-fn agent(name: At<String>, group: &str, mut fields: Fields<'_, '_>) -> AgentTable {
-    const GROUP_ONLY: &[&str] = &[
-        "network_mode",
-        "network",
-        "backbone",
-        "backbone_offset",
-        "after",
-        "gpu",
-    ];
+fn agent(name: At<String>, group: &str, fields: Fields<'_, '_>) -> AgentTable {
+    let mut fields = fields.of(&AGENT);
     fields.misplaced(
-        GROUP_ONLY,
+        &GROUP_FIELDS,
         format!("it belongs to the group: `[groups.{group}]`"),
     );
-    let port = || integer::<u16>(1..=65535);
     AgentTable {
         name,
         container: fields.optional("container", text),
         script: fields.required("script", text),
         args: fields.list("args", string),
         command: fields.optional("command", list(string)),
-        port: fields.required("port", port()),
-        health_port: fields.optional("health_port", port()),
-        host_port: fields.optional("host_port", port()),
-        host_health_port: fields.optional("host_health_port", port()),
+        port: fields.required("port", ranged),
+        health_port: fields.optional("health_port", ranged),
+        host_port: fields.optional("host_port", ranged),
+        host_health_port: fields.optional("host_health_port", ranged),
         publish: fields.optional(
             "publish",
             choice(&[("all", Publish::All), ("health", Publish::Health)]),
         ),
         ip: fields.optional("ip", parsed(address)),
         depends_on: fields.list("depends_on", text),
-        gpu_count: fields.optional("gpu_count", integer(1..=64)),
+        gpu_count: fields.optional("gpu_count", ranged),
         gpu_device: fields.optional("gpu_device", gpu_device),
-        vram_mb: fields.optional("vram_mb", integer(1..=1 << 32)),
+        vram_mb: fields.optional("vram_mb", ranged),
         relax: fields.optional("relax", record("relax", relax)),
         unit_tests: fields.list("unit_tests", text),
         shared: shared(&mut fields),
@@ -420,7 +406,8 @@ fn agent(name: At<String>, group: &str, mut fields: Fields<'_, '_>) -> AgentTabl
     }
 }
 
-fn mount(mut fields: Fields<'_, '_>) -> Option<MountTable> {
+fn mount(fields: Fields<'_, '_>) -> Option<MountTable> {
+    let mut fields = fields.of(&MOUNT);
     let table = MountTable {
         volume: fields.optional("volume", text),
         host: fields.optional("host", text),
@@ -432,7 +419,8 @@ fn mount(mut fields: Fields<'_, '_>) -> Option<MountTable> {
     fields.finish().is_empty().then_some(table)
 }
 
-fn device(mut fields: Fields<'_, '_>) -> Option<Device> {
+fn device(fields: Fields<'_, '_>) -> Option<Device> {
+    let mut fields = fields.of(&DEVICE);
     let path = fields.required("path", text);
     let optional = fields
         .optional("optional", boolean)
@@ -444,15 +432,16 @@ fn device(mut fields: Fields<'_, '_>) -> Option<Device> {
     })
 }
 
-fn relax(mut fields: Fields<'_, '_>) -> Option<Relaxations> {
+fn relax(fields: Fields<'_, '_>) -> Option<Relaxations> {
+    let mut fields = fields.of(&RELAX);
     let writable_root = fields.optional("writable_root", text);
     let root_user = fields.optional("root_user", text);
     let capabilities = fields.optional("capabilities", |problems, node| {
         record("capabilities", |mut reasons: Fields<'_, '_>| {
             let mut allowed = BTreeMap::new();
-            for name in capabilities() {
+            for name in CAPABILITIES {
                 if let Some(reason) = reasons.optional(name, text) {
-                    allowed.insert(name.to_owned(), reason.value);
+                    allowed.insert((*name).to_owned(), reason.value);
                 }
             }
             reasons.finish();

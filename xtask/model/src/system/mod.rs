@@ -1,8 +1,8 @@
 //! The manifest, `containers/system.toml`: read, checked and turned into the
 //! `System` that everything else works with.
 //!
-//! text -> `reader`, `value` (types, places) -> `manifest` (shape) -> `effective`
-//! (defaults) -> `check` (sense) -> `build` -> `model::System`
+//! text -> `reader`, `value` (types, places) -> `manifest` (shape, by the tables
+//! of `fields`) -> `effective` (defaults) -> `check` (sense) -> `build` -> `model::System`
 //!
 //! Invariant: nothing here runs a program or asks the host about anything but
 //! the existence of files; a `System` is only made from a manifest without a
@@ -13,6 +13,7 @@ mod check;
 mod copy;
 mod effective;
 mod error;
+pub mod fields;
 pub mod graph;
 mod health;
 mod manifest;

@@ -12,6 +12,7 @@ pub mod down;
 pub mod dry_run;
 pub mod ending;
 pub mod exclusive;
+pub mod explain;
 pub mod failures;
 pub mod gpu;
 pub mod gpu_memory;
