@@ -25,9 +25,6 @@ use super::{
     subnet::Subnet,
 };
 
-/// The version of the manifest's shape that this tool reads.
-pub const SCHEMA: u64 = 1;
-
 const NETWORK_MODES: &[(&str, NetworkMode)] = &[
     ("bridge", NetworkMode::Bridge),
     ("host", NetworkMode::Host),

@@ -3,7 +3,8 @@
 
 use diagnostics::located::shape::{Absent, Field, Kind, Names, Rule, Section, Table};
 
-use super::{ADDRESS, BELOW, MEGABYTES, TEXT, groups::SHARED_FIELDS, list};
+use super::kinds::{ADDRESS, BELOW, MEGABYTES, TEXT, list};
+use crate::system::fields::shared::SHARED_FIELDS;
 
 /// `[groups.GROUP.agents.NAME]`
 pub static AGENT: Table = Table {

@@ -7,14 +7,18 @@
 
 mod agents;
 mod groups;
+mod kinds;
+mod shared;
 mod system;
 mod testing;
 #[cfg(test)]
 mod tests;
 
 pub use agents::{AGENT, AGENT_FIELDS, CAPABILITIES, RELAX};
-use diagnostics::located::shape::{Field, Kind, Section, Table};
-pub use groups::{DEVICE, GROUP, GROUP_FIELDS, MOUNT};
+use diagnostics::located::shape::{Field, Section, Table};
+pub use groups::{GROUP, GROUP_FIELDS};
+pub use kinds::SCHEMA;
+pub use shared::{DEVICE, MOUNT};
 pub use system::{BASE, IMAGE, MANIFEST, NETWORK, SYSTEM};
 pub use testing::{FILL, SUITE, TESTS};
 
@@ -93,48 +97,4 @@ fn is_at(table: &Table, path: &str) -> bool {
         own == given || own.bytes().all(|letter| letter.is_ascii_uppercase())
     };
     !table.path.is_empty() && own.len() == given.len() && own.iter().zip(&given).all(same)
-}
-
-/// A text that is not empty.
-const TEXT: Kind = Kind::Text("text");
-/// A path that is used from wherever the manifest says.
-const PATH: Kind = Kind::Text("path");
-/// A path below the monorepo.
-const BELOW: Kind = Kind::Pattern {
-    noun: "path",
-    regex: r"^\s*[^/\s]",
-};
-/// The name of something else in the manifest.
-const NAME: Kind = Kind::Text("name");
-
-/// What podman takes as a name.
-const PODMAN_NAME: &str = "^[A-Za-z0-9][A-Za-z0-9_.-]*$";
-/// The same for images.
-const IMAGE_NAME: &str = "^[a-z0-9][a-z0-9_.-]*$";
-/// What becomes a container's name and part of a variable's.
-const AGENT_NAME: &str = "^[A-Za-z][A-Za-z0-9_-]*$";
-/// What a shell and Python take as the name of a variable.
-const VARIABLE_NAME: &str = "^[A-Za-z_][A-Za-z0-9_]*$";
-
-/// A number from 0 to 255, as in an address.
-macro_rules! octet {
-    () => {
-        "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
-    };
-}
-
-/// An IPv4 address.
-const ADDRESS: &str = concat!("^(", octet!(), r"\.){3}", octet!(), "$");
-/// IPv4 in CIDR form. That no host bits are set only the reader sees.
-const CIDR: &str = concat!("^(", octet!(), r"\.){3}", octet!(), "/([89]|[12][0-9]|30)$");
-
-/// How the agents of a group are connected.
-const NETWORK_MODE: Kind = Kind::Words(&["bridge", "host", "pod"]);
-/// Longer than a day nobody waits.
-const SECONDS: Kind = Kind::Integer(1..=86_400);
-/// Megabytes of 2^20 bytes.
-const MEGABYTES: Kind = Kind::Integer(1..=1 << 32);
-
-const fn list(of: &'static Kind) -> Kind {
-    Kind::List { of, least: 0 }
 }

@@ -3,8 +3,12 @@
 use diagnostics::located::shape::{Absent, Field, Kind, Names, Rule, Section, Table};
 
 use super::{
-    super::manifest::SCHEMA, BELOW, CIDR, IMAGE_NAME, NAME, NETWORK_MODE, PATH, PODMAN_NAME, TEXT,
-    VARIABLE_NAME, groups::GROUP, list, testing::TESTS,
+    groups::GROUP,
+    kinds::{
+        BELOW, CIDR, IMAGE_NAME, NAME, NETWORK_MODE, PATH, PODMAN_NAME, SCHEMA, TEXT,
+        VARIABLE_NAME, list,
+    },
+    testing::TESTS,
 };
 
 /// The whole file.

@@ -2,7 +2,7 @@
 
 use diagnostics::located::shape::{Absent, Field, Kind, Names, Section, Table};
 
-use super::{BELOW, NAME, PATH, SECONDS, list};
+use super::kinds::{BELOW, NAME, PATH, SECONDS, list};
 
 /// `[tests]`
 pub static TESTS: Table = Table {

@@ -3,15 +3,17 @@
 
 use std::collections::BTreeSet;
 
-use diagnostics::located::shape::{Absent, Names};
+use diagnostics::located::shape::{Absent, Kind, Names};
 
 use super::{
-    AGENT_NAME, Document, Field, IMAGE_NAME, Kind, PODMAN_NAME, TABLES, Table, VARIABLE_NAME,
-    Validator, decoded,
+    Document, Field, TABLES, Table, Validator, decoded,
     examples::{Edit, manifest},
     validator,
 };
-use crate::system::naming;
+use crate::system::{
+    fields::kinds::{AGENT_NAME, IMAGE_NAME, PODMAN_NAME, VARIABLE_NAME},
+    naming,
+};
 
 /// Texts that mean something to one field or another, or to none.
 const TEXTS: &[&str] = &[

@@ -1,9 +1,9 @@
 //! Manifests made of examples: one in which every field of every table stands,
 //! and small ones that have what is required and one field more.
 
-use diagnostics::located::shape::{Absent, Rule};
+use diagnostics::located::shape::{Absent, Kind, Rule};
 
-use super::{Field, Kind, MANIFEST, Table, decoded, validator};
+use super::{Field, MANIFEST, Table, decoded, validator};
 
 /// One field of one table is left out, or has another value.
 pub struct Edit<'e> {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use convert::Document;
-use diagnostics::located::problem::Problems;
+use diagnostics::located::{problem::Problems, shape::Kind};
 use serde_json::Value;
 use toml::de::DeTable;
 use validator::Validator;

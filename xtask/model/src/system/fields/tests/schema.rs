@@ -5,10 +5,10 @@
 //! Tables are written out wherever they are used, since what stands beside a
 //! `$ref` does not count.
 
-use diagnostics::located::shape::{Absent, Names, Rule};
+use diagnostics::located::shape::{Absent, Kind, Names, Rule};
 use serde_json::{Map, Value, json};
 
-use super::{Field, Kind, MANIFEST, Table, convert::value_of};
+use super::{Field, MANIFEST, Table, convert::value_of};
 
 /// The whole schema.
 pub fn of_manifest() -> Value {

@@ -1,0 +1,50 @@
+//! Kinds of values that several fields have.
+
+use diagnostics::located::shape::Kind;
+
+/// The version of the manifest's shape that this tool reads.
+pub const SCHEMA: u64 = 1;
+
+/// A text that is not empty.
+pub const TEXT: Kind = Kind::Text("text");
+/// A path that is used from wherever the manifest says.
+pub const PATH: Kind = Kind::Text("path");
+/// A path below the monorepo.
+pub const BELOW: Kind = Kind::Pattern {
+    noun: "path",
+    regex: r"^\s*[^/\s]",
+};
+/// The name of something else in the manifest.
+pub const NAME: Kind = Kind::Text("name");
+
+/// What podman takes as a name.
+pub const PODMAN_NAME: &str = "^[A-Za-z0-9][A-Za-z0-9_.-]*$";
+/// The same for images.
+pub const IMAGE_NAME: &str = "^[a-z0-9][a-z0-9_.-]*$";
+/// What becomes a container's name and part of a variable's.
+pub const AGENT_NAME: &str = "^[A-Za-z][A-Za-z0-9_-]*$";
+/// What a shell and Python take as the name of a variable.
+pub const VARIABLE_NAME: &str = "^[A-Za-z_][A-Za-z0-9_]*$";
+
+/// A number from 0 to 255, as in an address.
+macro_rules! octet {
+    () => {
+        "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+    };
+}
+
+/// An IPv4 address.
+pub const ADDRESS: &str = concat!("^(", octet!(), r"\.){3}", octet!(), "$");
+/// IPv4 in CIDR form. That no host bits are set only the reader sees.
+pub const CIDR: &str = concat!("^(", octet!(), r"\.){3}", octet!(), "/([89]|[12][0-9]|30)$");
+
+/// How the agents of a group are connected.
+pub const NETWORK_MODE: Kind = Kind::Words(&["bridge", "host", "pod"]);
+/// Longer than a day nobody waits.
+pub const SECONDS: Kind = Kind::Integer(1..=86_400);
+/// Megabytes of 2^20 bytes.
+pub const MEGABYTES: Kind = Kind::Integer(1..=1 << 32);
+
+pub const fn list(of: &'static Kind) -> Kind {
+    Kind::List { of, least: 0 }
+}
