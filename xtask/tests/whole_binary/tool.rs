@@ -29,7 +29,7 @@ const READ_ONLY: &[&str] = &[
     // The doctor's program, which only looks.
     "exec",
     // A question asked in an image; the container is gone afterwards.
-    "run --rm --network none --read-only",
+    "run --rm --network none --cap-drop all",
 ];
 
 /// A run to be started.

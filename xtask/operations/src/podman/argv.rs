@@ -13,9 +13,20 @@ use model::plan::{
 };
 use process::shell_line;
 
-use crate::podman::quirks::Quirks;
+use super::{
+    quirks::Quirks,
+    sandbox::{self, Sandbox},
+};
 
 type Args = Vec<String>;
+
+/// What questions to an image may take: importing several large libraries, each
+/// with a thread for each core.
+const INSIDE_MEMORY_MB: u64 = 8_192;
+const INSIDE_PIDS: u32 = 4_096;
+/// What a script that fills a folder may take.
+const FILL_MEMORY_MB: u64 = 2_048;
+const FILL_PIDS: u32 = 512;
 
 const RUN_TESTS: &str = include_str!("inside/run_tests.py");
 
@@ -129,18 +140,14 @@ pub fn run_inside_with(
     program: &[String],
     quirks: &Quirks,
 ) -> Args {
-    let mut args = words(&["run", "--rm", "--network", "none", "--read-only"]);
-    option(&mut args, "--cap-drop", "all");
-    option(&mut args, "--security-opt", "no-new-privileges");
+    let mut args = words(&["run", "--rm", "--network", "none"]);
+    args.extend(Sandbox::closed(INSIDE_MEMORY_MB, INSIDE_PIDS).options(&quirks.container));
     // The home is a volume in a deployed container; here there is none.
     option(&mut args, "--env", "HOME=/tmp");
     for device in devices {
         option(&mut args, "--device", device);
     }
-    args.extend(quirks.container.iter().cloned());
-    args.push("--http-proxy=false".into());
-    option(&mut args, "--pull", "never");
-    args.push(image.to_owned());
+    sandbox::image(&mut args, image);
     args.extend(program.iter().cloned());
     args
 }
@@ -159,17 +166,12 @@ pub fn run_test(test: &TestSpec, quirks: &Quirks) -> Args {
     for network in &test.networks {
         option(&mut args, "--network", network);
     }
-    option(&mut args, "--cap-drop", "all");
-    option(&mut args, "--security-opt", "no-new-privileges");
-    args.push("--read-only".into());
-    option(&mut args, "--memory", &format!("{}m", test.memory_mb));
-    if let Some(cpus) = test.cpus {
-        option(&mut args, "--cpus", &cpus.to_string());
-    }
-    option(&mut args, "--pids-limit", &test.pids.to_string());
-    args.extend(quirks.container.iter().cloned());
-    args.push("--init".into());
-    args.push("--http-proxy=false".into());
+    let sandbox = Sandbox {
+        cpus: test.cpus,
+        init: true,
+        ..Sandbox::closed(test.memory_mb, test.pids)
+    };
+    args.extend(sandbox.options(&quirks.container));
     option(&mut args, "--log-driver", "none");
     for (name, value) in &test.env {
         option(&mut args, "--env", &format!("{name}={value}"));
@@ -183,8 +185,7 @@ pub fn run_test(test: &TestSpec, quirks: &Quirks) -> Args {
         ),
     );
     mounts(&mut args, &test.mounts);
-    option(&mut args, "--pull", "never");
-    args.push(test.image.clone());
+    sandbox::image(&mut args, &test.image);
     args.extend(words(&["python3", "-c", RUN_TESTS, &test.config]));
     args
 }
@@ -193,14 +194,14 @@ pub fn run_test(test: &TestSpec, quirks: &Quirks) -> Args {
 /// agents run as: a new volume gets the owner of what it is mounted on.
 pub fn fill_volume(fill: &FillSpec, quirks: &Quirks) -> Args {
     const FOLDER: &str = "/app/data";
-    let mut args = words(&["run", "--rm", "--network", "none", "--read-only"]);
+    let mut args = words(&["run", "--rm", "--network", "none"]);
     let label = format!("{}={}", label::TEST, fill.system);
     option(&mut args, "--label", &label);
-    option(&mut args, "--cap-drop", "all");
-    option(&mut args, "--security-opt", "no-new-privileges");
-    args.extend(quirks.container.iter().cloned());
-    args.push("--init".into());
-    args.push("--http-proxy=false".into());
+    let sandbox = Sandbox {
+        init: true,
+        ..Sandbox::closed(FILL_MEMORY_MB, FILL_PIDS)
+    };
+    args.extend(sandbox.options(&quirks.container));
     for (name, value) in &fill.env {
         option(&mut args, "--env", &format!("{name}={value}"));
     }
@@ -210,8 +211,7 @@ pub fn fill_volume(fill: &FillSpec, quirks: &Quirks) -> Args {
         "--volume",
         &format!("{}:{FOLDER}:rw", fill.volume),
     );
-    option(&mut args, "--pull", "never");
-    args.push(fill.image.clone());
+    sandbox::image(&mut args, &fill.image);
     args.extend(words(&["python3", &fill.script, FOLDER]));
     args
 }
@@ -354,14 +354,16 @@ fn create_container(container: &ContainerSpec, quirks: &Quirks) -> Args {
         option(&mut args, "--label", &format!("{name}={value}"));
     }
     networking(&mut args, container);
-    security(&mut args, container);
-    option(&mut args, "--memory", &format!("{}m", container.memory_mb));
-    option(&mut args, "--cpus", &container.cpus.to_string());
-    option(&mut args, "--pids-limit", &container.pids.to_string());
-    args.extend(quirks.container.iter().cloned());
-    args.push("--init".into());
-    // podman would copy the host's proxy variables into every agent.
-    args.push("--http-proxy=false".into());
+    let sandbox = Sandbox {
+        capabilities: container.relax.capabilities.clone(),
+        writable_root: container.relax.writable_root,
+        root_user: container.relax.root_user,
+        memory_mb: container.memory_mb,
+        cpus: Some(container.cpus),
+        pids: container.pids,
+        init: true,
+    };
+    args.extend(sandbox.options(&quirks.container));
     option(&mut args, "--restart", &container.restart);
     option(
         &mut args,
@@ -381,9 +383,7 @@ fn create_container(container: &ContainerSpec, quirks: &Quirks) -> Args {
     for group in &container.groups {
         option(&mut args, "--group-add", &group.to_string());
     }
-    // Images are built here; a missing one is an error, not a reason to pull.
-    option(&mut args, "--pull", "never");
-    args.push(container.image.clone());
+    sandbox::image(&mut args, &container.image);
     args.extend(container.command.iter().cloned());
     args
 }
@@ -427,20 +427,6 @@ fn networking(args: &mut Args, container: &ContainerSpec) {
 fn hardware_address(ip: Ipv4Addr) -> String {
     let [a, b, c, d] = ip.octets();
     format!("02:42:{a:02x}:{b:02x}:{c:02x}:{d:02x}")
-}
-
-fn security(args: &mut Args, container: &ContainerSpec) {
-    option(args, "--cap-drop", "all");
-    for capability in &container.relax.capabilities {
-        option(args, "--cap-add", capability);
-    }
-    option(args, "--security-opt", "no-new-privileges");
-    if !container.relax.writable_root {
-        args.push("--read-only".into());
-    }
-    if container.relax.root_user {
-        option(args, "--user", "0:0");
-    }
 }
 
 fn option(args: &mut Args, name: &str, value: &str) {

@@ -11,6 +11,7 @@ pub mod observe;
 pub mod pytest;
 pub mod quirks;
 pub mod run;
+mod sandbox;
 
 pub use engine::Engine;
 pub use run::{Podman, PodmanError};

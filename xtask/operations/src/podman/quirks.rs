@@ -12,9 +12,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     caps,
+    facts::Facts,
     run::{Call, Podman, PodmanError},
+    sandbox::{self, Sandbox},
 };
-use crate::podman::facts::Facts;
 
 /// Options that every call, and every container, needs on this host.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -140,26 +141,14 @@ pub fn ensure_probe_image(podman: &Podman, cache: &Path) -> Result<(), PodmanErr
 /// The probe asks for what agents will ask for: an init, limits, a read-only
 /// root without capabilities, and a network of its own.
 fn probe_call(quirks: &Quirks) -> Call {
-    let mut args: Vec<String> = [
-        "run",
-        "--rm",
-        "--init",
-        "--read-only",
-        "--cap-drop",
-        "all",
-        "--security-opt",
-        "no-new-privileges",
-        "--memory",
-        "64m",
-        "--pids-limit",
-        "32",
-        "--pull",
-        "never",
-    ]
-    .map(str::to_owned)
-    .to_vec();
-    args.extend(quirks.container.iter().cloned());
-    args.extend([PROBE_IMAGE, "/bin/sh", "-c", "exit 0"].map(str::to_owned));
+    let sandbox = Sandbox {
+        init: true,
+        ..Sandbox::closed(64, 32)
+    };
+    let mut args = ["run", "--rm"].map(str::to_owned).to_vec();
+    args.extend(sandbox.options(&quirks.container));
+    sandbox::image(&mut args, PROBE_IMAGE);
+    args.extend(["/bin/sh", "-c", "exit 0"].map(str::to_owned));
     Call::change("run a container", args).deadline_ms(60_000)
 }
 
