@@ -21,8 +21,9 @@ use crate::{
         names::{groups_before, image_tag},
         refusal::PlanError,
         state::State,
+        workload::Workload,
     },
-    system::{Agent, GpuPolicy, NetworkMode, RestartPolicy, System},
+    system::{Agent, GpuPolicy, Net, RestartPolicy, System},
 };
 
 /// Which agents to deploy and how.
@@ -357,7 +358,7 @@ impl<'a> Planner<'a> {
     fn possible(&mut self, agent: &Agent) -> Option<String> {
         let group = self.system.group(&agent.group);
         let before = self.errors.len();
-        if group.network_mode == NetworkMode::Pod {
+        if group.net == Net::Pod {
             self.note(PlanError::PodMode {
                 group: group.name.clone(),
             });
@@ -427,7 +428,8 @@ impl<'a> Planner<'a> {
     fn mark(&self, name: &str, agent: &Agent) -> Option<&'a Container> {
         let state = self.state;
         state.containers.get(name).filter(|found| {
-            found.belongs_to(&self.system.name) && found.label(label::AGENT) == Some(&agent.name)
+            found.belongs_to(&self.system.name)
+                && Workload::of(found).is_some_and(|of| of.name() == agent.name)
         })
     }
 

@@ -11,6 +11,7 @@ use crate::{
         names::{groups_before, image_tag, volume_name},
         state::State,
         step::Plan,
+        workload::Workload,
     },
     system::{FETCHED_SUFFIX, MountSource, System},
 };
@@ -64,7 +65,7 @@ pub fn plan(
 }
 
 /// A container, its agent, and the agent's place in the order of starts.
-type Doomed<'s> = (&'s String, &'s str, Option<usize>);
+type Doomed<'s> = (&'s String, String, Option<usize>);
 
 /// What is to go, in the order in which it goes.
 fn doomed<'s>(
@@ -78,9 +79,10 @@ fn doomed<'s>(
         .iter()
         .filter(|(_, container)| container.belongs_to(&system.name))
         .filter_map(|(name, container)| {
-            let agent = container.label(label::AGENT)?;
-            let asked = agents.is_none_or(|agents| agents.contains(agent));
-            asked.then(|| (name, agent, position(agent)))
+            let subject = Workload::of(container)?.name().to_owned();
+            let asked = agents.is_none_or(|agents| agents.contains(&subject));
+            let place = position(&subject);
+            asked.then_some((name, subject, place))
         })
         .collect();
     doomed.sort_by(|a, b| b.2.cmp(&a.2).then(a.0.cmp(b.0)));
@@ -102,9 +104,9 @@ fn containers(
     let mut removed = Vec::new();
     // Stopped in reverse order, removed as soon as stopped.
     let mut stops: Vec<(usize, usize)> = Vec::new();
-    for (name, agent, place) in doomed.iter().copied() {
+    for (name, subject, place) in doomed {
         let mut after = Vec::new();
-        if state.containers[name].running() {
+        if state.containers[*name].running() {
             let dependants: Vec<usize> = stops
                 .iter()
                 .filter(|(other, _)| {
@@ -112,19 +114,21 @@ fn containers(
                 })
                 .map(|(_, step)| *step)
                 .collect();
-            let timeout_s = system.agent(agent).map_or(10, |known| known.stop_timeout_s);
-            let container = name.clone();
+            let timeout_s = system
+                .agent(subject)
+                .map_or(10, |known| known.stop_timeout_s);
+            let container = (*name).clone();
             let stop = Action::StopContainer {
                 container,
                 timeout_s,
             };
-            let step = plan.push(agent, stop, dependants, "is running");
+            let step = plan.push(subject, stop, dependants, "is running");
             stops.extend(place.map(|place| (place, step)));
             after.push(step);
         }
-        let container = name.clone();
+        let container = (*name).clone();
         removed.push(plan.push(
-            agent,
+            subject,
             Action::RemoveContainer { container },
             after,
             "asked for",

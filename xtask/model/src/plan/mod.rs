@@ -20,8 +20,10 @@ pub mod testing;
 #[cfg(test)]
 mod tests;
 mod words;
+mod workload;
 
 pub use names::{groups_before, image_tag, volume_name};
 pub use refusal::PlanError;
 pub use state::State;
 pub use step::{Action, Gate, Plan, Step};
+pub use workload::Workload;

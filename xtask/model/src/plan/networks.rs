@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     plan::{refusal::PlanError, state::State, step::Plan},
-    system::{Network, NetworkMode, Subnet, System},
+    system::{Network, Subnet, System},
 };
 
 /// Steps that create the missing ones among `names`.
@@ -78,8 +78,7 @@ pub fn plan(
 pub fn used_by<'a>(system: &System, agents: impl Iterator<Item = &'a str>) -> Vec<String> {
     let mut names: Vec<String> = agents
         .map(|group| system.group(group))
-        .filter(|group| group.network_mode == NetworkMode::Bridge)
-        .flat_map(|group| group.network.iter().chain(&group.backbone).cloned())
+        .flat_map(|group| group.net.joined().cloned())
         .collect();
     names.sort();
     names.dedup();

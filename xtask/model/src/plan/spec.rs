@@ -14,19 +14,20 @@ use crate::{
     plan::{
         names::{image_tag, volume_name},
         state::State,
+        workload::Workload,
     },
-    system::{Agent, MountSource, NetworkMode, Relaxations, System},
+    system::{Agent, MountSource, Net, Relaxations, System},
 };
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ContainerSpec {
     pub system: String,
-    pub agent: String,
-    pub group: String,
+    #[serde(flatten)]
+    pub workload: Workload,
     pub name: String,
     pub hostname: String,
     pub image: String,
-    pub network: NetworkSpecMode,
+    pub network: ContainerNet,
     /// Host port on 127.0.0.1 to container port.
     pub publish: Vec<(u16, u16)>,
     pub env: BTreeMap<String, String>,
@@ -43,12 +44,15 @@ pub struct ContainerSpec {
     pub command: Vec<String>,
 }
 
+/// What a container is attached to.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum NetworkSpecMode {
+pub enum ContainerNet {
     /// Network name and fixed address, in the order of attachment.
     Bridge(Vec<(String, Option<Ipv4Addr>)>),
     Host,
+    /// The pod whose namespace it shares.
+    Pod(String),
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -162,26 +166,28 @@ pub fn short(sha: Sha256) -> String {
 /// The container that `agent` should run in, on the host that `state` shows.
 pub fn container(system: &System, agent: &Agent, state: &State) -> ContainerSpec {
     let group = system.group(&agent.group);
-    let network = match group.network_mode {
-        NetworkMode::Bridge => {
-            let own = group.network.iter().map(|name| (name.clone(), agent.ip));
-            let backbone = group
-                .backbone
+    let network = match &group.net {
+        Net::Bridge { own, backbone } => {
+            let own = own.iter().map(|name| (name.clone(), agent.ip));
+            let backbone = backbone
                 .iter()
                 .map(|name| (name.clone(), agent.backbone_ip));
-            NetworkSpecMode::Bridge(own.chain(backbone).collect())
+            ContainerNet::Bridge(own.chain(backbone).collect())
         }
-        // The planner refuses groups in pod mode before it asks for a container.
-        NetworkMode::Host | NetworkMode::Pod => NetworkSpecMode::Host,
+        Net::Host => ContainerNet::Host,
+        Net::Pod => ContainerNet::Pod(format!("{}-{}", system.name, group.name)),
     };
-    let publish = match group.network_mode {
-        NetworkMode::Bridge => publications(agent),
-        NetworkMode::Host | NetworkMode::Pod => Vec::new(),
+    let publish = match &group.net {
+        Net::Bridge { .. } => publications(agent),
+        // A pod publishes the ports of all its containers.
+        Net::Host | Net::Pod => Vec::new(),
     };
     ContainerSpec {
         system: system.name.clone(),
-        agent: agent.name.clone(),
-        group: agent.group.clone(),
+        workload: Workload::Agent {
+            agent: agent.name.clone(),
+            group: agent.group.clone(),
+        },
         name: agent.container.clone(),
         hostname: agent.container.clone(),
         image: image_tag(&agent.image),

@@ -20,6 +20,7 @@ use super::{
         NetworkMode, RestartPolicy, Suite, System, Tests,
     },
     naming::address_variable,
+    net::Net,
     placeholder,
     release::PythonRelease,
 };
@@ -170,13 +171,17 @@ fn groups(view: &View<'_>) -> Option<Vec<Group>> {
 }
 
 fn group(view: &View<'_>, table: &GroupTable) -> Option<Group> {
-    let network_mode = view.mode(table)?;
     let name_of = |field: &Option<At<String>>| field.as_ref().map(|name| name.value.clone());
     Some(Group {
         name: table.name.value.clone(),
-        network_mode,
-        network: name_of(&table.network),
-        backbone: name_of(&table.backbone),
+        net: match view.mode(table)? {
+            NetworkMode::Bridge => Net::Bridge {
+                own: name_of(&table.network),
+                backbone: name_of(&table.backbone),
+            },
+            NetworkMode::Host => Net::Host,
+            NetworkMode::Pod => Net::Pod,
+        },
         after: values(&table.after),
         gpu: table.gpu.as_ref().map_or(GpuPolicy::Auto, |gpu| gpu.value),
     })

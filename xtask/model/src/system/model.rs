@@ -13,7 +13,7 @@ use std::{
 
 use serde::Serialize;
 
-use super::{health::HealthContract, release::PythonRelease, subnet::Subnet};
+use super::{health::HealthContract, net::Net, release::PythonRelease, subnet::Subnet};
 
 /// Lists of requirements that every monorepo has; a lock may exist of more.
 pub const LISTS: &[&str] = &["core", "shared", "gpu", "audio"];
@@ -174,26 +174,19 @@ impl Image {
 #[derive(Debug, Clone, Serialize)]
 pub struct Group {
     pub name: String,
-    pub network_mode: NetworkMode,
-    /// The group's own network; empty unless `network_mode` is `Bridge`.
-    pub network: Option<String>,
-    /// The network that all groups share.
-    pub backbone: Option<String>,
+    pub net: Net,
     /// Groups that must be healthy before this one starts.
     pub after: Vec<String>,
     /// What to do without a GPU, for agents that ask for one.
     pub gpu: GpuPolicy,
 }
 
+/// The manifest's word for how agents are connected; `Net` is what it means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NetworkMode {
-    /// Own address on the group's network and on the backbone.
     Bridge,
-    /// The host's network namespace, for code that hard-codes localhost.
     Host,
-    /// One namespace shared by the agents of the group (a podman pod), for
-    /// code that hard-codes localhost but must not see the host's ports.
     Pod,
 }
 

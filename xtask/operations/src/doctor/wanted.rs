@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt, path::Path};
 
 use model::{
     plan::groups_before,
-    system::{Agent, GpuPolicy, MountSource, NetworkMode, System, naming::address_variable},
+    system::{Agent, GpuPolicy, MountSource, System, naming::address_variable},
 };
 
 use super::evidence::{SourcePath, Wanted};
@@ -98,7 +98,7 @@ pub fn wanted(system: &System, agent: &Agent, asked: bool) -> Wanted {
         container: agent.container.clone(),
         image: agent.image.clone(),
         asked,
-        own_network: system.group(&agent.group).network_mode == NetworkMode::Bridge,
+        own_network: system.group(&agent.group).net.is_bridge(),
         port: agent.port,
         health_port: agent.health_port,
         host_health_port: agent.host_health_port,

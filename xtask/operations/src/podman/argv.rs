@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use model::plan::{
     Action, label,
     spec::{
-        self, BuildSpec, ContainerSpec, FillSpec, MountSpec, NetworkSpec, NetworkSpecMode, Secret,
+        self, BuildSpec, ContainerNet, ContainerSpec, FillSpec, MountSpec, NetworkSpec, Secret,
         TestSpec,
     },
     step::{BaseFrom, BaseSpec, Bootstrap},
@@ -389,21 +389,23 @@ fn create_container(container: &ContainerSpec, quirks: &Quirks) -> Args {
 }
 
 /// The hash leaves the name out: a successor is made under another name.
-fn labels(container: &ContainerSpec) -> [(&'static str, String); 4] {
+fn labels(container: &ContainerSpec) -> Vec<(&'static str, String)> {
     let mut named = container.clone();
     named.name.clone_from(&container.hostname);
-    [
-        (label::SYSTEM, container.system.clone()),
-        (label::AGENT, container.agent.clone()),
-        (label::GROUP, container.group.clone()),
-        (label::SPEC, spec::hash_of(&named)),
-    ]
+    let own = container.workload.labels().into_iter();
+    let own = own.map(|(name, value)| (name, value.to_owned()));
+    [(label::SYSTEM, container.system.clone())]
+        .into_iter()
+        .chain(own)
+        .chain([(label::SPEC, spec::hash_of(&named))])
+        .collect()
 }
 
 fn networking(args: &mut Args, container: &ContainerSpec) {
     match &container.network {
-        NetworkSpecMode::Host => option(args, "--network", "host"),
-        NetworkSpecMode::Bridge(networks) => {
+        ContainerNet::Host => option(args, "--network", "host"),
+        ContainerNet::Pod(pod) => option(args, "--pod", pod),
+        ContainerNet::Bridge(networks) => {
             for (network, address) in networks {
                 // The alias makes the agent's name resolve whatever the
                 // container was called when it was created.

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use diagnostics::finding::{Finding, Place, Severity};
-use model::system::{NetworkMode, System};
+use model::system::System;
 use python::{facts::FileFacts, modules::Sources, stdlib};
 
 use super::{
@@ -288,10 +288,10 @@ fn localhost(
 ) {
     let mut files: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for agent in agents {
-        let mode = system
+        let bridge = system
             .agent(&agent.name)
-            .map(|found| system.group(&found.group).network_mode);
-        if mode != Some(NetworkMode::Bridge) {
+            .is_some_and(|found| system.group(&found.group).net.is_bridge());
+        if !bridge {
             continue;
         }
         for file in agent.closure.files.keys() {

@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 use diagnostics::{Exit, Failure};
 use model::{
     plan::{State, agents},
-    system::{self, Group, NetworkMode, Source, System},
+    system::{self, Group, Source, System},
 };
 use process::Cancel;
 
@@ -61,7 +61,7 @@ impl App {
     /// A copy of the system that can stand beside it; `taken` shows the networks
     /// that there are.
     pub fn copy(&self, original: &System, taken: &State) -> Result<System, Failure> {
-        let bound = |group: &&Group| group.network_mode != NetworkMode::Bridge;
+        let bound = |group: &&Group| !group.net.is_bridge();
         if let Some(group) = original.groups.iter().find(bound) {
             let message = format!("group `{}` has no network of its own to copy", group.name);
             return Err(Failure::new(Exit::Manifest, message)

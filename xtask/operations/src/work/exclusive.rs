@@ -115,6 +115,9 @@ impl Drop for Exclusive {
     /// An empty file says that the holder ended in peace.
     fn drop(&mut self) {
         let _ = self.0.set_len(0);
+        // Closing would leave it to a program that was started a moment ago and
+        // still has this run's files.
+        let _ = self.0.unlock();
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use diagnostics::{Exit, Failure};
-use model::system::{self, Agent, Group, NetworkMode, System};
+use model::system::{self, Agent, Group, Net, System};
 use serde_json::{Value, json};
 
 use super::{app::App, choose::running, failures::podman_failure};
@@ -55,7 +55,7 @@ impl Live {
     /// Host part of an agent's address as seen from these networks.
     pub fn host(&self, system: &System, agent: &Agent, networks: &[String]) -> Option<String> {
         let own = self.addresses.get(&agent.name)?;
-        if system.group(&agent.group).network_mode == NetworkMode::Host {
+        if system.group(&agent.group).net == Net::Host {
             // A name that podman puts into every container's /etc/hosts.
             return Some("host.containers.internal".to_owned());
         }

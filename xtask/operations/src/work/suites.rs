@@ -9,7 +9,7 @@ use std::{
 use diagnostics::{Exit, Failure, names::nearest_or_all};
 use model::{
     plan::testing::{self, Job},
-    system::{Agent, Group, NetworkMode, Suite, System},
+    system::{Agent, Group, Net, Suite, System},
 };
 
 use super::{
@@ -90,7 +90,7 @@ pub fn all(
             |from| format!("{} from {from}", suite.name),
         );
         let started = Instant::now();
-        let bound = place.filter(|group| group.network_mode != NetworkMode::Bridge);
+        let bound = place.filter(|group| !group.net.is_bridge());
         let unfit = match bound {
             Some(group) => Some(format!(
                 "group `{}` has no network of its own to test from",
@@ -196,24 +196,14 @@ fn job(
 /// is, else the backbone, else, in a system that has none, all there are.
 fn networks(system: &System, place: Option<&Group>) -> Vec<String> {
     if let Some(group) = place {
-        return group
-            .network
-            .iter()
-            .chain(&group.backbone)
-            .cloned()
-            .collect();
+        return group.net.joined().cloned().collect();
     }
-    let backbone = system
-        .groups
-        .iter()
-        .find_map(|group| group.backbone.clone());
-    match backbone {
-        Some(backbone) => vec![backbone],
+    let mut nets = system.groups.iter().map(|group| &group.net);
+    match nets.find_map(Net::backbone) {
+        Some(backbone) => vec![backbone.clone()],
         None => {
-            let own = system
-                .groups
-                .iter()
-                .filter_map(|group| group.network.clone());
+            let nets = system.groups.iter().map(|group| &group.net);
+            let own = nets.filter_map(Net::own).cloned();
             own.collect::<BTreeSet<String>>().into_iter().collect()
         }
     }

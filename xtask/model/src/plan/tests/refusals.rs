@@ -1,6 +1,7 @@
 //! When no plan can be made, and that all reasons come at once.
 
 use super::*;
+use crate::plan::spec::ContainerNet;
 
 #[test]
 fn a_missing_image_is_named_for_every_agent_that_needs_it() {
@@ -58,6 +59,19 @@ fn pods_are_refused_once_per_group() {
             group: "one".into()
         }]
     );
+}
+
+#[test]
+fn what_is_in_a_pod_is_not_taken_for_what_is_on_the_host() {
+    let spec = |mode: &str| {
+        let case = Case::with("one: A", &[("one", &format!("network_mode = \"{mode}\""))]);
+        let agent = case.system.agent("A").expect("the sketch has it");
+        spec::container(&case.system, agent, &case.world.state)
+    };
+    let (pod, host) = (spec("pod"), spec("host"));
+    assert_eq!(pod.network, ContainerNet::Pod("demo-one".into()));
+    assert_eq!(host.network, ContainerNet::Host);
+    assert!(pod.publish.is_empty());
 }
 
 #[test]

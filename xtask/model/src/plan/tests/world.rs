@@ -83,7 +83,7 @@ impl World {
                 named.name.clone_from(&named.hostname);
                 let labels = BTreeMap::from([
                     (label::SYSTEM.into(), spec.system.clone()),
-                    (label::AGENT.into(), spec.agent.clone()),
+                    (label::AGENT.into(), spec.workload.name().to_owned()),
                     (label::SPEC.into(), hash_of(&named)),
                 ]);
                 let container = Container {

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use model::{
     plan::State,
-    system::{Agent, NetworkMode, System},
+    system::{Agent, System},
 };
 use serde::Serialize;
 
@@ -127,12 +127,9 @@ impl Demand {
     fn attach(&mut self, system: &System, agent: &Agent) {
         let group = system.group(&agent.group);
         self.peers += 2 * agent.peers.len() as u64;
-        if group.network_mode != NetworkMode::Bridge {
-            return;
-        }
-        let own = group.network.iter().map(|name| (name, agent.ip));
-        let backbone = group.backbone.iter().map(|name| (name, agent.backbone_ip));
-        for (name, address) in own.chain(backbone) {
+        let own = group.net.own().map(|name| (name, agent.ip));
+        let backbone = group.net.backbone().map(|name| (name, agent.backbone_ip));
+        for (name, address) in own.into_iter().chain(backbone) {
             let attached = self.networks.entry(name.clone()).or_default();
             match address {
                 Some(_) => attached.fixed += 1,

@@ -8,7 +8,7 @@ use model::{
         agents::{next_name, previous_name},
         state::Status,
     },
-    system::{Agent, NetworkMode, Subnet, System},
+    system::{Agent, Subnet, System},
 };
 
 use super::super::{
@@ -75,7 +75,7 @@ pub fn ports_lent(
     let kept = |port: u16| reserved.trim().split(',').any(|part| within(part, port));
     let bridged = agents
         .iter()
-        .filter(|agent| system.group(&agent.group).network_mode == NetworkMode::Bridge);
+        .filter(|agent| system.group(&agent.group).net.is_bridge());
     let lent: BTreeMap<u16, &str> = bridged
         .flat_map(|agent| {
             let published = agent.host_port.into_iter().chain([agent.host_health_port]);

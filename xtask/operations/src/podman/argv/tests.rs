@@ -4,12 +4,14 @@
 use std::{collections::BTreeMap, fs};
 
 use model::plan::{
-    Gate,
+    Gate, Workload,
     spec::{MountSpec, RelaxSpec},
 };
 use process::{Cancel, Command};
 
 use super::*;
+
+mod containers;
 
 fn line(action: &Action, quirks: &Quirks) -> String {
     let lines = script(action, quirks, |args| {
@@ -39,12 +41,14 @@ fn check_with(action: &Action, quirks: &Quirks, expected: &str) {
 fn agent() -> ContainerSpec {
     ContainerSpec {
         system: "demo".into(),
-        agent: "Alpha".into(),
-        group: "one".into(),
+        workload: Workload::Agent {
+            agent: "Alpha".into(),
+            group: "one".into(),
+        },
         name: "alpha".into(),
         hostname: "alpha".into(),
         image: "localhost/demo-code:latest".into(),
-        network: NetworkSpecMode::Bridge(vec![
+        network: ContainerNet::Bridge(vec![
             ("left".into(), Some([10, 1, 0, 10].into())),
             ("spine".into(), None),
         ]),
@@ -142,10 +146,19 @@ fn quirks_stand_before_the_verb_and_on_create_alone() {
 #[test]
 fn in_host_mode_nothing_is_published() {
     let mut spec = agent();
-    spec.network = NetworkSpecMode::Host;
+    spec.network = ContainerNet::Host;
     spec.publish.clear();
     let text = line(&create(spec), &Quirks::default());
     assert!(text.contains(" --network host --cap-drop all "), "{text}");
+}
+
+#[test]
+fn a_container_in_a_pod_has_its_network() {
+    let mut spec = agent();
+    spec.network = ContainerNet::Pod("demo-one".into());
+    spec.publish.clear();
+    let text = line(&create(spec), &Quirks::default());
+    assert!(text.contains(" --pod demo-one --cap-drop all "), "{text}");
 }
 
 #[test]
@@ -461,52 +474,5 @@ fn the_rendering_runs_nothing_that_is_not_one_call() {
         },
     ] {
         assert!(render(&action, &Quirks::default()).is_none());
-    }
-}
-
-#[test]
-fn every_container_is_kept_to_the_same() {
-    let quirks = Quirks::default();
-    let test = TestSpec {
-        system: "demo".into(),
-        name: "demo-test".into(),
-        image: "localhost/demo-code:latest".into(),
-        tools: "localhost/demo-pytest:latest".into(),
-        tools_at: "/tools".into(),
-        networks: Vec::new(),
-        env: BTreeMap::new(),
-        mounts: Vec::new(),
-        memory_mb: 256,
-        cpus: None,
-        pids: 64,
-        config: "{}".into(),
-    };
-    let fill = FillSpec {
-        system: "demo".into(),
-        image: "localhost/demo-code:latest".into(),
-        volume: "demo-data".into(),
-        env: BTreeMap::new(),
-        mounts: Vec::new(),
-        script: "fill.py".into(),
-    };
-    let ways = [
-        create_container(&agent(), &quirks),
-        run_inside("localhost/demo-core:latest", &words(&["true"]), &quirks),
-        run_test(&test, &quirks),
-        fill_volume(&fill, &quirks),
-    ];
-    for args in ways {
-        let line = args.join(" ");
-        for option in [
-            "--cap-drop all",
-            "--security-opt no-new-privileges",
-            "--read-only",
-            "--memory ",
-            "--pids-limit ",
-            "--http-proxy=false",
-            "--pull never localhost/",
-        ] {
-            assert_eq!(line.matches(option).count(), 1, "{option} in {line}");
-        }
     }
 }
