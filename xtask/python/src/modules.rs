@@ -5,7 +5,7 @@
 //! Looks at names only; what a file contains is for `facts`. Source of the
 //! order: the Python reference, "The import system", sections 5.2 to 5.5.
 
-use std::{cell::RefCell, collections::BTreeMap, path::PathBuf, rc::Rc};
+use std::{cell::RefCell, collections::BTreeMap, fs, path::PathBuf, rc::Rc};
 
 use super::{PythonVersion, facts::FileFacts, stdlib, tree};
 
@@ -18,6 +18,8 @@ pub struct Sources {
     root: PathBuf,
     python: PythonVersion,
     facts: RefCell<BTreeMap<String, Option<Rc<FileFacts>>>>,
+    /// What files hold that were read here.
+    contents: RefCell<BTreeMap<String, Rc<[u8]>>>,
     kinds: RefCell<BTreeMap<String, Option<Kind>>>,
 }
 
@@ -66,6 +68,7 @@ impl Sources {
             root,
             python,
             facts: RefCell::new(facts.collect()),
+            contents: RefCell::default(),
             kinds: RefCell::default(),
         }
     }
@@ -75,13 +78,37 @@ impl Sources {
         if let Some(known) = self.facts.borrow().get(path) {
             return known.clone();
         }
-        let read = tree::read_one(&self.root, path, self.python)
-            .ok()
-            .map(Rc::new);
+        let read = tree::read_one(&self.root, path, self.python).ok();
+        let read = read.map(|(facts, bytes)| {
+            let mut contents = self.contents.borrow_mut();
+            contents.extend(bytes.map(|bytes| (path.to_owned(), bytes.into())));
+            Rc::new(facts)
+        });
         self.facts
             .borrow_mut()
             .insert(path.to_owned(), read.clone());
         read
+    }
+
+    /// What a file holds; `None` if it cannot be read.
+    pub fn content(&self, path: &str) -> Option<Rc<[u8]>> {
+        if let Some(known) = self.contents.borrow().get(path) {
+            return Some(Rc::clone(known));
+        }
+        let read: Rc<[u8]> = fs::read(self.root.join(path)).ok()?.into();
+        let mut contents = self.contents.borrow_mut();
+        contents.insert(path.to_owned(), Rc::clone(&read));
+        Some(read)
+    }
+
+    /// What a file holds, if it was read here.
+    pub fn kept(&self, path: &str) -> Option<Rc<[u8]>> {
+        self.contents.borrow().get(path).cloned()
+    }
+
+    /// Nothing has been read yet.
+    pub fn is_empty(&self) -> bool {
+        self.facts.borrow().is_empty()
     }
 
     /// Every file that was read, by path.

@@ -105,16 +105,25 @@ pub fn scan(root: &Path, options: &Options, memory: &Memory) -> io::Result<Tree>
     Ok(tree)
 }
 
-/// Reads one file, whatever its name. `path` is relative to `root`, with `/`.
+/// Reads one file, whatever its name; `path` is relative to `root`, with `/`. What
+/// it holds comes along, unless it is refused for its size.
 ///
 /// Fails if it cannot be read at all; a link is followed.
-pub fn read_one(root: &Path, path: &str, version: PythonVersion) -> io::Result<FileFacts> {
+pub fn read_one(
+    root: &Path,
+    path: &str,
+    version: PythonVersion,
+) -> io::Result<(FileFacts, Option<Vec<u8>>)> {
     let path_on_disk = root.join(path);
-    let facts = match content(&path_on_disk, &fs::metadata(&path_on_disk)?)? {
-        Ok(bytes) => parse::one(path.to_owned(), bytes, version),
-        Err(error) => refused(path.to_owned(), error),
-    };
-    Ok(facts)
+    Ok(
+        match content(&path_on_disk, &fs::metadata(&path_on_disk)?)? {
+            Ok(bytes) => {
+                let facts = parse::one(path.to_owned(), bytes.clone(), version);
+                (facts, Some(bytes))
+            }
+            Err(error) => (refused(path.to_owned(), error), None),
+        },
+    )
 }
 
 /// What one thread has read.

@@ -23,6 +23,7 @@ mod gpu;
 mod health;
 mod interrupt;
 mod json;
+mod reading;
 mod repair;
 mod take_down;
 mod testing;

@@ -7,6 +7,7 @@ use std::{
     fs, io,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    rc::Rc,
 };
 
 use model::{
@@ -41,16 +42,21 @@ pub struct Unreadable {
     pub error: io::Error,
 }
 
+/// Gives what a file holds that has been read already, by its path in an image.
+pub type Known<'k> = &'k dyn Fn(&str) -> Option<Rc<[u8]>>;
+
 /// All code of the monorepo, whichever image it goes into, with its hashes.
 #[derive(Debug, Default)]
 pub struct CodeFiles(Vec<Entry>);
 
 impl CodeFiles {
-    pub fn read(system: &System) -> Result<Self, Unreadable> {
+    /// `known` gives what a file holds that has been read already, by its path
+    /// below the monorepo.
+    pub fn read(system: &System, known: Known<'_>) -> Result<Self, Unreadable> {
         let mut entries = Vec::new();
         for path in &system.code {
             let from = system.monorepo.join(path);
-            add_tree(&mut entries, path, &from, &system.code_exclude)?;
+            add_tree(&mut entries, path, &from, &system.code_exclude, known)?;
         }
         Ok(CodeFiles(entries))
     }
@@ -235,7 +241,7 @@ fn hash_image(
             .to_string_lossy()
             .into_owned();
         let mut entries = Vec::new();
-        add_tree(&mut entries, &label, input, &[])?;
+        add_tree(&mut entries, &label, input, &[], &|_| None)?;
         entries.iter().for_each(|entry| hash_entry(&mut sha, entry));
     }
     sha.update(hash_of(&(
@@ -277,6 +283,7 @@ fn add_tree(
     name: &str,
     path: &Path,
     exclude: &[String],
+    known: Known<'_>,
 ) -> Result<(), Unreadable> {
     let unreadable = |error| Unreadable {
         path: path.to_owned(),
@@ -298,7 +305,10 @@ fn add_tree(
         let executable = kind.permissions().mode() & 0o100 != 0;
         let kind = if executable { "program" } else { "file" };
         let mut sha = Sha256::new();
-        sha.update(fs::read(path).map_err(unreadable)?);
+        match known(name) {
+            Some(content) => sha.update(content),
+            None => sha.update(fs::read(path).map_err(unreadable)?),
+        }
         add(format!("{kind} {}", short(sha)));
         return Ok(());
     }
@@ -318,7 +328,7 @@ fn add_tree(
     found.sort();
     for child in found {
         let name = format!("{name}/{}", child.to_string_lossy());
-        add_tree(entries, &name, &path.join(&child), exclude)?;
+        add_tree(entries, &name, &path.join(&child), exclude, known)?;
     }
     Ok(())
 }

@@ -1,7 +1,10 @@
 //! Which scripts an image can do without, so that a change in one agent
 //! rebuilds only the image of its own group.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
 
 use model::system::{Agent, System};
 
@@ -30,7 +33,7 @@ const COMPUTED: [&str; 8] = [
 pub fn left_out(
     system: &System,
     agents: &[AgentScan],
-    text: &dyn Fn(&str) -> Option<Vec<u8>>,
+    text: &dyn Fn(&str) -> Option<Rc<[u8]>>,
 ) -> BTreeMap<String, BTreeSet<String>> {
     let scanned: BTreeMap<&str, &AgentScan> = agents
         .iter()

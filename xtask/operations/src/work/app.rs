@@ -22,7 +22,7 @@ use crate::{
         engine::{Options, cache_folder},
         observe::{self, Ask},
     },
-    ui::Ui,
+    ui::{self, Ui},
 };
 
 /// What the user has asked of every command.
@@ -100,6 +100,9 @@ impl App {
                     .hint("run inside the checkout, or give --manifest PATH")
                 })?,
         };
+        if self.settings.verbose {
+            ui::echo(&format!("# read {}", manifest.display()));
+        }
         let monorepo = self.settings.monorepo.clone();
         read(&Source { manifest, monorepo }).map_err(|error| {
             if self.ui.json_wanted() {

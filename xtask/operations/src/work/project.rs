@@ -121,7 +121,11 @@ impl Project {
         let rules = &self.requirements.rules;
         let resolver = Resolver::new(rules, &installed, BTreeSet::new(), provided.all());
         let every = |_: &_| true;
+        let first = self.sources.is_empty();
         let scans = scan::scan_agents(&self.system, &self.sources, &resolver, provided, &every);
+        if first {
+            self.say(|| format!("# read the code of {} agents", scans.len()));
+        }
         let scans = Rc::new(scans);
         *self.scans.borrow_mut() = Some(Rc::clone(&scans));
         Ok(scans)
@@ -133,8 +137,7 @@ impl Project {
             return Ok(known);
         }
         let scans = self.scans()?;
-        self.say(|| format!("# read the code of {} agents", scans.len()));
-        let text = |path: &str| fs::read(self.system.monorepo.join(path)).ok();
+        let text = |path: &str| self.sources.content(path);
         let left_out = scan::left_out(&self.system, &scans, &text);
         Ok(self.left_out.get_or_init(|| left_out))
     }
@@ -144,7 +147,10 @@ impl Project {
         if let Some(known) = self.code_files.get() {
             return Ok(known);
         }
-        let read = CodeFiles::read(&self.system).map_err(|error| unreadable(&error))?;
+        // Most of it has been read for the scans.
+        self.scans()?;
+        let read = CodeFiles::read(&self.system, &|path| self.sources.kept(path));
+        let read = read.map_err(|error| unreadable(&error))?;
         self.say(|| format!("# hashed {} files of code", read.len()));
         Ok(self.code_files.get_or_init(|| read))
     }

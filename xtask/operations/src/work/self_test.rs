@@ -86,7 +86,7 @@ fn steps(quick: bool) -> Vec<(&'static str, Vec<&'static str>)> {
         // Ignored by plain `cargo test`: one asks the package index, the other
         // needs Python's test suite.
         for (name, package, filter) in [
-            ("locks against the index", "xtask", "requirements::"),
+            ("locks against the index", "xtask-requirements", "lock::"),
             ("scanner against Python", "xtask-python", "oracle"),
         ] {
             let words = [

@@ -132,7 +132,7 @@ fn the_lists_of_the_repository_are_what_the_split_writes() {
         let name = list.file();
         assert!(
             held == *text,
-            "{name} is out of date: UPDATE_GOLDEN=1 cargo test -p xtask the_lists_of\n{text}"
+            "{name} is out of date: UPDATE_GOLDEN=1 cargo test -p xtask-requirements the_lists_of\n{text}"
         );
     }
 }
