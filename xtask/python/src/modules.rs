@@ -59,6 +59,15 @@ pub struct Path<'s> {
     installed: &'s dyn Fn(&str) -> bool,
 }
 
+impl std::fmt::Debug for Path<'_> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = out.debug_struct("Path");
+        shown
+            .field("folders", &self.folders)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Sources {
     /// Files of `root`, parsed for `python`. `known` are those read before.
     pub fn new(root: PathBuf, python: PythonVersion, known: Vec<FileFacts>) -> Self {

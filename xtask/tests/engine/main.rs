@@ -3,6 +3,7 @@
 //!
 //! Every test deploys a system of its own: own names, networks and loopback
 //! ports, removed at its end. What a user has deployed is never touched.
+#![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
 mod agents;
 mod capacity;

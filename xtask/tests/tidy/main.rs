@@ -16,6 +16,7 @@ use std::{
 };
 
 /// A file of the repository, and its path below the root.
+#[derive(Debug)]
 pub struct File {
     pub path: String,
     pub text: String,

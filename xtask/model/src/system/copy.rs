@@ -30,6 +30,13 @@ pub struct Copy<'a> {
     pub free_port: &'a dyn Fn() -> Option<u16>,
 }
 
+impl std::fmt::Debug for Copy<'_> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = out.debug_struct("Copy");
+        shown.field("taken", &self.taken).finish_non_exhaustive()
+    }
+}
+
 impl Copy<'_> {
     /// Changes the manifest to that of the copy; what cannot be changed is left
     /// for `check` to find.

@@ -17,6 +17,7 @@ use crate::carry_out::{Event, StepResult, Watch};
 /// With more lines than this a terminal scrolls; plain lines read better then.
 const LIVE_ROWS: usize = 24;
 
+#[derive(Debug)]
 pub struct Progress {
     ui: Ui,
     live: Option<MultiProgress>,
@@ -26,6 +27,7 @@ pub struct Progress {
     width: usize,
 }
 
+#[derive(Debug)]
 struct Row {
     bar: Option<ProgressBar>,
     /// Agents whose gates are still waited for.

@@ -56,6 +56,7 @@ pub fn preflight(project: &Project, names: &BTreeSet<String>) -> Result<(), Fail
 }
 
 /// What is to be imported, by image with packages.
+#[derive(Debug)]
 pub struct Questions(BTreeMap<String, Imports>);
 
 impl Questions {

@@ -119,7 +119,12 @@ impl Tree {
 
 /// The recipes, with the code read for them.
 fn read_all(system: &System, left_out: &LeftOut, scratch: &Path) -> Result<Recipes, Unreadable> {
-    read(system, &CodeFiles::read(system, &|_| None)?, left_out, scratch)
+    read(
+        system,
+        &CodeFiles::read(system, &|_| None)?,
+        left_out,
+        scratch,
+    )
 }
 
 #[test]
