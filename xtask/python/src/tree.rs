@@ -238,7 +238,7 @@ fn judge(entry: &DirEntry, give: &mpsc::Sender<PathBuf>) -> Option<String> {
         return None;
     }
     if !kind.is_file() {
-        return Some("is no regular file".to_owned());
+        return Some("is not a regular file".to_owned());
     }
     // Without a reader there is nobody to take it.
     give.send(path.to_owned())
@@ -277,7 +277,7 @@ fn relative(root: &Path, path: &Path) -> String {
 /// opened.
 fn content(path: &Path, about: &Metadata) -> io::Result<Result<Vec<u8>, String>> {
     if !about.is_file() {
-        return Err(io::Error::other("is no regular file"));
+        return Err(io::Error::other("is not a regular file"));
     }
     let mut bytes = Vec::with_capacity(usize::try_from(about.len().min(1 << 20)).unwrap_or(0));
     // The file may have grown since.

@@ -172,7 +172,7 @@ impl Reader<'_> {
                 Statement::Option(option) => summary.add(left_out(option, &place(0))),
                 Statement::Wrong { wrong, hint } => {
                     let (text, why) = (excerpt(&line.text), wrong.message);
-                    let message = format!("`{text}` is no requirement: {}", sentence(&why));
+                    let message = format!("`{text}` is not a requirement: {}", sentence(&why));
                     let at = place(wrong.offset);
                     let finding = Finding::new("not-a-requirement", Severity::Error, &at, message);
                     summary.add(finding.hint(hint));
@@ -242,7 +242,7 @@ impl Reader<'_> {
         if names.len() > 6 {
             names.splice(3..names.len() - 2, ["…"]);
         }
-        let message = format!("includes go in a circle: {}", names.join(" -> "));
+        let message = format!("the includes form a circle: {}", names.join(" -> "));
         let finding = Finding::new("include-loop", Severity::Warning, from, message)
             .hint("remove one of them; each file is read once");
         self.files.findings.push(finding);

@@ -213,7 +213,7 @@ impl Pin {
         let (head, hashes) = text
             .find(" --hash")
             .map_or((text, ""), |at| text.split_at(at));
-        let no_pin = || format!("`{}` is no package with its exact version", shown(head));
+        let no_pin = || format!("`{}` is not a package with an exact version", shown(head));
         let (name, release) = if let Some((name, url)) = head.split_once(" @ ") {
             let url = url.split(" ;").next().unwrap_or(url).trim();
             (name, Release::Url(url.to_owned()))
@@ -221,7 +221,7 @@ impl Pin {
             let (name, version) = head.split_once("==").ok_or_else(no_pin)?;
             let version = version.split(';').next().unwrap_or(version).trim();
             let version = Version::from_str(version.trim_start_matches('='))
-                .map_err(|_| format!("`{}` is no version", shown(version)))?;
+                .map_err(|_| format!("`{}` is not a version", shown(version)))?;
             (name, Release::Version(version))
         };
         let name = name.split('[').next().unwrap_or(name).trim();
@@ -248,7 +248,7 @@ impl Pin {
             !kind.is_empty() && !hex.is_empty() && letters(kind) && letters(hex)
         });
         if !good || hash == option {
-            return Err(format!("`{}` is no hash", shown(option)));
+            return Err(format!("`{}` is not a hash", shown(option)));
         }
         self.hashes.insert(hash.to_owned());
         Ok(())

@@ -112,7 +112,7 @@ impl<'t> Reader<'t> {
         let word = &rest[..end];
         let variable = VARIABLES.iter().find(|(_, names)| names.contains(&word));
         let Some((variable, _)) = variable else {
-            return Err(self.wrong("is nothing that a marker can ask about"));
+            return Err(self.wrong("is not something that a marker can ask about"));
         };
         self.at += end;
         Ok(Operand::Variable(*variable))
@@ -132,7 +132,7 @@ impl<'t> Reader<'t> {
         }
         let found = TESTS.iter().find(|(text, _)| self.rest().starts_with(text));
         let Some((text, test)) = found else {
-            return Err(self.wrong("is no comparison"));
+            return Err(self.wrong("is not a comparison"));
         };
         self.at += text.len();
         Ok(*test)
@@ -170,9 +170,9 @@ mod tests {
             (
                 "python <'3'",
                 0,
-                "`python` is nothing that a marker can ask about",
+                "`python` is not something that a marker can ask about",
             ),
-            ("python_version is '3'", 15, "`is` is no comparison"),
+            ("python_version is '3'", 15, "`is` is not a comparison"),
             ("python_version not '3'", 18, "`'3'` should be `in`"),
             (
                 "python_version < '3",

@@ -66,7 +66,7 @@ pub fn parse(text: &str) -> Result<Requirement, Wrong> {
     } else {
         return Err(Wrong::new(
             reader.at,
-            "has something behind the package name that is no version",
+            "has something after the package name that is not a version",
         ));
     };
     Ok(Requirement {
@@ -107,7 +107,7 @@ pub fn sentence(why: &str) -> String {
 fn one_line(part: &str, error: &str) -> String {
     let first = error.lines().next().unwrap_or_default();
     format!(
-        "`{}` is no version: {}",
+        "`{}` is not a version: {}",
         diagnostics::excerpt::excerpt(part),
         diagnostics::excerpt::harmless(first, 160)
     )
@@ -156,7 +156,7 @@ impl<'t> Reader<'t> {
             let at = self.at;
             let extra = self.take_while(|c| !c.is_whitespace() && !matches!(c, ',' | ']' | '['));
             if !is_name(extra) {
-                return Err(Wrong::new(at, "has an extra that is no name"));
+                return Err(Wrong::new(at, "has an extra that is not a name"));
             }
             extras.insert(normalized(extra));
             self.skip_blanks();
@@ -175,7 +175,7 @@ impl<'t> Reader<'t> {
         let at = self.at;
         let url = self.take_while(|c| !c.is_whitespace());
         if url.is_empty() || url.starts_with(';') {
-            return Err(Wrong::new(at, "has no URL behind the `@`"));
+            return Err(Wrong::new(at, "has no URL after the `@`"));
         }
         if let Some(bad) = url.find(char::is_control) {
             return Err(Wrong::new(at + bad, "has a URL with a control character"));
@@ -278,17 +278,17 @@ mod tests {
             ("-a", 0, "does not start with a package name"),
             ("a-", 0, "does not start with a package name"),
             ("é", 0, "does not start with a package name"),
-            ("a\0", 1, "`\\u{0}` is no version"),
-            ("RUN python", 4, "`python` is no version"),
-            ("a=1.0", 1, "`=1.0` is no version"),
-            ("a>=1,", 5, "`` is no version"),
-            ("a>=1,<b", 5, "`<b` is no version"),
+            ("a\0", 1, "`\\u{0}` is not a version"),
+            ("RUN python", 4, "`python` is not a version"),
+            ("a=1.0", 1, "`=1.0` is not a version"),
+            ("a>=1,", 5, "`` is not a version"),
+            ("a>=1,<b", 5, "`<b` is not a version"),
             ("a (>=1", 2, "has a bracket that is not closed"),
-            ("a (>=1) b", 8, "has something behind the package name"),
+            ("a (>=1) b", 8, "has something after the package name"),
             ("a[b", 1, "has a bracket that is not closed"),
-            ("a[b,]", 4, "has an extra that is no name"),
-            ("a[é]", 2, "has an extra that is no name"),
-            ("a @ ; b", 4, "has no URL behind the `@`"),
+            ("a[b,]", 4, "has an extra that is not a name"),
+            ("a[é]", 2, "has an extra that is not a name"),
+            ("a @ ; b", 4, "has no URL after the `@`"),
             ("a ; b", 4, "`b`"),
             ("a @ x\u{1}y", 5, "has a URL with a control character"),
         ] {

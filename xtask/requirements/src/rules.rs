@@ -247,7 +247,7 @@ fn decode<'v>(problems: &mut Problems, document: &'v DeTable<'v>, places: &Place
 
 fn check_names<'n>(problems: &mut Problems, names: impl Iterator<Item = &'n At<String>>) {
     for name in names.filter(|name| !is_name(name)) {
-        let message = format!("`{}` is no name of a package", name.value);
+        let message = format!("`{}` is not the name of a package", name.value);
         problems.report(&name.at, message, "letters, digits, `-`, `_` and `.`");
     }
 }
@@ -285,7 +285,7 @@ fn addition(mut fields: Fields<'_, '_>, places: &Places<'_>) -> Option<Addition>
         parsed(|text| {
             requirement::parse(text).map_err(|wrong| {
                 let message = format!(
-                    "is no requirement: {}",
+                    "is not a requirement: {}",
                     requirement::sentence(&wrong.message)
                 );
                 (message, "write `NAME` or `NAME>=VERSION`".to_owned())
@@ -312,7 +312,7 @@ fn limit(name: At<String>, mut fields: Fields<'_, '_>, places: &Places<'_>) -> (
             match requirement::parse_versions(text) {
                 Ok(versions) if !versions.is_empty() => Ok(versions),
                 Ok(_) => Err(("is empty".to_owned(), help)),
-                Err(wrong) => Err((format!("is no specifier: {}", wrong.message), help)),
+                Err(wrong) => Err((format!("is not a specifier: {}", wrong.message), help)),
             }
         }),
     );

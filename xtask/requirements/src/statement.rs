@@ -124,7 +124,7 @@ fn option(text: &str) -> Statement {
         .unwrap_or_default();
     if known.value && value.is_empty() {
         return Statement::Wrong {
-            wrong: Wrong::new(text.len(), format!("has no value behind `{}`", known.long)),
+            wrong: Wrong::new(text.len(), format!("has no value after `{}`", known.long)),
             hint: format!("write `{} VALUE`, or remove the line", known.long),
         };
     }
@@ -147,7 +147,7 @@ fn not_an_option(text: &str) -> Statement {
     Statement::Wrong {
         wrong: Wrong::new(
             0,
-            format!("starts with `{name}`, which is no option of pip here"),
+            format!("starts with `{name}`, which is not an option of pip here"),
         ),
         hint: "remove the line".to_owned(),
     }
@@ -174,7 +174,7 @@ fn option_names(text: &str) -> Result<Vec<String>, Wrong> {
             };
             if !BEHIND.contains(&name) {
                 let message = format!(
-                    "has `{}` behind the requirement",
+                    "has `{}` after the requirement",
                     diagnostics::excerpt::excerpt(word)
                 );
                 return Err(Wrong::new(offset, message));
@@ -229,7 +229,7 @@ fn is_archive(word: &str) -> bool {
     !word.contains(char::is_whitespace) && ENDS.iter().any(|end| word.ends_with(end))
 }
 
-/// What the writer of a line that is no requirement probably wanted.
+/// What the writer of a line that is not a requirement probably wanted.
 fn remedy(text: &str) -> String {
     const INSTRUCTIONS: [&str; 14] = [
         "RUN",

@@ -1,6 +1,6 @@
 //! What a requirement or a marker cannot be.
 
-/// Why a text is no requirement.
+/// Why a text is not a requirement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wrong {
     /// The byte where it goes wrong.

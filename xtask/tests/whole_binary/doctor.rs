@@ -147,7 +147,9 @@ fn what_cannot_be_had_is_said() {
     let evidence = &peers.expect("a check")["evidence"][0];
     let text = evidence.as_str().expect("a text");
     assert!(
-        text.starts_with("not looked at: failed to look into emotion-engine: no end within 4.0 s"),
+        text.starts_with(
+            "not looked at: failed to look into emotion-engine: did not finish within 4.0 s"
+        ),
         "{text}"
     );
     assert_eq!(peers.expect("a check")["ok"], Value::Null);
@@ -158,7 +160,7 @@ fn a_podman_that_hangs_is_given_up() {
     let fixture = Fixture::deployed();
     let started = Instant::now();
     let outcome = fixture.tool(&["doctor"]).fail(&["ps=hang"]).expect(4);
-    outcome.says("failed to list containers: no end within 8.0 s");
+    outcome.says("failed to list containers: did not finish within 8.0 s");
     assert!(
         started.elapsed() < Duration::from_secs(15),
         "{:?}",

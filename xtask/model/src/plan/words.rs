@@ -78,7 +78,7 @@ impl Action {
                 Words::new(format!("remove the network `{network}`"), "removed")
             }
             Action::ReloadNetworks { container } => Words::new(
-                format!("set up the firewall rules of `{container}` anew"),
+                format!("set up the firewall rules of `{container}` again"),
                 "restored",
             ),
             Action::RemoveImage { tag } => {

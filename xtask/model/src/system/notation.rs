@@ -41,7 +41,7 @@ type Refusal = (String, String);
 pub fn subnet(text: &str) -> Result<Subnet, Refusal> {
     text.parse().map_err(|error| match error {
         SubnetError::Syntax => (
-            format!("is no IPv4 network: `{text}`"),
+            format!("is not an IPv4 network: `{text}`"),
             "write it in CIDR form, like `172.20.0.0/16`".to_owned(),
         ),
         SubnetError::Size => (
@@ -59,7 +59,7 @@ pub fn subnet(text: &str) -> Result<Subnet, Refusal> {
 pub fn address(text: &str) -> Result<Ipv4Addr, Refusal> {
     text.parse().map_err(|_| {
         let help = "write four numbers from 0 to 255, like `172.21.0.10`".to_owned();
-        (format!("is no IPv4 address: `{text}`"), help)
+        (format!("is not an IPv4 address: `{text}`"), help)
     })
 }
 

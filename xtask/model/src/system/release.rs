@@ -41,7 +41,11 @@ pub struct NoRelease(pub String);
 
 impl fmt::Display for NoRelease {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "`{}` is no version of Python 3 such as 3.11", self.0)
+        write!(
+            out,
+            "`{}` is not a version of Python 3 such as 3.11",
+            self.0
+        )
     }
 }
 

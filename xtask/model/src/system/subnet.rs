@@ -54,7 +54,7 @@ impl Serialize for Subnet {
     }
 }
 
-/// Why a text is no usable network.
+/// Why a text is not a usable network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SubnetError {
     /// Not `A.B.C.D/PREFIX`.

@@ -109,7 +109,7 @@ fn exit(agent: &AgentEvidence) -> Option<Check> {
         _ if memory => check.evidence.push("podman: out of memory".into()),
         Look::Seen(true) => check
             .evidence
-            .push("the kernel killed it for want of memory".into()),
+            .push("the kernel killed it because memory ran out".into()),
         Look::Seen(false) | Look::NotNeeded => {}
         Look::Failed(why) => check.evidence.push(format!("not looked at: {why}")),
     }
@@ -395,9 +395,10 @@ fn limits(agent: &AgentEvidence) -> Option<Check> {
         ),
     );
     if usage.oom_kills > 0 {
-        check
-            .evidence
-            .push(format!("killed for want of memory: {}", usage.oom_kills));
+        check.evidence.push(format!(
+            "killed because memory ran out: {}",
+            usage.oom_kills
+        ));
     }
     let bad = usage.oom_kills > 0
         || close(usage.memory_mb, usage.memory_limit_mb)

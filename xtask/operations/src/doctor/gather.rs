@@ -244,7 +244,7 @@ fn one(
         (Err(why), _) => Look::Failed(why.clone()),
         (Ok(all), Some(_)) => match all.get(&agent.container) {
             Some(details) => Look::Seen(details.clone()),
-            None => Look::Failed("it is gone by now".to_owned()),
+            None => Look::Failed("it is gone".to_owned()),
         },
     };
     let ended = found.filter(|container| has_ended(container));

@@ -166,7 +166,7 @@ impl Recipe {
             command.env = vec![("DEBIAN_FRONTEND".to_owned(), "noninteractive".to_owned())];
             let failed = |why: String| {
                 Failure::new(Exit::Engine, format!("`{line}` failed: {why}"))
-                    .hint("mend the package manager's configuration, or install podman by hand")
+                    .hint("fix the package manager's configuration, or install podman by hand")
             };
             let output = match command.run(cancel, None) {
                 Ok(output) => output,

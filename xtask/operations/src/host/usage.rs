@@ -23,7 +23,7 @@ pub struct Usage {
     pub memory_limit_mb: Option<u64>,
     pub pids: u64,
     pub pids_limit: Option<u64>,
-    /// Processes that the kernel has killed for want of memory, since the
+    /// Processes that the kernel has killed because memory ran out, since the
     /// container was started.
     pub oom_kills: u64,
 }

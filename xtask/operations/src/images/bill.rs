@@ -124,7 +124,7 @@ fn parse(text: &str) -> io::Result<Vec<Pin>> {
         } else if let Some((name, version)) = requirement.split_once("==") {
             (name, Ok(version.trim().to_owned()))
         } else {
-            let message = format!("`{bare}` is no line of a lock");
+            let message = format!("`{bare}` is not a line of a lock");
             return Err(io::Error::new(io::ErrorKind::InvalidData, message));
         };
         let name = name.split('[').next().unwrap_or(name).trim();
@@ -175,6 +175,6 @@ mod tests {
     #[test]
     fn what_is_no_lock_is_refused() {
         let error = parse("requests>=2\n").expect_err("no pin");
-        assert_eq!(error.to_string(), "`requests>=2` is no line of a lock");
+        assert_eq!(error.to_string(), "`requests>=2` is not a line of a lock");
     }
 }

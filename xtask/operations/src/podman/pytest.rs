@@ -96,7 +96,7 @@ pub fn run(
     let ended = engine.podman.probe_with(&call, Some(&on_line));
     if ended.is_err() {
         // podman was ended with the container perhaps still there; a failure to
-        // remove it is mended by the next run.
+        // remove it is put right by the next run.
         let _ = remove(engine, &spec.name);
     }
     let ended = ended?;

@@ -353,7 +353,11 @@ impl std::fmt::Display for How {
         match self {
             How::Code(code) => write!(out, "exit code {code}"),
             How::TimedOut { deadline_ms } => {
-                write!(out, "no end within {:.1} s", *deadline_ms as f64 / 1e3)
+                write!(
+                    out,
+                    "did not finish within {:.1} s",
+                    *deadline_ms as f64 / 1e3
+                )
             }
             How::NotStarted(error) => write!(out, "not started: {error}"),
         }
@@ -369,7 +373,7 @@ impl std::fmt::Display for PodmanError {
             } => {
                 write!(
                     out,
-                    "failed to {purpose}: podman's answer is not understood: {problem}"
+                    "failed to {purpose}: podman's answer could not be understood: {problem}"
                 )
             }
             PodmanError::Interrupted => out.write_str("interrupted"),

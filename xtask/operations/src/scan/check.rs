@@ -99,7 +99,7 @@ fn unresolved(agents: &[&AgentScan], findings: &mut Vec<Finding>) {
         } else if name.starts_with('.') {
             "leads nowhere: a script that is run directly has no package around it"
         } else {
-            "is no module of the monorepo, of the standard library or of a known package"
+            "is not a module of the monorepo, of the standard library or of a known package"
         };
         let outcome = if hard {
             "cannot start"

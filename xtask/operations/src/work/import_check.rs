@@ -170,7 +170,7 @@ impl Questions {
             Failure::new(Exit::Build, "images lack what their agents import at start")
                 .detail(broken)
                 .hint(
-                    "a missing library of the system belongs into `system_packages` of the image, \
+                    "a missing library of the system belongs in `system_packages` of the image, \
             a missing package into your requirements",
                 ),
         )

@@ -323,7 +323,7 @@ fn sick_failure(sick: &Sick) -> Failure {
     }
     let hint = match sick.status {
         AgentStatus::Exited => {
-            format!("mend the cause in its log (`cargo xtask logs {agent}`), build the images, deploy again")
+            format!("fix the cause in its log (`cargo xtask logs {agent}`), build the images, deploy again")
         }
         AgentStatus::WrongPort => {
             format!("set `health_port` of {agent} in the manifest to the port it binds, or make it bind that one")

@@ -31,7 +31,7 @@ impl fmt::Display for NoCodec {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             NoCodec::Unknown(name) => write!(out, "unknown encoding: {name}"),
-            NoCodec::NotForSource(name) => write!(out, "`{name}` is no encoding for sources"),
+            NoCodec::NotForSource(name) => write!(out, "`{name}` is not an encoding for sources"),
         }
     }
 }

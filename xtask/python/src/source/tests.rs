@@ -137,7 +137,7 @@ fn unknown_and_unfit_encodings_are_refused() {
         "punycode",
         "undefined",
     ] {
-        let expected = format!("1:1: `{name}` is no encoding for sources");
+        let expected = format!("1:1: `{name}` is not an encoding for sources");
         wrong(format!("#coding:{name}\n").as_bytes(), &expected);
     }
     let mark = |name: &str| [BOM, b"#coding: ", name.as_bytes(), b"\n"].concat();

@@ -139,7 +139,7 @@ fn links_and_pipes_are_listed_and_not_followed() {
         format!("b/self: {link}"),
         format!("l.py: {link}"),
         format!("loop: {link}"),
-        "p.py: is no regular file".to_owned(),
+        "p.py: is not a regular file".to_owned(),
     ];
     assert_eq!(skipped(&tree), expected);
     assert!(read_one(folder.path(), "p.py", PythonVersion::DEFAULT).is_err());

@@ -105,7 +105,7 @@ impl fmt::Display for LockError {
                 )
             }
             LockError::TimedOut { seconds } => {
-                write!(out, "uv has not come to an end within {seconds} s")
+                write!(out, "uv did not finish within {seconds} s")
             }
             LockError::Unmet { unmet, .. } => {
                 let count = unmet.len();
@@ -114,7 +114,7 @@ impl fmt::Display for LockError {
                 } else {
                     "requirements"
                 };
-                write!(out, "{count} {noun} cannot be met")
+                write!(out, "{count} {noun} cannot be satisfied")
             }
             LockError::Uv { what, .. } => write!(out, "uv could not {what}"),
         }

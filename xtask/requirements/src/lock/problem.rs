@@ -71,7 +71,7 @@ impl Wrong {
             Wrong::Malformed(_) => {
                 "restore it from the repository, or `cargo xtask split-requirements --upgrade`"
             }
-            _ => "`cargo xtask split-requirements` makes it anew and keeps the versions",
+            _ => "`cargo xtask split-requirements` makes it again and keeps the versions",
         }
     }
 }

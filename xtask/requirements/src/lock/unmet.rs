@@ -69,12 +69,12 @@ impl fmt::Display for Unmet {
                 out.write_str(&own("is published as source that cannot be built here"))
             }
             Kind::Conflict => match conflict.as_slice() {
-                [] => out.write_str("the lists cannot be met together"),
-                [one] => write!(out, "{one} cannot be met together with the rest"),
+                [] => out.write_str("the lists cannot be satisfied together"),
+                [one] => write!(out, "{one} cannot be satisfied together with the rest"),
                 [first, rest @ ..] => {
                     write!(
                         out,
-                        "{first} cannot be met together with {}",
+                        "{first} cannot be satisfied together with {}",
                         rest.join(" and ")
                     )
                 }

@@ -160,7 +160,7 @@ fn missing(request: &Request<'_>, uses: &Uses<'_>, report: &mut Report) {
         };
         let state = match left_out.get(name) {
             Some(reason) => format!("is left out: {reason}"),
-            None if along => "only comes along with others".to_owned(),
+            None if along => "only comes as a dependency of others".to_owned(),
             None => "is in no requirements file".to_owned(),
         };
         let message = format!("`{name}` {state}; imported by {}", who.names());

@@ -119,7 +119,7 @@ pub fn check_same_module(requirements: &[Placed], report: &mut Report) {
                 &placed.name
             };
             let message = format!(
-                "`{}` writes the same files as `{}` at {}:{}; which one works is chance",
+                "`{}` writes the same files as `{}` at {}:{}; which one works is a matter of chance",
                 placed.name, other.name, other.file, other.line
             );
             let at = Place::line(&placed.file, placed.line);

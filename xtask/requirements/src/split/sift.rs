@@ -150,7 +150,7 @@ fn without_traps(
         let message = format!("`{name}` shadows the standard library's `{module}` and is left out");
         report.find(
             Finding::new("stdlib-shadow", Severity::Warning, &asked.at, message)
-                .hint("remove the line; Python brings this module along"),
+                .hint("remove the line; this module comes with Python"),
         );
         report.leave_out(&asked, format!("shadows the standard library's `{module}`"));
         return None;

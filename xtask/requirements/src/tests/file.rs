@@ -84,8 +84,8 @@ fn circles_and_lost_files_are_findings() {
     assert_eq!(
         findings(&files),
         [
-            "a.txt:1:1 include-loop includes go in a circle: a.txt -> a.txt",
-            "b.txt:2:1 include-loop includes go in a circle: a.txt -> b.txt -> a.txt",
+            "a.txt:1:1 include-loop the includes form a circle: a.txt -> a.txt",
+            "b.txt:2:1 include-loop the includes form a circle: a.txt -> b.txt -> a.txt",
             "a.txt:4:1 missing-include `lost.txt` cannot be read: entity not found",
             "a.txt:5:1 missing-include `https://…@x.org/r.txt` is on the network and is not read",
         ]
@@ -132,7 +132,7 @@ fn what_is_no_requirement_does_not_end_the_reading() {
     );
     let found = findings(&files);
     let starts = [
-        "a.txt:2:5 not-a-requirement `RUN python -m spacy download en_core_web_sm` is no requirement: `python` is",
+        "a.txt:2:5 not-a-requirement `RUN python -m spacy download en_core_web_sm` is not a requirement: `python` is",
         "a.txt:4:3 not-a-requirement `two   ==x`",
         "a.txt:5:1 not-portable `.` is editable",
         "a.txt:6:1 not-portable `./local` is a place without a name",

@@ -111,15 +111,15 @@ fn all_problems_are_told_at_once() {
         [
             "1:1 the file has no `schema` (add `schema = ...`)",
             "1:17 `a` must be a string, but is an integer (put the value in quotes)",
-            "1:24 `not a name` is no name of a package (letters, digits, `-`, `_` and `.`)",
+            "1:24 `not a name` is not the name of a package (letters, digits, `-`, `_` and `.`)",
             "2:8 `place` `scipy` has no `reason` (add `reason = \"...\"`, one sentence for those who come later)",
             "3:10 an element of `lists` cannot be `cpu` (possible values: `core`, `gpu`, `audio`)",
-            "5:15 `requirement` is no requirement: `b` is no version: Unexpected end of version specifier, expected operator (write `NAME` or `NAME>=VERSION`)",
+            "5:15 `requirement` is not a requirement: `b` is not a version: Unexpected end of version specifier, expected operator (write `NAME` or `NAME>=VERSION`)",
             "7:10 `reason` is empty (write some text)",
             "9:1 unknown key `specifer` in `limit` `torch` (did you mean `specifier`?)",
-            "11:8 `x y` is no name of a package (letters, digits, `-`, `_` and `.`)",
+            "11:8 `x y` is not the name of a package (letters, digits, `-`, `_` and `.`)",
             "12:13 `specifier` is empty (write versions such as `<2` or `>=1.0,<2`)",
-            "15:13 `specifier` is no specifier: `<a` is no version: expected version to start with a number, but no leading ASCII digits were found (write versions such as `<2` or `>=1.0,<2`)",
+            "15:13 `specifier` is not a specifier: `<a` is not a version: expected version to start with a number, but no leading ASCII digits were found (write versions such as `<2` or `>=1.0,<2`)",
             "17:2 unknown key `extra` in the file (known keys: `schema`, `imports`, `place`, `add`, `limit`, `build`, `folders`, `ignore`)",
         ]
     );

@@ -193,9 +193,9 @@ fn traps_are_left_out() {
     assert_eq!(
         case.findings(),
         [
-            "r.txt:1 warning stdlib-shadow: `asyncio` shadows the standard library's `asyncio` and is left out (remove the line; Python brings this module along)",
+            "r.txt:1 warning stdlib-shadow: `asyncio` shadows the standard library's `asyncio` and is left out (remove the line; this module comes with Python)",
             "r.txt:2 warning empty-shim: `zmq` is an empty or abandoned package; `pyzmq` is meant, which is listed at r.txt:3 (remove the line)",
-            "r.txt:4 warning stdlib-shadow: `enum34` shadows the standard library's `enum` and is left out (remove the line; Python brings this module along)",
+            "r.txt:4 warning stdlib-shadow: `enum34` shadows the standard library's `enum` and is left out (remove the line; this module comes with Python)",
             "r.txt:5 warning empty-shim: `bs4` is an empty or abandoned package; `beautifulsoup4` takes its place (write `beautifulsoup4` instead)",
             "r.txt:6 warning platform-only: `pywin32` is for another system than Linux and is left out (add a marker such as ` ; sys_platform == \"win32\"`)",
             "r.txt:7 remark development: `pytest` is a tool for development and is in no image",
@@ -384,7 +384,7 @@ fn imports_that_nobody_asks_for() {
             "cora.py:6 error unknown-import: no package provides `sqlit`; imported by Cora (did you mean `sqlite3` or `sqlite_vec`?)",
             "cora.py:7 warning unknown-import: no package provides `zzqxy`; imported by Cora (a lost module, or a package to name under `[imports]` in the rules: zzqxy = \"NAME\")",
             "cora.py:8 error windows-only-import: `win32api` exists on Windows only; imported by Cora (import it inside `if sys.platform == \"win32\":`)",
-            "cora.py:11 warning imported-never-listed: `starlette` only comes along with others; imported by Cora (add the line `starlette` to `r.txt`; it goes into core)",
+            "cora.py:11 warning imported-never-listed: `starlette` only comes as a dependency of others; imported by Cora (add the line `starlette` to `r.txt`; it goes into core)",
             "dan.py:9 remark windows-only-import: `win32gui` exists on Windows only; imported by Dan (import it inside `if sys.platform == \"win32\":`)",
             "gina.py:4 error imported-never-listed: `torch` is in no requirements file; imported by Gina (add the line `torch` to `r.txt`; it goes into gpu)",
         ]
@@ -411,7 +411,7 @@ fn packages_that_overwrite_each_other() {
     assert_eq!(
         case.findings(),
         [
-            "r.txt:2 warning same-module: `opencv-python` writes the same files as `opencv-python-headless` at r.txt:1; which one works is chance \
+            "r.txt:2 warning same-module: `opencv-python` writes the same files as `opencv-python-headless` at r.txt:1; which one works is a matter of chance \
           (keep `opencv-python-headless` and remove `opencv-python`, or add `[place.opencv-python]` with `lists = []` to the rules)"
         ]
     );

@@ -190,7 +190,7 @@ fn a_lock_without_uv_is_told() {
         ),
         (
             "uv>=1\n",
-            "requirements.build.lock:1: `uv>=1` is no package with its exact version",
+            "requirements.build.lock:1: `uv>=1` is not a package with an exact version",
         ),
         (
             "uv @ https://example.test/uv.whl --hash=sha256:aa\n",

@@ -42,7 +42,7 @@ fn base_sources(view: &View<'_>, problems: &mut Problems) {
     let base = &view.manifest.base;
     let Some(sources) = &base.sources else { return };
     if sources.is_empty() && !base.broken.contains("sources") {
-        let help = "write some of \"present\", \"pull\", \"bootstrap\"";
+        let help = "list one or more of \"present\", \"pull\", \"bootstrap\"";
         problems.report(&sources.at, "`sources` is empty", help);
     }
     for (wanted, name, key, absent) in [
@@ -89,7 +89,7 @@ fn source(problems: &mut Problems, mount: &At<MountTable>) {
     match (&mount.volume, &mount.host) {
         (Some(volume), None) if !is_podman_name(volume) => problems.report(
             &volume.at,
-            format!("volume name `{}` is not possible", volume.value),
+            format!("volume name `{}` is not valid", volume.value),
             "podman wants a letter or digit, then letters, digits, `_`, `.` and `-`; a path of \
              the host is `host = ...`",
         ),

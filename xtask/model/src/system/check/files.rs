@@ -107,7 +107,7 @@ fn monorepo<'v>(view: &View<'v>, problems: &mut Problems) -> Option<&'v Path> {
     if !code.is_empty() && absent.len() == code.len() {
         let names: Vec<&str> = code.iter().map(|code| code.as_str()).collect();
         let names = diagnostics::names::quoted_list(&names);
-        report(format!("`{shown}` is no monorepo: it holds no {names}"));
+        report(format!("`{shown}` is not a monorepo: it holds no {names}"));
         return None;
     }
     for code in absent {

@@ -128,7 +128,7 @@ fn system_packages(problems: &mut Problems, image: &ImageTable) {
         if !pattern.starts_with('/') || !pattern.chars().all(plain) {
             problems.report(
                 &pattern.at,
-                format!("`{}` is no pattern of paths to leave out", pattern.value),
+                format!("`{}` is not a pattern of paths to leave out", pattern.value),
                 "write an absolute path without blanks, with `*` for any text: `/usr/share/doc/*`",
             );
         }

@@ -36,7 +36,7 @@ fn podman_name(problems: &mut Problems, kind: &str, name: &At<String>) -> bool {
     if !good {
         problems.report(
             &name.at,
-            format!("{kind} name `{}` is not possible", **name),
+            format!("{kind} name `{}` is not valid", **name),
             PODMAN_NAME,
         );
     }
@@ -48,7 +48,7 @@ fn images(view: &View<'_>, problems: &mut Problems) {
     let names = view.manifest.images.iter().map(|image| &image.name);
     for name in names.clone().chain(base) {
         if podman_name(problems, "image", name) && name.chars().any(|c| c.is_ascii_uppercase()) {
-            let message = format!("image name `{}` is not possible", name.value);
+            let message = format!("image name `{}` is not valid", name.value);
             problems.report(&name.at, message, "podman wants image names in lower case");
         }
     }
@@ -71,7 +71,7 @@ fn agents(view: &View<'_>, problems: &mut Problems) {
         if !is_agent_name(name) {
             problems.report(
                 member.at(),
-                format!("agent name `{name}` is not possible"),
+                format!("agent name `{name}` is not valid"),
                 "use a letter, then letters, digits, `_` and `-`",
             );
         }

@@ -27,7 +27,7 @@ fn own_ports(problems: &mut Problems, member: &Member<'_>) {
         problems.report(
             &port.at,
             format!(
-                "agent `{}` has no health port behind port {}",
+                "agent `{}` has no health port after port {}",
                 member.name(),
                 port.value
             ),

@@ -72,7 +72,7 @@ fn start_failed(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
             98,
             "podman could not start its container",
             error,
-            format!("mend what podman says, then {}", deploy(agent)),
+            format!("fix what podman says, then {}", deploy(agent)),
         )
     })
 }
@@ -111,7 +111,7 @@ fn image_changed(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
             "image-changed",
             42,
             "it runs in an older image than there is now",
-            format!("`{image}` has been built anew since its container was made"),
+            format!("`{image}` has been rebuilt since its container was made"),
             deploy(agent),
         )
     })
@@ -151,10 +151,10 @@ fn imports_missing(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
         Cause::new(
             "imports-missing",
             65,
-            "its code imports what its image has not",
+            "its code imports what its image does not have",
             first.clone(),
             format!(
-                "`cargo xtask scan {}` shows the remedy of each",
+                "`cargo xtask scan {}` shows the remedy for each",
                 agent.wanted.name
             ),
         )

@@ -57,7 +57,7 @@ fn out_of_memory(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
         .unwrap_or(agent.wanted.memory_mb);
     let peak = usage
         .and_then(|usage| usage.memory_peak_mb)
-        .map(|peak| format!("it took {peak} MB at most since its last start"));
+        .map(|peak| format!("it used at most {peak} MB since its last start"));
     let title = format!("out of memory: its limit is {limit_mb} MB");
     let next = format!(
         "raise `memory_mb` of {} in the manifest (to {}, say), then {}",
@@ -76,7 +76,7 @@ fn command_fails(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
         "its command cannot be run in its image",
         format!("exited with {}", exit_words(code)),
         format!(
-            "mend `command` or `script` of {} in the manifest, then {}",
+            "fix `command` or `script` of {} in the manifest, then {}",
             agent.wanted.name,
             deploy(agent)
         ),
@@ -141,7 +141,7 @@ fn crashed(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
     };
     let name = &agent.wanted.name;
     let next =
-        format!("mend the code, then cargo xtask up {name}; `cargo xtask logs {name}` has more");
+        format!("fix the code, then cargo xtask up {name}; `cargo xtask logs {name}` has more");
     Some(Cause::new("crashed", weight, title, evidence, next))
 }
 

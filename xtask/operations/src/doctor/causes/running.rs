@@ -203,7 +203,7 @@ fn wrong_socket(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
             "wrong-socket",
             85,
             format!(
-                "what listens on its health port is no {}",
+                "what listens on its health port is not a {}",
                 contract::expected_listener(agent)
             ),
             agent.exchange.finding_words(),
@@ -260,11 +260,9 @@ fn thread_crashed(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
             "thread-crashed",
             // A thread that has died explains silence better than any port.
             if unanswered(agent) { 86 } else { 74 },
-            format!("it runs on after an error: {}", raised.line()),
+            format!("it went on after an error: {}", raised.line()),
             at,
-            format!(
-                "mend the code, then cargo xtask up {name}; `cargo xtask logs {name}` has more"
-            ),
+            format!("fix the code, then cargo xtask up {name}; `cargo xtask logs {name}` has more"),
         )
     })
 }

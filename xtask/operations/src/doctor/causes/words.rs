@@ -166,7 +166,7 @@ fn import_remedy(agent: &AgentEvidence, raised: &Raised) -> (Option<String>, Str
         ),
         Some(package) => (
             Some(format!(
-                "`{}` provides it, and `{image}` has it not",
+                "`{}` provides it, but `{image}` does not have it",
                 package.name
             )),
             format!(
@@ -208,7 +208,10 @@ fn permission_denied(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
             deploy(agent)
         ),
     };
-    let title = format!("it may not use {}", path.unwrap_or("a file or folder"));
+    let title = format!(
+        "it is not allowed to use {}",
+        path.unwrap_or("a file or folder")
+    );
     Some(Cause::new(
         "permission-denied",
         96,
@@ -261,7 +264,7 @@ fn address_in_use(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
     let clue = clue(agent, &["address already in use", "errno 98"])?;
     let next = match agent.wanted.own_network {
         true => format!(
-            "it binds one port twice: mend the code, or its ports in the manifest, then cargo xtask up {}",
+            "it binds one port twice: fix the code, or its ports in the manifest, then cargo xtask up {}",
             agent.wanted.name
         ),
         false => format!(
@@ -286,7 +289,8 @@ fn out_of_processes(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
         None => return None,
     };
     let limit = agent.wanted.pids;
-    let title = format!("it may not start more processes or threads: its limit is {limit}");
+    let title =
+        format!("it is not allowed to start more processes or threads: its limit is {limit}");
     let next = format!(
         "raise `pids` of {} in the manifest, then {}",
         agent.wanted.name,

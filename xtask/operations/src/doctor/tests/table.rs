@@ -60,7 +60,7 @@ const TABLE: &[(&str, Spoil, &str, &str)] = &[
     (
         "imports-missing",
         imports_missing,
-        "its image has not",
+        "its image does not have",
         "xtask scan Alpha",
     ),
     (
@@ -103,7 +103,7 @@ const TABLE: &[(&str, Spoil, &str, &str)] = &[
     ),
     ("out-of-memory", out_of_memory, "limit is 512 MB", "to 1024"),
     ("command-fails", command_fails, "cannot be run", "`command`"),
-    ("crashed", crashed, "KeyError: 'port'", "mend the code"),
+    ("crashed", crashed, "KeyError: 'port'", "fix the code"),
     ("killed", killed, "signal 11", "logs Alpha"),
     ("ended", ended, "by itself", "logs Alpha"),
     (
@@ -131,7 +131,7 @@ const TABLE: &[(&str, Spoil, &str, &str)] = &[
     (
         "wrong-socket",
         wrong_socket,
-        "no REP socket",
+        "is not a REP socket",
         "`health_port`",
     ),
     (
@@ -144,7 +144,7 @@ const TABLE: &[(&str, Spoil, &str, &str)] = &[
         "thread-crashed",
         thread_crashed,
         "KeyError: 'x'",
-        "mend the code",
+        "fix the code",
     ),
     (
         "main-port-closed",
@@ -426,7 +426,7 @@ pub fn image_outdated(agent: &mut AgentEvidence) {
 fn unclear(agent: &mut AgentEvidence) {
     agent.answers(AgentStatus::Timeout, ProbeFinding::NoReply);
     agent.listeners = Look::Failed("another host".into());
-    agent.inside = Look::Failed("podman exec: no end within 4.0 s".into());
+    agent.inside = Look::Failed("podman exec: did not finish within 4.0 s".into());
 }
 
 #[test]

@@ -47,7 +47,7 @@ fn podman_answers_nonsense() {
     };
     check(
         &podman_failure(error),
-        "4 error: failed to list containers: podman's answer is not understood: expected value at line 1 column 1
+        "4 error: failed to list containers: podman's answer could not be understood: expected value at line 1 column 1
   $ podman ps
   answer: oops
 hint: is the `podman` on PATH really podman?",

@@ -122,7 +122,7 @@ fn podman_hangs() {
     };
     check(
         &of(Reason::Podman(podman_error(how, &[]))),
-        "6 error: Alpha: failed to start `alpha`: no end within 120.0 s
+        "6 error: Alpha: failed to start `alpha`: did not finish within 120.0 s
   $ podman start alpha
 hint: podman hangs; `podman ps` in another terminal shows whether it answers at all",
     );
@@ -160,7 +160,7 @@ fn podman_answers_nonsense() {
     };
     check(
         &of(Reason::Podman(error)),
-        "6 error: Alpha: failed to list containers: podman's answer is not understood: expected value at line 1 column 1",
+        "6 error: Alpha: failed to list containers: podman's answer could not be understood: expected value at line 1 column 1",
     );
 }
 
@@ -187,7 +187,7 @@ fn an_agent_exits() {
   last log lines:
   | Traceback
   | ImportError: zmq
-hint: mend the cause in its log (`cargo xtask logs Alpha`), build the images, deploy again",
+hint: fix the cause in its log (`cargo xtask logs Alpha`), build the images, deploy again",
     );
 }
 

@@ -110,7 +110,7 @@ fn locks_that_were_touched_are_named() {
     assert_eq!(
         told(&request),
         [
-            "requirements.audio.lock:11: `<<<<<<<` is no package with its exact version",
+            "requirements.audio.lock:11: `<<<<<<<` is not a package with an exact version",
             "requirements.build.lock:1: the lock does not exist",
             "requirements.core.lock:1: the lock is not as it was made",
             "requirements.core.lock:5: `a==1.5` is `a==1` in requirements.all.lock",
@@ -167,7 +167,7 @@ fn every_problem_is_a_finding_with_a_remedy() {
     assert_eq!(finding.file, "requirements.all.lock");
     assert_eq!(
         finding.hint.as_deref(),
-        Some("`cargo xtask split-requirements` makes it anew and keeps the versions")
+        Some("`cargo xtask split-requirements` makes it again and keeps the versions")
     );
     let ids = [
         Wrong::Malformed(String::new()),

@@ -32,11 +32,11 @@ fn the_two_that_do_not_go_together_are_named() {
          unsolvable 'torchaudio==2.1.0 depends on torch==2.1.0 and torch>=2.2 (innocent>=1)'\nfi\n",
     );
     let found = failure(&fake, &request);
-    assert_eq!(found.message, "1 requirement cannot be met");
+    assert_eq!(found.message, "1 requirement cannot be satisfied");
     assert_eq!(
         found.detail,
         [
-            "torchaudio==2.1.0 (requirements.audio.txt:4) cannot be met together with \
+            "torchaudio==2.1.0 (requirements.audio.txt:4) cannot be satisfied together with \
              torch>=2.2 (rules.toml:9: the driver is new)",
             "  error: No solution found",
             "    cause: Because torchaudio==2.1.0 depends on torch==2.1.0 and torch>=2.2 (innocent>=1), \
@@ -64,7 +64,9 @@ fn one_that_conflicts_with_several_is_blamed_for_all() {
     );
     assert_eq!(
         reasons(&failure(&fake, &request)),
-        ["torch>=2.2 (rules.toml:9) cannot be met together with x==1 (requirements.gpu.txt:4)"]
+        [
+            "torch>=2.2 (rules.toml:9) cannot be satisfied together with x==1 (requirements.gpu.txt:4)"
+        ]
     );
 }
 
@@ -85,7 +87,7 @@ fn all_reasons_are_found_at_once() {
          asks p==1 && asks 'p<1' && unsolvable 'you require p<1 and p==1'\n",
     );
     let found = failure(&fake, &request);
-    assert_eq!(found.message, "5 requirements cannot be met");
+    assert_eq!(found.message, "5 requirements cannot be satisfied");
     assert_eq!(
         reasons(&found),
         [
@@ -93,7 +95,7 @@ fn all_reasons_are_found_at_once() {
             "nobody (requirements.core.txt:3) is a package that the index does not have",
             "pywin32 (requirements.core.txt:4) has no file for the images' Python and platform",
             "old==1 (requirements.core.txt:5) is published as source that cannot be built here",
-            "p==1 (requirements.gpu.txt:3) cannot be met together with p<1 (requirements.gpu.txt:4)",
+            "p==1 (requirements.gpu.txt:3) cannot be satisfied together with p<1 (requirements.gpu.txt:4)",
         ]
     );
     let hints: Vec<&str> = found
@@ -132,7 +134,7 @@ fn what_stands_behind_a_package_of_no_list_is_found() {
 fn without_anybody_to_blame_uv_is_quoted() {
     let fake = Fake::new().rules("unsolvable 'the moon is full'\n");
     let found = failure(&fake, &lists());
-    assert_eq!(reasons(&found), ["the lists cannot be met together"]);
+    assert_eq!(reasons(&found), ["the lists cannot be satisfied together"]);
     assert_eq!(
         found.hint.as_deref(),
         Some("there may be more; these come first")
@@ -179,7 +181,7 @@ fn every_error_has_its_words() {
         (failure.message, failure.hint.unwrap_or_default())
     };
     let (message, hint) = words(LockError::TimedOut { seconds: 600 });
-    assert_eq!(message, "uv has not come to an end within 600 s");
+    assert_eq!(message, "uv did not finish within 600 s");
     assert_eq!(
         hint,
         "try again: what was fetched is kept; the locks are as they were"

@@ -210,7 +210,7 @@ fn a_damaged_lock_is_not_guessed_at() {
     let error = fake.lock(&request, &Upgrade::None).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "requirements.all.lock:2: `<<<<<<< ours` is no package with its exact version"
+        "requirements.all.lock:2: `<<<<<<< ours` is not a package with an exact version"
     );
     fake.lock(&request, &Upgrade::All).unwrap();
 }

@@ -197,7 +197,7 @@ fn mig(known: &[Gpu], offered: &Gpus) -> Vec<Finding> {
             Severity::Error,
             "the CDI specifications list slices, and MIG is off",
             format!("slices: {}", slices.join(", ")),
-            format!("make the specification anew: {}", super::wanted::GENERATE),
+            format!("make the specification again: {}", super::wanted::GENERATE),
         )];
     }
     if on.is_empty() {

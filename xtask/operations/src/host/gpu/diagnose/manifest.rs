@@ -67,7 +67,7 @@ fn refused(error: &PlanError) -> Option<Finding> {
             format!("{agent} asks for the GPU `{device}`, which no CDI specification lists"),
             format!("CDI offers {}", offered.join(", ")),
             format!(
-                "set `gpu_device` of {agent} to one of these, or make the specification anew: {}",
+                "set `gpu_device` of {agent} to one of these, or make the specification again: {}",
                 super::wanted::GENERATE
             ),
         )),

@@ -86,7 +86,7 @@ fn wrong(title: String, evidence: String) -> Finding {
         title,
         evidence,
         format!(
-            "mend what stands above; if nothing does, make the specification anew: {}",
+            "fix what stands above; if nothing does, make the specification again: {}",
             super::wanted::GENERATE
         ),
     )

@@ -408,7 +408,7 @@ fn incomplete(facts: &GpuFacts, gpus: &Gpus) -> Option<Finding> {
             Severity::Warning,
             "a GPU is in no CDI specification",
             some_of(&whole),
-            format!("make the specification anew: {GENERATE}"),
+            format!("make the specification again: {GENERATE}"),
         )
     })
 }
