@@ -184,7 +184,7 @@ fn remember_packages(
         let tag = image_tag(&name);
         let found = state.images.get(&tag);
         let inputs = found.and_then(|image| image.labels.get(label::INPUTS));
-        if let Some(inputs) = inputs.filter(|_| system.images[&name].adds_packages())
+        if let Some(inputs) = inputs.filter(|_| system.images[&name].packages().is_some())
             && inside::known_packages(inputs, &cache).is_none()
         {
             asked.push((tag, inputs));

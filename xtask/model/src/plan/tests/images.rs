@@ -3,10 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::plan::{
-    images::{self, Recipes, closure},
-    spec::BuildSpec,
-    step::BaseSpec,
+use crate::{
+    plan::{
+        images::{self, Recipe, Recipes, closure},
+        spec::BuildSpec,
+        step::BaseSpec,
+    },
+    system::Image,
 };
 
 /// base <- core <- torch <- gpu; core <- code, gpu <- gpu-code (with code).
@@ -31,7 +34,36 @@ fn layered() -> Case {
 
 /// Recipes whose inputs are those that the images were built from.
 fn recipes(case: &Case) -> Recipes {
-    let build = |name: &String| BuildSpec {
+    let base = BaseSpec {
+        tag: image_tag("demo-base"),
+        system: "demo".into(),
+        inputs_hash: "inputs of demo-base".into(),
+        sources: Vec::new(),
+    };
+    let base = Recipe::new(Action::EnsureBase(base), "inputs of demo-base");
+    let recipe = |image: &Image| {
+        let name = &image.name;
+        let write = Action::WriteFile {
+            path: format!("/{name}").into(),
+            lines: Vec::new(),
+        };
+        let made = Recipe {
+            ignorefile: image.holds_code().then_some(write),
+            ..Recipe::new(
+                Action::BuildImage(build(name)),
+                &format!("inputs of {name}"),
+            )
+        };
+        (name.clone(), made)
+    };
+    let images = case.system.images.values().map(recipe);
+    Recipes {
+        images: images.chain([("demo-base".to_owned(), base)]).collect(),
+    }
+}
+
+fn build(name: &str) -> BuildSpec {
+    BuildSpec {
         system: Some("demo".into()),
         code: false,
         tag: image_tag(name),
@@ -43,25 +75,6 @@ fn recipes(case: &Case) -> Recipes {
         target: None,
         secrets: Vec::new(),
         inputs_hash: format!("inputs of {name}"),
-    };
-    let write = |name: &String| Action::WriteFile {
-        path: format!("/{name}").into(),
-        lines: Vec::new(),
-    };
-    let code = case.system.images.values().filter(|image| image.code);
-    let names = case.system.images.keys();
-    Recipes {
-        base: Some(BaseSpec {
-            tag: image_tag("demo-base"),
-            system: "demo".into(),
-            inputs_hash: "inputs of demo-base".into(),
-            sources: Vec::new(),
-        }),
-        builds: names.map(|name| (name.clone(), build(name))).collect(),
-        fetches: BTreeMap::new(),
-        ignorefiles: code
-            .map(|image| (image.name.clone(), write(&image.name)))
-            .collect(),
     }
 }
 
@@ -138,7 +151,7 @@ fn a_base_that_has_to_be_made_again_takes_its_children_along() {
 fn changed_inputs_rebuild_an_image_and_what_stands_on_it() {
     let case = layered();
     let mut recipes = recipes(&case);
-    recipes.builds.get_mut("torch").expect("known").inputs_hash = "other".into();
+    recipes.images.get_mut("torch").expect("known").inputs_hash = "other".into();
     check(
         &case,
         &["gpu-code", "demo-code"],
@@ -218,9 +231,9 @@ fn packages_are_fetched_while_the_parent_is_built() {
         let fetch = BuildSpec {
             tag: image_tag("demo-fetched"),
             target: Some("fetched".into()),
-            ..recipes.builds[name].clone()
+            ..build(name)
         };
-        recipes.fetches.insert(name.into(), fetch);
+        recipes.images.get_mut(name).expect("known").fetch = Some(fetch);
     }
     case.world.state.images.remove("localhost/torch:latest");
     // Nothing is left to do ahead of a build that can start at once.
