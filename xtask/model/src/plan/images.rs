@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     label,
-    spec::BuildSpec,
+    spec::{BuildSpec, SmokeSpec},
     state,
     step::{Action, BaseSpec},
 };
@@ -31,6 +31,8 @@ pub struct Recipe {
     pub fetch: Option<BuildSpec>,
     /// The file that must be written before its code is copied.
     pub ignorefile: Option<Action>,
+    /// What it adds to its parent and must be possible to import.
+    pub packages: Vec<String>,
 }
 
 impl Recipe {
@@ -41,6 +43,7 @@ impl Recipe {
             inputs_hash: inputs_hash.to_owned(),
             fetch: None,
             ignorefile: None,
+            packages: Vec::new(),
         }
     }
 }
@@ -70,7 +73,8 @@ pub fn closure(system: &System, wanted: &BTreeSet<String>) -> Vec<String> {
 ///
 /// An image is right when the label with its inputs' hash is, and when it
 /// still stands on its parent's layers: a parent rebuilt under the same tag
-/// leaves its children behind otherwise.
+/// leaves its children behind otherwise. One whose packages are not known to
+/// import is tried, and nothing is built on it before.
 pub fn plan(
     system: &System,
     state: &State,
@@ -80,25 +84,40 @@ pub fn plan(
 ) -> Plan {
     let mut plan = Plan::default();
     let mut built: BTreeMap<&str, usize> = BTreeMap::new();
+    // The last step of an image: what stands on it waits for that.
+    let mut ready: BTreeMap<&str, usize> = BTreeMap::new();
     let mut fetched: BTreeMap<&str, usize> = BTreeMap::new();
     let base = system.base.name.as_str();
     let order = closure(system, wanted);
     for name in std::iter::once(base).chain(order.iter().map(String::as_str)) {
         let recipe = &recipes.images[name];
         let parent = system.images.get(name).and_then(Image::parent);
-        let parent_step = parent.and_then(|parent| built.get(parent).copied());
-        let found = state.images.get(&image_tag(name));
+        let parent_built = parent.is_some_and(|parent| built.contains_key(parent));
+        let mut after: Vec<usize> = parent
+            .and_then(|name| ready.get(name))
+            .copied()
+            .into_iter()
+            .collect();
+        let tag = image_tag(name);
+        let found = state.images.get(&tag);
         let cause = match &recipe.make {
             Action::EnsureBase(base) => stale_base(system, found, base),
-            _ => stale(state, found, recipe, parent, parent_step.is_some(), force),
+            _ => stale(state, found, recipe, parent, parent_built, force),
         };
         let Some(cause) = cause else {
-            plan.unchanged.push(name.to_owned());
+            if recipe.packages.is_empty() || state.sound.contains(&tag) {
+                plan.unchanged.push(name.to_owned());
+                // No better than what it stands on.
+                ready.extend(after.first().map(|step| (name, *step)));
+            } else {
+                let cause = "its packages have not been imported yet";
+                let step = plan.push(name, smoke_test(tag, recipe, false), after, cause);
+                ready.insert(name, step);
+            }
             continue;
         };
-        let mut after: Vec<usize> = parent_step.into_iter().collect();
         if let (Some(fetch), Some(parent)) = (&recipe.fetch, parent.filter(|name| *name != base))
-            && parent_step.is_some()
+            && parent_built
         {
             let action = Action::FetchPackages(fetch.clone());
             let cause = "while its parent is built";
@@ -112,10 +131,23 @@ pub fn plan(
             let cause = "decides what is copied";
             after.push(plan.push(name, write.clone(), Vec::new(), cause));
         }
-        let step = plan.push(name, recipe.make.clone(), after, cause);
-        built.insert(name, step);
+        let mut last = plan.push(name, recipe.make.clone(), after, cause);
+        built.insert(name, last);
+        if !recipe.packages.is_empty() {
+            let cause = "its packages must import";
+            last = plan.push(name, smoke_test(tag, recipe, true), vec![last], cause);
+        }
+        ready.insert(name, last);
     }
     plan
+}
+
+fn smoke_test(tag: String, recipe: &Recipe, built: bool) -> Action {
+    Action::SmokeTest(SmokeSpec {
+        tag,
+        packages: recipe.packages.clone(),
+        built,
+    })
 }
 
 /// A base image that we did not make is taken as it is.

@@ -18,6 +18,7 @@ use model::{
     },
     system::{BaseSource, FETCHED_SUFFIX, Image, ImageKind, Packages, SERVING, System, lock_file},
 };
+use requirements::lock_file::names;
 use sha2::{Digest, Sha256};
 
 use crate::images::base_digest;
@@ -121,8 +122,28 @@ fn with_packages(
     let hash = build.inputs_hash.clone();
     Ok(Recipe {
         fetch: ahead.then(|| fetch(system, &build)),
+        packages: added(system, image)?,
         ..Recipe::new(Action::BuildImage(build), &hash)
     })
+}
+
+/// Names of the packages that its lists add to those of the images below, in
+/// alphabetical order.
+fn added(system: &System, image: &Image) -> Result<Vec<String>, Unreadable> {
+    let names_in = |list: &str| {
+        let path = lock_file(&system.root, list);
+        let text = fs::read_to_string(&path).map_err(|error| Unreadable { path, error })?;
+        Ok(names(&text).collect::<BTreeSet<String>>())
+    };
+    let mut added = BTreeSet::new();
+    for list in image.lists() {
+        added.append(&mut names_in(list)?);
+    }
+    for list in system.lists_below(&image.name) {
+        let below = names_in(list)?;
+        added.retain(|name| !below.contains(name));
+    }
+    Ok(added.into_iter().collect())
 }
 
 /// The monorepo is not ours to put an ignore file into.

@@ -7,7 +7,7 @@ use model::plan::{
     Action, label,
     spec::{
         self, BuildSpec, ContainerSpec, FillSpec, MountSpec, NetworkSpec, NetworkSpecMode, Secret,
-        TestSpec,
+        SmokeSpec, TestSpec,
     },
     step::{BaseFrom, BaseSpec, Bootstrap},
 };
@@ -18,12 +18,15 @@ use crate::podman::quirks::Quirks;
 type Args = Vec<String>;
 
 const RUN_TESTS: &str = include_str!("inside/run_tests.py");
+/// Imports packages, says what it is about, and fails if one does not import.
+pub const SMOKE_TEST: &str = include_str!("inside/smoke_test.py");
 
 /// The arguments behind podman's global options; `None` for actions that are
 /// not one podman call.
 pub fn render(action: &Action, quirks: &Quirks) -> Option<Args> {
     let args = match action {
         Action::BuildImage(build) | Action::FetchPackages(build) => build_image(build, quirks),
+        Action::SmokeTest(test) => smoke_test(test, quirks),
         Action::CreateNetwork(network) => create_network(network),
         Action::CreateContainer(container) => create_container(container, quirks),
         Action::StartContainer { container, .. } => words(&["start", container]),
@@ -119,7 +122,7 @@ pub fn bootstrap_base(base: &BaseSpec, bootstrap: &Bootstrap) -> (Args, Args) {
 /// One program in a container that is gone afterwards: no network, nothing to
 /// write to but temporary folders.
 pub fn run_inside(image: &str, program: &[String], quirks: &Quirks) -> Args {
-    run_inside_with(image, &[], program, quirks)
+    inside(image, Vec::new(), program, quirks)
 }
 
 /// The same, with devices.
@@ -129,20 +132,34 @@ pub fn run_inside_with(
     program: &[String],
     quirks: &Quirks,
 ) -> Args {
+    let mut options = Vec::new();
+    for device in devices {
+        option(&mut options, "--device", device);
+    }
+    inside(image, options, program, quirks)
+}
+
+fn inside(image: &str, options: Args, program: &[String], quirks: &Quirks) -> Args {
     let mut args = words(&["run", "--rm", "--network", "none", "--read-only"]);
     option(&mut args, "--cap-drop", "all");
     option(&mut args, "--security-opt", "no-new-privileges");
     // The home is a volume in a deployed container; here there is none.
     option(&mut args, "--env", "HOME=/tmp");
-    for device in devices {
-        option(&mut args, "--device", device);
-    }
+    args.extend(options);
     args.extend(quirks.container.iter().cloned());
     args.push("--http-proxy=false".into());
     option(&mut args, "--pull", "never");
     args.push(image.to_owned());
     args.extend(program.iter().cloned());
     args
+}
+
+fn smoke_test(test: &SmokeSpec, quirks: &Quirks) -> Args {
+    let mut program = words(&["python3", "-c", SMOKE_TEST]);
+    program.extend(test.packages.iter().cloned());
+    // Python as the first process would not hear of Ctrl-C.
+    let init = words(&["--init"]);
+    inside(&test.tag, init, &program, quirks)
 }
 
 /// Tests in a container that is as restricted as those of agents are.

@@ -78,6 +78,12 @@ fn build(name: &str) -> BuildSpec {
     }
 }
 
+/// Its inputs are others now.
+fn change(recipes: &mut Recipes, name: &str) {
+    let recipe = recipes.images.get_mut(name).expect("known");
+    recipe.inputs_hash = "other".into();
+}
+
 #[track_caller]
 fn check(case: &Case, wanted: &[&str], recipes: &Recipes, force: bool, expected: &str) {
     let wanted: BTreeSet<String> = wanted.iter().map(|name| (*name).to_owned()).collect();
@@ -151,7 +157,7 @@ fn a_base_that_has_to_be_made_again_takes_its_children_along() {
 fn changed_inputs_rebuild_an_image_and_what_stands_on_it() {
     let case = layered();
     let mut recipes = recipes(&case);
-    recipes.images.get_mut("torch").expect("known").inputs_hash = "other".into();
+    change(&mut recipes, "torch");
     check(
         &case,
         &["gpu-code", "demo-code"],
@@ -220,6 +226,78 @@ fn force_builds_what_has_not_changed_but_not_the_base() {
         true,
         "0 core: build localhost/core:latest (asked for)
          unchanged: demo-base",
+    );
+}
+
+/// Recipes of images that add a package each; the code adds none.
+fn with_packages(case: &Case) -> Recipes {
+    let mut recipes = recipes(case);
+    for name in ["core", "torch", "gpu"] {
+        let recipe = recipes.images.get_mut(name).expect("known");
+        recipe.packages = vec![format!("{name}-package")];
+    }
+    recipes
+}
+
+#[test]
+fn packages_are_imported_at_the_end_of_a_build_and_before_what_stands_on_it() {
+    let mut case = layered();
+    case.world.state.images.remove("localhost/torch:latest");
+    let sound = ["core", "torch", "gpu"].map(image_tag);
+    case.world.state.sound = BTreeSet::from(sound);
+    // What was known of another torch does not count for the new one.
+    check(
+        &case,
+        &["gpu-code"],
+        &with_packages(&case),
+        false,
+        "0 torch: build localhost/torch:latest (does not exist)
+         1 torch: import torch-package after [0] (its packages must import)
+         2 gpu: build localhost/gpu:latest after [1] (its parent is rebuilt)
+         3 gpu: import gpu-package after [2] (its packages must import)
+         4 gpu-code: write /gpu-code (decides what is copied)
+         5 gpu-code: build localhost/gpu-code:latest after [3, 4] (its parent is rebuilt)
+         unchanged: demo-base core",
+    );
+}
+
+#[test]
+fn an_image_that_was_not_tried_is_tried_and_not_built() {
+    let mut case = layered();
+    let mut recipes = with_packages(&case);
+    let sound = ["core", "gpu"].map(image_tag);
+    case.world.state.sound = BTreeSet::from(sound);
+    check(
+        &case,
+        &["gpu-code"],
+        &recipes,
+        false,
+        "0 torch: import torch-package (its packages have not been imported yet)
+         unchanged: demo-base core gpu gpu-code",
+    );
+    // What is to be built on it waits, even where there is one between that is
+    // known to be in order.
+    change(&mut recipes, "gpu-code");
+    check(
+        &case,
+        &["gpu-code"],
+        &recipes,
+        false,
+        "0 torch: import torch-package (its packages have not been imported yet)
+         1 gpu-code: write /gpu-code (decides what is copied)
+         2 gpu-code: build localhost/gpu-code:latest after [0, 1] (its inputs changed)
+         unchanged: demo-base core gpu",
+    );
+    change(&mut recipes, "gpu");
+    check(
+        &case,
+        &["gpu"],
+        &recipes,
+        false,
+        "0 torch: import torch-package (its packages have not been imported yet)
+         1 gpu: build localhost/gpu:latest after [0] (its inputs changed)
+         2 gpu: import gpu-package after [1] (its packages must import)
+         unchanged: demo-base core",
     );
 }
 

@@ -150,7 +150,8 @@ impl World {
             Action::EnsureBase(_)
             | Action::WriteFile { .. }
             | Action::FetchPackages(_)
-            | Action::BuildImage(_) => {}
+            | Action::BuildImage(_)
+            | Action::SmokeTest(_) => {}
         }
     }
 

@@ -484,6 +484,8 @@ fn packages_are_named_in_build_arguments_and_can_be_fetched_ahead() {
     let args = args.map(|(name, value)| (name.to_owned(), value.to_owned()));
     assert_eq!(voice.args, BTreeMap::from(args));
     assert_eq!(voice.env["NUMBA_CACHE_DIR"], "/tmp/numba");
+    // The other list is in the parent already.
+    assert_eq!(recipes.images["voice"].packages, ["audio"]);
     // `core` has a Containerfile without that stage.
     let fetch = |name: &str| recipes.images[name].fetch.as_ref();
     assert!(fetch("core").is_none() && fetch("demo-code").is_none());
