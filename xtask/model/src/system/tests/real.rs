@@ -60,7 +60,7 @@ fn the_real_manifest_is_the_plans_system() {
     assert!(
         system.images["ai-system-core"]
             .inputs
-            .contains(&root.join("scripts"))
+            .contains(&root.join("scripts/fetch.sh"))
     );
     assert!(system.networks["ai-system-network"].isolate);
 }

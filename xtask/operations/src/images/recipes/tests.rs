@@ -9,6 +9,8 @@ use model::system;
 
 use super::*;
 
+mod scripts;
+
 const MANIFEST: &str = r#"
 schema = 1
 [system]
