@@ -1,8 +1,8 @@
 """Decides what an image adds to its parent: pins.py FOLDER OUT
 
 FOLDER holds the locks. The variables LOCKS and PARENT_LOCKS name those of the image and those of the images it stands
-on. Three files are written to OUT: "index.lock" with the pins to install as they are, "source.lock" with those that are
-published as source only and have to be compiled, and "added" with the names of both.
+on. Two files are written to OUT: "index.lock" with the pins to install as they are, and "source.lock" with those that are
+published as source only and have to be compiled.
 """
 
 import os
@@ -67,7 +67,6 @@ def main(folder: Path, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     (out / "index.lock").write_text(text({p: pin for p, pin in added.items() if p not in compiled}))
     (out / "source.lock").write_text(text({p: sources[p] for p in compiled}))
-    (out / "added").write_text("".join(f"{package}\n" for package in sorted(added)))
 
 
 if __name__ == "__main__":

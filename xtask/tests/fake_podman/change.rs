@@ -361,7 +361,10 @@ pub fn run(store: &Store, global: &[String], args: &[String]) -> Answer {
         {
             tests(store, options.one("--name").expect("a name"))
         }
-        Some(_) => Ok(answer(store, &options.operands[1..])),
+        Some(_) => {
+            let program = &options.operands[1..];
+            smoke_test(store, program).unwrap_or_else(|| Ok(answer(store, program)))
+        }
         None => Err((125, format!("{image}: image not known"))),
     }
 }
@@ -384,6 +387,25 @@ fn tests(store: &Store, name: &str) -> Answer {
         0 => Ok(String::new()),
         code => Err((code, String::new())),
     }
+}
+
+/// Fails to import those packages that the file `broken` of the store names.
+fn smoke_test(store: &Store, program: &[String]) -> Option<Answer> {
+    let script = program.get(2)?;
+    let broken = std::fs::read_to_string(store.folder().join("broken")).ok()?;
+    let packages = program.get(3..).filter(|_| script.contains("smoke test"))?;
+    let mut failed = false;
+    for package in packages {
+        println!("import {package}");
+        if broken.lines().any(|name| name == package) {
+            eprintln!("smoke test: {package}: import {package}: ImportError: it is broken");
+            failed = true;
+        }
+    }
+    Some(match failed {
+        true => Err((1, String::new())),
+        false => Ok(String::new()),
+    })
 }
 
 /// What a program in a container prints: the file `inside` of the store if there

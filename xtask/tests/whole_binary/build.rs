@@ -159,6 +159,73 @@ fn a_parent_rebuilt_by_hand_takes_its_children_along() {
     );
 }
 
+/// Its image is there, and nothing is built on it until they do.
+#[test]
+fn packages_that_do_not_import_fail_the_build_each_time_until_they_do() {
+    let fixture = Fixture::new();
+    fixture.write("podman/broken", "audio-package");
+    let outcome = fixture.run(&["build-images", "--jobs", "1"]).expect(5);
+    golden::check("build_broken_package", &fixture, &outcome);
+    let results = |code: i32| -> Vec<String> {
+        let outcome = fixture
+            .run(&["build-images", "--format", "json"])
+            .expect(code);
+        let report = outcome.json();
+        let images = report["images"].as_array().expect("images").iter();
+        let result = |image: &serde_json::Value| format!("{} {}", image["name"], image["result"]);
+        let built = |call: &String| call.starts_with("build ");
+        let told = images.map(|image| result(image).replace('"', ""));
+        told.chain(
+            outcome
+                .changes()
+                .into_iter()
+                .filter(built)
+                .map(|_| "build".into()),
+        )
+        .collect()
+    };
+    let (sound, broken) = ("trial-core unchanged", "trial-audio failed");
+    let rest = [
+        "trial-core-services unchanged",
+        "trial-system-services blocked",
+    ];
+    assert_eq!(
+        results(5),
+        [&["trial-base unchanged", sound, broken][..], &rest].concat()
+    );
+    fixture.deploy().expect(5).says("trial-system-services");
+    fs::remove_file(fixture.path("podman/broken")).expect("it was there");
+    let broken = "trial-audio unchanged";
+    let rest = [
+        "trial-core-services unchanged",
+        "trial-system-services built",
+        "build",
+    ];
+    assert_eq!(
+        results(0),
+        [&["trial-base unchanged", sound, broken][..], &rest].concat()
+    );
+    let again = fixture.run(&["build-images"]).expect(0);
+    assert!(again.calls().iter().all(|call| !call.starts_with("run ")));
+}
+
+/// What was found to import is kept beside the images, not in them.
+#[test]
+fn images_that_were_not_tried_are_tried_and_not_built() {
+    let fixture = Fixture::built();
+    let cache = fs::read_dir(fixture.path("cache/ai-system-xtask")).expect("a cache");
+    let kept = cache.map(|entry| entry.expect("an entry").path());
+    let sound = |path: &std::path::PathBuf| path.to_string_lossy().contains("/sound-");
+    let kept: Vec<_> = kept.filter(sound).collect();
+    assert_eq!(kept.len(), 2);
+    kept.iter()
+        .for_each(|path| fs::remove_file(path).expect("a file"));
+    let outcome = fixture.run(&["build-images", "--jobs", "1"]).expect(0);
+    golden::check("build_untried", &fixture, &outcome);
+    let tried = |call: &&String| call.starts_with("run ") && call.contains("-package");
+    assert_eq!(outcome.calls().iter().filter(tried).count(), 2);
+}
+
 #[test]
 fn no_more_builds_at_once_than_two() {
     let fixture = Fixture::new();

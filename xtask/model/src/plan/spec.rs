@@ -137,6 +137,16 @@ pub struct BuildSpec {
     pub inputs_hash: String,
 }
 
+/// A container of an image that imports packages, and is gone afterwards.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SmokeSpec {
+    pub tag: String,
+    /// What the image adds to its parent, in alphabetical order.
+    pub packages: Vec<String>,
+    /// The image has just been built, and this is the end of that.
+    pub built: bool,
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Secret {

@@ -16,6 +16,8 @@ pub struct State {
     pub containers: BTreeMap<String, Container>,
     /// Images with a tag, by tag (`localhost/ai-system-core:latest`).
     pub images: BTreeMap<String, Image>,
+    /// Tags of images whose own packages have been found to import.
+    pub sound: BTreeSet<String>,
     /// Systems that have images without a tag, which new ones have taken.
     pub replaced: BTreeSet<String>,
     pub networks: BTreeMap<String, Network>,

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::spec::{BuildSpec, ContainerSpec, NetworkSpec};
+use super::spec::{BuildSpec, ContainerSpec, NetworkSpec, SmokeSpec};
 use crate::system::HealthContract;
 
 /// Ordered steps; every step stands behind the ones it waits for.
@@ -45,6 +45,8 @@ pub enum Action {
     /// Download what a build needs, while its parent does not exist yet.
     FetchPackages(BuildSpec),
     BuildImage(BuildSpec),
+    /// Import the packages that an image adds to its parent.
+    SmokeTest(SmokeSpec),
     CreateNetwork(NetworkSpec),
     CreateContainer(Box<ContainerSpec>),
     StartContainer {

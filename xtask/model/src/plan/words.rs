@@ -56,6 +56,13 @@ impl Action {
             Action::BuildImage(build) => Words::new(format!("build {}", build.tag), "built")
                 .doing("building")
                 .timed(),
+            Action::SmokeTest(test) => {
+                let purpose = format!("import the packages of {}", test.tag);
+                match test.built {
+                    true => Words::new(purpose, "built").timed(),
+                    false => Words::new(purpose, "tested").doing("testing").timed(),
+                }
+            }
             Action::CreateNetwork(spec) => {
                 Words::new(format!("create the network `{}`", spec.name), "created")
             }

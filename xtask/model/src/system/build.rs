@@ -12,11 +12,12 @@ use super::{
     effective::{Member, View, join},
     graph::Graph,
     health,
+    image::{Image, ImageKind, Packages},
     manifest::{
         BaseTable, FillTable, GroupTable, ImageTable, NetworkTable, SuiteTable, TestsTable,
     },
     model::{
-        Agent, BaseImage, Fill, GpuPolicy, GpuRequest, Group, Image, Mount, MountSource, Network,
+        Agent, BaseImage, Fill, GpuPolicy, GpuRequest, Group, Mount, MountSource, Network,
         NetworkMode, RestartPolicy, Suite, System, Tests,
     },
     naming::address_variable,
@@ -140,10 +141,14 @@ fn image(view: &View<'_>, table: &ImageTable) -> Option<(String, Image)> {
             .iter()
             .map(|input| join(folder, input))
             .collect(),
-        code: table.code.as_ref().is_some_and(|flag| flag.value),
-        requirements: values(&table.requirements),
-        system_packages: values(&table.system_packages),
-        system_exclude: values(&table.system_exclude),
+        kind: match table.code.as_ref().is_some_and(|flag| flag.value) {
+            true => ImageKind::Code,
+            false => ImageKind::Packages(Packages {
+                requirements: values(&table.requirements),
+                system_packages: values(&table.system_packages),
+                system_exclude: values(&table.system_exclude),
+            }),
+        },
         env: table
             .env
             .iter()

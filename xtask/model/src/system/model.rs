@@ -13,21 +13,9 @@ use std::{
 
 use serde::Serialize;
 
-use super::{health::HealthContract, net::Net, release::PythonRelease, subnet::Subnet};
-
-/// Lists of requirements that every monorepo has; a lock may exist of more.
-pub const LISTS: &[&str] = &["core", "shared", "gpu", "audio"];
-/// Locks that serve those of the lists: the tools that install them, and what
-/// of them is published as source only.
-pub const SERVING: &[&str] = &["build", "source"];
-/// What follows the system's name in that of the image that downloads end in.
-pub const FETCHED_SUFFIX: &str = "-fetched";
-
-/// The lock of a list of requirements, of the repository at `root`.
-pub fn lock_file(root: &Path, list: &str) -> PathBuf {
-    let name = format!("requirements.{list}.lock");
-    root.join("requirements").join(name)
-}
+use super::{
+    health::HealthContract, image::Image, net::Net, release::PythonRelease, subnet::Subnet,
+};
 
 /// Everything that the manifest says, checked.
 #[derive(Debug, Clone, Serialize)]
@@ -139,36 +127,6 @@ pub struct Network {
     pub internal: bool,
     /// Traffic from other isolated networks is dropped by netavark.
     pub isolate: bool,
-}
-
-#[derive(Debug, Clone, Serialize)]
-pub struct Image {
-    /// Local name without tag.
-    pub name: String,
-    /// Another image's name, or the base image's.
-    pub parent: String,
-    /// Path of the Containerfile.
-    pub containerfile: PathBuf,
-    /// Files and folders whose content goes into the image beside the
-    /// Containerfile and the locks (install scripts).
-    pub inputs: Vec<PathBuf>,
-    /// Holds the monorepo's code: the build context is the monorepo.
-    pub code: bool,
-    /// Names of the locks whose packages it adds to its parent's.
-    pub requirements: Vec<String>,
-    /// Debian packages that it adds.
-    pub system_packages: Vec<String>,
-    /// Paths of these, as patterns, that are left out.
-    pub system_exclude: Vec<String>,
-    /// Environment of everything that runs in it.
-    pub env: BTreeMap<String, String>,
-}
-
-impl Image {
-    /// Whether packages are added to what its parent holds.
-    pub fn adds_packages(&self) -> bool {
-        !self.requirements.is_empty() || !self.system_packages.is_empty()
-    }
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -324,22 +282,37 @@ impl System {
             .expect("agents refer to known groups")
     }
 
+    /// The image `name` and those that it stands on, from the top down, without
+    /// the base. Empty for an unknown image.
+    pub fn chain(&self, name: &str) -> impl Iterator<Item = &Image> {
+        let below = |image: &&Image| self.images.get(image.parent()?);
+        std::iter::successors(self.images.get(name), below)
+    }
+
     /// Lists of requirements of the images that `name` stands on, from the
     /// lowest up, none twice. Empty for an unknown image.
     pub fn lists_below(&self, name: &str) -> Vec<&str> {
-        let mut chain = Vec::new();
-        let mut image = self.images.get(name);
-        while let Some(above) = image {
-            image = self.images.get(&above.parent);
-            chain.extend(image);
-        }
+        let chain: Vec<&Image> = self.chain(name).skip(1).collect();
         let mut lists: Vec<&str> = Vec::new();
-        for list in chain.iter().rev().flat_map(|image| &image.requirements) {
+        for list in chain.iter().rev().flat_map(|image| image.lists()) {
             if !lists.contains(&list.as_str()) {
                 lists.push(list);
             }
         }
         lists
+    }
+
+    /// The same and its own behind them: all whose packages are in the image.
+    pub fn lists_in(&self, name: &str) -> Vec<&str> {
+        let own = self.images.get(name).map_or(&[][..], Image::lists);
+        let mut lists = self.lists_below(name);
+        lists.extend(own.iter().map(String::as_str));
+        lists
+    }
+
+    /// The folder that the image's build sees.
+    pub fn context_of(&self, image: &Image) -> &Path {
+        image.context(&self.root, &self.monorepo)
     }
 
     /// The agents of one group, in start order.

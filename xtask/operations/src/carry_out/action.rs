@@ -13,7 +13,7 @@ use crate::{
         settle,
         watcher::Watcher,
     },
-    podman::{Engine, argv, run::Call},
+    podman::{Engine, argv, inside, run::Call},
 };
 
 pub fn carry_out(
@@ -74,6 +74,12 @@ pub fn run_action(
             host_ports,
         } => {
             start(engine, action, container, host_ports)?;
+        }
+        Action::SmokeTest(test) => {
+            let failures = inside::smoke_test(engine, test, say)?;
+            if !failures.is_empty() {
+                return Err(Reason::Imports(failures));
+            }
         }
         Action::BuildImage(_) | Action::FetchPackages(_) => {
             let args = argv::render(action, &engine.quirks).expect("a build is one call");

@@ -46,6 +46,8 @@ pub enum Reason {
     Sick(Vec<Sick>),
     /// Every source of the base image failed: source and reason.
     Base(Vec<(String, String)>),
+    /// What the smoke test of an image says, one line for each module.
+    Imports(Vec<String>),
     File {
         path: String,
         error: String,
@@ -105,6 +107,10 @@ impl Reason {
                 .map(|(source, why)| format!("{source}: {why}"))
                 .collect::<Vec<_>>()
                 .join("; "),
+            Reason::Imports(failures) => match failures.as_slice() {
+                [first, _, ..] => format!("{first}; {} more", failures.len() - 1),
+                one => one.concat(),
+            },
             Reason::File { path, error } => format!("cannot write {path}: {error}"),
             Reason::Interrupted => "interrupted".to_owned(),
         }

@@ -30,11 +30,8 @@ struct Pin {
 /// # Errors
 /// A lock cannot be read, or is none.
 pub fn bill(system: &System, name: &str, inputs_hash: &str) -> Result<Value, Unreadable> {
-    let mut lists = system.lists_below(name);
-    let own = system.images.get(name).map(|image| &image.requirements);
-    lists.extend(own.into_iter().flatten().map(String::as_str));
     let mut pins = BTreeMap::new();
-    for list in lists {
+    for list in system.lists_in(name) {
         let path = lock_file(&system.root, list);
         let read = fs::read_to_string(&path).and_then(|text| parse(&text));
         let found = read.map_err(|error| Unreadable { path, error })?;

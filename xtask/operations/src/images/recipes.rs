@@ -13,12 +13,13 @@ use std::{
 use model::{
     plan::{
         Action, image_tag,
-        images::Recipes,
+        images::{Recipe, Recipes},
         spec::{BuildSpec, Secret, hash_of, short},
         step::{BaseFrom, BaseSpec, Bootstrap},
     },
-    system::{BaseSource, FETCHED_SUFFIX, Image, SERVING, System, lock_file},
+    system::{BaseSource, FETCHED_SUFFIX, Image, ImageKind, Packages, SERVING, System, lock_file},
 };
+use requirements::lock_file::names;
 use sha2::{Digest, Sha256};
 
 use crate::images::base_digest;
@@ -70,7 +71,7 @@ impl CodeFiles {
 /// Code that images do without: paths below the monorepo, by image.
 pub type LeftOut = BTreeMap<String, BTreeSet<String>>;
 
-/// Every image's build. `scratch` is a folder for files that builds need.
+/// How every image is made. `scratch` is a folder for files that builds need.
 pub fn read(
     system: &System,
     code: &CodeFiles,
@@ -79,51 +80,97 @@ pub fn read(
 ) -> Result<Recipes, Unreadable> {
     let names: Vec<&str> = system.images.keys().map(String::as_str).collect();
     let hashes = inputs_of(system, code, left_out, &names)?;
-    let (mut builds, mut fetches) = (BTreeMap::new(), BTreeMap::new());
-    let mut ignorefiles = BTreeMap::new();
     let secrets = secrets(&|name| std::env::var_os(name));
+    let base = Action::EnsureBase(base(system, scratch)?);
+    let base = Recipe::new(base, &hashes[&system.base.name]);
+    let mut images = BTreeMap::from([(system.base.name.clone(), base)]);
     for (name, image) in &system.images {
-        let context = if image.code {
-            &system.monorepo
-        } else {
-            &system.root
+        let build = build(system, image, &hashes[name]);
+        let recipe = match &image.kind {
+            ImageKind::Packages(_) => with_packages(system, image, build, &secrets)?,
+            ImageKind::Code => with_code(system, image, build, left_out, scratch),
         };
-        let ignorefile = scratch.join(format!("{}.{name}.containerignore", system.name));
-        let build = BuildSpec {
-            system: (image.parent == system.base.name).then(|| system.name.clone()),
-            code: image.code,
-            tag: image_tag(name),
-            containerfile: image.containerfile.clone(),
-            context: context.clone(),
-            ignorefile: image.code.then(|| ignorefile.clone()),
-            args: args(system, image),
-            env: image.env.clone(),
-            target: None,
-            secrets: if image.code {
-                Vec::new()
-            } else {
-                secrets.clone()
-            },
-            inputs_hash: hashes[name].clone(),
-        };
-        if image.code {
-            let write = Action::WriteFile {
-                path: ignorefile,
-                lines: ignore_lines(system, left_out.get(name)),
-            };
-            ignorefiles.insert(name.clone(), write);
-        }
-        if image.adds_packages() && has_stage(&image.containerfile, FETCHED_STAGE)? {
-            fetches.insert(name.clone(), fetch(system, &build));
-        }
-        builds.insert(name.clone(), build);
+        images.insert(name.clone(), recipe);
     }
-    Ok(Recipes {
-        base: Some(base(system, scratch)?),
-        builds,
-        fetches,
-        ignorefiles,
+    Ok(Recipes { images })
+}
+
+/// What the builds of all images have in common.
+fn build(system: &System, image: &Image, inputs_hash: &str) -> BuildSpec {
+    let on_base = image.parent() == Some(&system.base.name);
+    BuildSpec {
+        system: on_base.then(|| system.name.clone()),
+        code: image.holds_code(),
+        tag: image_tag(&image.name),
+        containerfile: image.containerfile.clone(),
+        context: system.context_of(image).to_owned(),
+        ignorefile: None,
+        args: args(system, image),
+        env: image.env.clone(),
+        target: None,
+        secrets: Vec::new(),
+        inputs_hash: inputs_hash.to_owned(),
+    }
+}
+
+/// Packages come from elsewhere, with what this host needs to get there.
+fn with_packages(
+    system: &System,
+    image: &Image,
+    build: BuildSpec,
+    secrets: &[Secret],
+) -> Result<Recipe, Unreadable> {
+    let build = BuildSpec {
+        secrets: secrets.to_vec(),
+        ..build
+    };
+    let ahead = image.packages().is_some() && has_stage(&image.containerfile, FETCHED_STAGE)?;
+    let hash = build.inputs_hash.clone();
+    Ok(Recipe {
+        fetch: ahead.then(|| fetch(system, &build)),
+        packages: added(system, image)?,
+        ..Recipe::new(Action::BuildImage(build), &hash)
     })
+}
+
+/// Names of the packages that its lists add to those of the images below, in
+/// alphabetical order.
+fn added(system: &System, image: &Image) -> Result<Vec<String>, Unreadable> {
+    let names_in = |list: &str| {
+        let path = lock_file(&system.root, list);
+        let text = fs::read_to_string(&path).map_err(|error| Unreadable { path, error })?;
+        Ok(names(&text).collect::<BTreeSet<String>>())
+    };
+    let mut added = BTreeSet::new();
+    for list in image.lists() {
+        added.append(&mut names_in(list)?);
+    }
+    for list in system.lists_below(&image.name) {
+        let below = names_in(list)?;
+        added.retain(|name| !below.contains(name));
+    }
+    Ok(added.into_iter().collect())
+}
+
+/// The monorepo is not ours to put an ignore file into.
+fn with_code(
+    system: &System,
+    image: &Image,
+    build: BuildSpec,
+    left_out: &LeftOut,
+    scratch: &Path,
+) -> Recipe {
+    let path = scratch.join(format!("{}.{}.containerignore", system.name, image.name));
+    let build = BuildSpec {
+        ignorefile: Some(path.clone()),
+        ..build
+    };
+    let hash = build.inputs_hash.clone();
+    let lines = ignore_lines(system, left_out.get(&image.name));
+    Recipe {
+        ignorefile: Some(Action::WriteFile { path, lines }),
+        ..Recipe::new(Action::BuildImage(build), &hash)
+    }
 }
 
 /// Hashes of these images' inputs alone, to tell whether they have changed.
@@ -174,18 +221,19 @@ fn base_hash(system: &System) -> String {
 }
 
 fn args(system: &System, image: &Image) -> BTreeMap<String, String> {
-    let mut args = BTreeMap::from([("PARENT".to_owned(), image_tag(&image.parent))]);
-    if !image.code {
-        args.insert("BASE".to_owned(), image_tag(&system.base.name));
+    let mut args = BTreeMap::new();
+    let mut add = |name: &str, value: String| args.insert(name.to_owned(), value);
+    if let Some(parent) = image.parent() {
+        add("PARENT", image_tag(parent));
     }
-    if image.adds_packages() {
-        let lists = [
-            ("LOCKS", image.requirements.join(" ")),
-            ("PARENT_LOCKS", system.lists_below(&image.name).join(" ")),
-            ("SYSTEM_PACKAGES", image.system_packages.join(" ")),
-            ("SYSTEM_EXCLUDE", image.system_exclude.join(" ")),
-        ];
-        args.extend(lists.map(|(name, value)| (name.to_owned(), value)));
+    if !image.holds_code() {
+        add("BASE", image_tag(&system.base.name));
+    }
+    if let Some(adds) = image.packages() {
+        add("LOCKS", adds.requirements.join(" "));
+        add("PARENT_LOCKS", system.lists_below(&image.name).join(" "));
+        add("SYSTEM_PACKAGES", adds.system_packages.join(" "));
+        add("SYSTEM_EXCLUDE", adds.system_exclude.join(" "));
     }
     args
 }
@@ -216,8 +264,8 @@ fn has_stage(containerfile: &Path, stage: &str) -> Result<bool, Unreadable> {
     }))
 }
 
-/// Name, parent's hash, Containerfile, inputs, packages, variables and code,
-/// in that order.
+/// Name, parent's hash, Containerfile, inputs, packages and variables, then
+/// locks or code, in that order.
 fn hash_image(
     system: &System,
     name: &str,
@@ -229,10 +277,12 @@ fn hash_image(
         return Ok(());
     }
     let image = &system.images[name];
-    hash_image(system, &image.parent, code, left_out, hashes)?;
     let mut sha = Sha256::new();
     sha.update(name);
-    sha.update(&hashes[&image.parent]);
+    if let Some(parent) = image.parent() {
+        hash_image(system, parent, code, left_out, hashes)?;
+        sha.update(&hashes[parent]);
+    }
     add_file(&mut sha, "Containerfile", &image.containerfile)?;
     for input in &image.inputs {
         let label = input
@@ -244,29 +294,47 @@ fn hash_image(
         add_tree(&mut entries, &label, input, &[], &|_| None)?;
         entries.iter().for_each(|entry| hash_entry(&mut sha, entry));
     }
+    let none = Packages::default();
+    let adds = image.packages().unwrap_or(&none);
     sha.update(hash_of(&(
         &image.env,
-        &image.system_packages,
-        &image.system_exclude,
+        &adds.system_packages,
+        &adds.system_exclude,
     )));
-    if image.adds_packages() {
-        let lists = image.requirements.iter().map(String::as_str);
-        for list in lists.chain(SERVING.iter().copied()) {
-            add_file(&mut sha, list, &lock_file(&system.root, list))?;
-        }
-    }
-    if image.code {
-        let left_out = left_out.get(name);
-        for line in ignore_lines(system, left_out) {
-            sha.update(line);
-            sha.update([0]);
-        }
-        let kept = |entry: &&Entry| !left_out.is_some_and(|paths| paths.contains(&entry.path));
-        let kept = code.0.iter().filter(kept);
-        kept.for_each(|entry| hash_entry(&mut sha, entry));
+    match &image.kind {
+        ImageKind::Packages(_) => hash_locks(&mut sha, system, image)?,
+        ImageKind::Code => hash_code(&mut sha, system, code, left_out.get(name)),
     }
     hashes.insert(name.to_owned(), short(sha));
     Ok(())
+}
+
+/// An image that adds no packages is made without locks.
+fn hash_locks(sha: &mut Sha256, system: &System, image: &Image) -> Result<(), Unreadable> {
+    if image.packages().is_none() {
+        return Ok(());
+    }
+    let mut lists = image
+        .lists()
+        .iter()
+        .map(String::as_str)
+        .chain(SERVING.iter().copied());
+    lists.try_for_each(|list| add_file(sha, list, &lock_file(&system.root, list)))
+}
+
+fn hash_code(
+    sha: &mut Sha256,
+    system: &System,
+    code: &CodeFiles,
+    left_out: Option<&BTreeSet<String>>,
+) {
+    for line in ignore_lines(system, left_out) {
+        sha.update(line);
+        sha.update([0]);
+    }
+    let kept = |entry: &&Entry| !left_out.is_some_and(|paths| paths.contains(&entry.path));
+    let kept = code.0.iter().filter(kept);
+    kept.for_each(|entry| hash_entry(sha, entry));
 }
 
 /// A file or folder that counts for what an image is.

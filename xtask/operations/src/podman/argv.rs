@@ -7,7 +7,7 @@ use model::plan::{
     Action, label,
     spec::{
         self, BuildSpec, ContainerNet, ContainerSpec, FillSpec, MountSpec, NetworkSpec, Secret,
-        TestSpec,
+        SmokeSpec, TestSpec,
     },
     step::{BaseFrom, BaseSpec, Bootstrap},
 };
@@ -29,12 +29,15 @@ const FILL_MEMORY_MB: u64 = 2_048;
 const FILL_PIDS: u32 = 512;
 
 const RUN_TESTS: &str = include_str!("inside/run_tests.py");
+/// Imports packages, says what it is about, and fails if one does not import.
+pub const SMOKE_TEST: &str = include_str!("inside/smoke_test.py");
 
 /// The arguments behind podman's global options; `None` for actions that are
 /// not one podman call.
 pub fn render(action: &Action, quirks: &Quirks) -> Option<Args> {
     let args = match action {
         Action::BuildImage(build) | Action::FetchPackages(build) => build_image(build, quirks),
+        Action::SmokeTest(test) => smoke_test(test, quirks),
         Action::CreateNetwork(network) => create_network(network),
         Action::CreateContainer(container) => create_container(container, quirks),
         Action::StartContainer { container, .. } => words(&["start", container]),
@@ -140,8 +143,19 @@ pub fn run_inside_with(
     program: &[String],
     quirks: &Quirks,
 ) -> Args {
+    let sandbox = Sandbox::closed(INSIDE_MEMORY_MB, INSIDE_PIDS);
+    inside(image, &sandbox, devices, program, quirks)
+}
+
+fn inside(
+    image: &str,
+    sandbox: &Sandbox,
+    devices: &[String],
+    program: &[String],
+    quirks: &Quirks,
+) -> Args {
     let mut args = words(&["run", "--rm", "--network", "none"]);
-    args.extend(Sandbox::closed(INSIDE_MEMORY_MB, INSIDE_PIDS).options(&quirks.container));
+    args.extend(sandbox.options(&quirks.container));
     // The home is a volume in a deployed container; here there is none.
     option(&mut args, "--env", "HOME=/tmp");
     for device in devices {
@@ -150,6 +164,17 @@ pub fn run_inside_with(
     sandbox::image(&mut args, image);
     args.extend(program.iter().cloned());
     args
+}
+
+fn smoke_test(test: &SmokeSpec, quirks: &Quirks) -> Args {
+    let mut program = words(&["python3", "-c", SMOKE_TEST]);
+    program.extend(test.packages.iter().cloned());
+    let sandbox = Sandbox {
+        // Python as the first process would not hear of Ctrl-C.
+        init: true,
+        ..Sandbox::closed(INSIDE_MEMORY_MB, INSIDE_PIDS)
+    };
+    inside(&test.tag, &sandbox, &[], &program, quirks)
 }
 
 /// Tests in a container that is as restricted as those of agents are.

@@ -103,7 +103,7 @@ pub const BUGS: &[Bug] = &[
         since: OLDEST,
         until: Version::new(6, 0, 0),
         what: "with iptables, the last container of an isolated network takes along the rule that keeps the others apart",
-        answer: "`down` and tests in a copy have podman set it up anew",
+        answer: "`down` and tests in a copy have podman set it up again",
     },
 ];
 

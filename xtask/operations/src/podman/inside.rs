@@ -1,5 +1,5 @@
-//! What is in an image, asked of a container of it: do modules import, and
-//! which packages provide which names.
+//! What is in an image, asked of a container of it: do its packages import, do
+//! the modules that agents need, and which packages provide which names.
 //!
 //! An answer holds for an image and a question, and is kept in the cache folder
 //! under both, so that a change of code alone never starts a container. Only
@@ -9,15 +9,19 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
-use model::plan::spec::hash_of;
+use model::plan::{
+    Action,
+    spec::{SmokeSpec, hash_of},
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
     argv,
     engine::Engine,
-    run::{Call, PodmanError},
+    run::{Call, How, PodmanError},
 };
 
 /// Modules and the agents that import them at their start.
@@ -30,6 +34,13 @@ const PACKAGES: &str = include_str!("inside/packages.py");
 /// Longer than the script gives each of its sets.
 const SET_DEADLINE_MS: u64 = 150_000;
 const PACKAGES_DEADLINE_MS: u64 = 120_000;
+const SMOKE_DEADLINE_MS: u64 = 15 * 60 * 1000;
+/// What the smoke test puts before each failure.
+const SMOKE: &str = "smoke test: ";
+/// More failures than this have one cause.
+const FAILURES_MAX: usize = 30;
+/// Exit codes of podman's own: it could not run the program.
+const NOT_RUN: [i32; 3] = [125, 126, 127];
 
 /// An image that questions are about.
 #[derive(Debug, Clone, Copy)]
@@ -89,6 +100,74 @@ pub fn cold_import_args(engine: &Engine, image: Image<'_>, imports: &Imports) ->
     let mut program = ["python3", "-c", COLD_IMPORT].map(str::to_owned).to_vec();
     program.extend(sets(imports).into_keys());
     argv::run_inside(image.tag, &program, &engine.quirks)
+}
+
+/// Imports the packages that an image adds, in a container of it; `say` hears
+/// what is imported. Returns what fails, one line for each module.
+///
+/// # Errors
+/// podman could not run the container, or the test did not end.
+pub fn smoke_test(
+    engine: &Engine,
+    test: &SmokeSpec,
+    say: &(dyn Fn(&str) + Sync),
+) -> Result<Vec<String>, PodmanError> {
+    let action = Action::SmokeTest(test.clone());
+    let args = argv::render(&action, &engine.quirks).expect("a smoke test is one call");
+    let call = Call::long(action.words().purpose, args).deadline_ms(SMOKE_DEADLINE_MS);
+    let said = Mutex::new(Vec::new());
+    let on_line = |line: &str| {
+        let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
+        said.push(line.to_owned());
+        say(line);
+    };
+    match engine.podman.run_with(&call, Some(&on_line)) {
+        Ok(_) => Ok(Vec::new()),
+        Err(PodmanError::Failed {
+            how: How::Code(code),
+            ..
+        }) if !NOT_RUN.contains(&code) => {
+            let said = said.into_inner().unwrap_or_else(PoisonError::into_inner);
+            Ok(smoke_failures(code, &said))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The failures among what a smoke test has said; the last import if it died.
+fn smoke_failures(code: i32, said: &[String]) -> Vec<String> {
+    let mut failures: Vec<String> = said
+        .iter()
+        .filter(|line| line.starts_with(SMOKE))
+        .cloned()
+        .collect();
+    let more = failures.len().saturating_sub(FAILURES_MAX);
+    failures.truncate(FAILURES_MAX);
+    if more > 0 {
+        failures.push(format!("{SMOKE}{more} more"));
+    }
+    if failures.is_empty() {
+        let last = said.iter().rfind(|line| line.starts_with("import "));
+        let last = last.map_or("before its first import", String::as_str);
+        failures.push(format!("{SMOKE}it ended with exit code {code} at `{last}`"));
+    }
+    failures
+}
+
+/// Whether a container of this very image has imported these packages before.
+pub fn is_sound(image: Image<'_>, packages: &[String], cache: &Path) -> bool {
+    sound(image, packages, cache).exists()
+}
+
+/// Remembers that it has.
+pub fn keep_sound(image: Image<'_>, packages: &[String], cache: &Path) {
+    keep(&sound(image, packages, cache), b"{}");
+}
+
+/// A test that was changed is another question.
+fn sound(image: Image<'_>, packages: &[String], cache: &Path) -> PathBuf {
+    let question = hash_of(&(image.id, packages, argv::SMOKE_TEST));
+    cache.join(format!("sound-{question}.json"))
 }
 
 /// Asks a container of the image which distributions provide which names, and

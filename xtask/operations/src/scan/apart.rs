@@ -40,7 +40,7 @@ pub fn left_out(
         .map(|agent| (agent.name.as_str(), agent))
         .collect();
     let mut left_out = BTreeMap::new();
-    for image in system.images.values().filter(|image| image.code) {
+    for image in system.images.values().filter(|image| image.holds_code()) {
         let runs = |agent: &&Agent| agent.image == image.name && !agent.script_missing;
         let own: Vec<&Agent> = system.agents.iter().filter(runs).collect();
         let needed: BTreeSet<&str> = own.iter().map(|agent| agent.script.as_str()).collect();

@@ -22,15 +22,14 @@ impl Provided {
     pub fn new(system: &System, locks: &BTreeMap<String, BTreeSet<String>>) -> Self {
         let mut provided = Provided::default();
         for image in system.images.values() {
-            let packages = packages(system, image, locks);
+            let packages = packages(system, &image.name, locks);
             provided.all.extend(packages.iter().cloned());
             provided.images.insert(image.name.clone(), packages);
         }
         // An image that only holds what others share is nobody's choice.
         let usable = |image: &&Image| {
-            !image.code
-                && !image.requirements.is_empty()
-                && image.requirements.iter().all(|list| list != "shared")
+            let lists = image.lists();
+            !lists.is_empty() && lists.iter().all(|list| list != "shared")
         };
         let mut candidates: Vec<&Image> = system.images.values().filter(usable).collect();
         candidates.sort_by_key(|image| (provided.images[&image.name].len(), &image.name));
@@ -71,29 +70,17 @@ impl Provided {
 
     /// The image with dependencies that a service image stands on.
     pub fn dependencies_of<'s>(&self, system: &'s System, image: &'s str) -> &'s str {
-        let mut name = image;
-        while let Some(image) = system.images.get(name) {
-            if !image.code {
-                break;
-            }
-            name = &image.parent;
-        }
-        name
+        let code = system.chain(image).take_while(|image| image.holds_code());
+        code.filter_map(Image::parent).last().unwrap_or(image)
     }
 }
 
 fn packages(
     system: &System,
-    image: &Image,
+    image: &str,
     locks: &BTreeMap<String, BTreeSet<String>>,
 ) -> BTreeSet<String> {
-    let mut packages = BTreeSet::new();
-    let mut at = Some(image);
-    while let Some(image) = at {
-        for list in &image.requirements {
-            packages.extend(locks.get(list.as_str()).into_iter().flatten().cloned());
-        }
-        at = system.images.get(&image.parent);
-    }
-    packages
+    let lists = system.lists_in(image).into_iter();
+    let packages = lists.filter_map(|list| locks.get(list)).flatten();
+    packages.cloned().collect()
 }

@@ -141,7 +141,11 @@ impl Progress {
         step: &Step,
         result: &StepResult,
     ) {
-        if matches!(result, StepResult::Done { .. }) && awaited(&step.action) {
+        let is_last = self.last.get(&step.subject) == Some(&position);
+        let gate = matches!(step.action, Action::Gate(_));
+        let done = matches!(result, StepResult::Done { .. });
+        // An image is waited for until its packages have been imported.
+        if done && awaited(&step.action) && (is_last || gate) {
             for row in rows.values_mut() {
                 if row.waits.remove(&step.subject) {
                     Self::passing(row, &self.waiting(&row.waits.clone()));
@@ -151,13 +155,11 @@ impl Progress {
         let Some(row) = rows.get_mut(&step.subject).filter(|row| !row.over) else {
             return;
         };
-        let is_last = self.last.get(&step.subject) == Some(&position);
         let took = row
             .started
             .map_or(0, |started| started.elapsed().as_millis() as u64);
         match result {
             StepResult::Done { passed, .. } => {
-                let gate = matches!(step.action, Action::Gate(_));
                 if !is_last && !gate {
                     return;
                 }
@@ -254,7 +256,7 @@ impl Drop for Progress {
 fn awaited(action: &Action) -> bool {
     matches!(
         action,
-        Action::Gate(_) | Action::BuildImage(_) | Action::EnsureBase(_)
+        Action::Gate(_) | Action::BuildImage(_) | Action::SmokeTest(_) | Action::EnsureBase(_)
     )
 }
 

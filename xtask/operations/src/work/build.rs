@@ -5,7 +5,11 @@ use std::{collections::BTreeSet, fs, path::Path, thread, time::Instant};
 
 use diagnostics::{Exit, Failure, names::nearest_or_all};
 use model::{
-    plan::{Action, Plan, State, image_tag, images, label},
+    plan::{
+        Action, Plan, State, image_tag,
+        images::{self, Recipes},
+        label,
+    },
     system::System,
 };
 
@@ -20,7 +24,7 @@ use super::{
     project::Project,
 };
 use crate::{
-    carry_out,
+    carry_out::{self, Report, StepResult},
     images::{bill, recipes},
     podman::{Engine, PodmanError, argv, inside, observe, run::Call},
     ui::progress::Progress,
@@ -49,17 +53,39 @@ pub fn planned(
 ) -> Result<(State, Plan), Failure> {
     let system = &project.system;
     // Podman takes as long to answer as the code to be read.
-    let (read, state) = thread::scope(|scope| {
+    let ((left_out, code), mut state) = thread::scope(|scope| {
         let state = scope.spawn(|| look(system, engine));
         let read = (project.left_out()?, project.code_files()?);
         let state = state.join().expect("looks do not panic")?;
         Ok::<_, Failure>((read, state))
     })?;
-    let (left_out, code) = read;
     let recipes =
         recipes::read(system, code, left_out, &scratch()).map_err(|error| unreadable(&error))?;
+    state.sound = sound(&recipes, &state);
     let plan = images::plan(system, &state, wanted, &recipes, force);
     Ok((state, plan))
+}
+
+/// Tags of the images whose packages have been imported before.
+fn sound(recipes: &Recipes, state: &State) -> BTreeSet<String> {
+    let cache = scratch();
+    let adding = recipes
+        .images
+        .iter()
+        .filter(|(_, recipe)| !recipe.packages.is_empty());
+    adding
+        .map(|(name, recipe)| (image_tag(name), &recipe.packages))
+        .filter(|(tag, packages)| {
+            let image = image_of(state, tag);
+            image.is_some_and(|image| inside::is_sound(image, packages, &cache))
+        })
+        .map(|(tag, _)| tag)
+        .collect()
+}
+
+fn image_of<'a>(state: &'a State, tag: &'a str) -> Option<inside::Image<'a>> {
+    let found = state.images.get(tag)?;
+    Some(inside::Image { tag, id: &found.id })
 }
 
 /// Builds what is out of date among `wanted`.
@@ -100,6 +126,7 @@ pub fn converge(
         true => state,
         false => look(system, engine)?,
     };
+    remember_sound(&plan, &report, &state);
     if replaces {
         remove_replaced(app, system, engine)?;
     }
@@ -168,6 +195,18 @@ fn go_on(app: &App, error: &PodmanError) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What was imported without a failure need not be imported again.
+fn remember_sound(plan: &Plan, report: &Report, state: &State) {
+    let cache = scratch();
+    for (step, result) in plan.steps.iter().zip(&report.results) {
+        if let (Action::SmokeTest(test), StepResult::Done { .. }) = (&step.action, result)
+            && let Some(image) = image_of(state, &test.tag)
+        {
+            inside::keep_sound(image, &test.packages, &cache);
+        }
+    }
+}
+
 /// Reads once, from each image with packages that has been built, which package
 /// provides which name. What follows looks it up without podman.
 fn remember_packages(
@@ -184,7 +223,7 @@ fn remember_packages(
         let tag = image_tag(&name);
         let found = state.images.get(&tag);
         let inputs = found.and_then(|image| image.labels.get(label::INPUTS));
-        if let Some(inputs) = inputs.filter(|_| system.images[&name].adds_packages())
+        if let Some(inputs) = inputs.filter(|_| system.images[&name].packages().is_some())
             && inside::known_packages(inputs, &cache).is_none()
         {
             asked.push((tag, inputs));

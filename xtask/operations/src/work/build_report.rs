@@ -80,6 +80,8 @@ fn row(name: &str, names: &[String], state: &State, plan: &Plan, outcomes: &[Out
     ImageRow {
         name: name.to_owned(),
         result: match outcome.map(|outcome| outcome.result) {
+            // Its packages were imported, no more.
+            Some(Ended::Done) if step.is_none() => Ended::Unchanged,
             Some(Ended::Done) => Ended::Built,
             Some(other) => other,
             None => Ended::Unchanged,

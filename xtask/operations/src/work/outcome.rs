@@ -272,6 +272,9 @@ fn describe(subject: &str, reason: &Reason, exit: Exit) -> Failure {
         Reason::Base(sources) => Failure::new(Exit::Build, "no source for the base image works")
             .detail(sources.iter().map(|(source, why)| format!("{source}: {why}")))
             .hint("`cargo xtask up --install` installs mmdebstrap; or make a registry reachable"),
+        Reason::Imports(failures) => Failure::new(exit, format!("{subject}: its packages do not import"))
+            .detail(failures.iter().cloned())
+            .hint("a missing library of the system belongs in `system_packages` of the image, a version that fits in your requirements"),
         Reason::File { path, error } => Failure::new(exit, format!("cannot write {path}: {error}")),
         Reason::Interrupted => Failure::interrupted("run the same command again to go on"),
     }

@@ -181,7 +181,7 @@ impl Requirements {
         let folder = system.root.join("requirements");
         let rules = read_rules(app, &folder.join("rules.toml"))?;
         let images = system.images.values();
-        let lists: BTreeSet<&String> = images.flat_map(|image| &image.requirements).collect();
+        let lists: BTreeSet<&String> = images.flat_map(Image::lists).collect();
         let mut locks = BTreeMap::new();
         for list in lists {
             if let Some(lock) = read_lock(&lock_file(&system.root, list))? {
@@ -209,14 +209,13 @@ pub fn version(system: &System) -> PythonVersion {
 fn installed(system: &System) -> Result<Installed, Failure> {
     // Without its locks nobody can tell which image this is.
     let locked = |image: &&Image| {
-        let below = system.lists_below(&image.name).into_iter();
-        let own = image.requirements.iter().map(String::as_str);
-        let mut lists = below.chain(own).chain(SERVING.iter().copied());
+        let lists = system.lists_in(&image.name).into_iter();
+        let mut lists = lists.chain(SERVING.iter().copied());
         lists.all(|list| lock_file(&system.root, list).is_file())
     };
     let images = system.images.values();
     let names: Vec<&str> = images
-        .filter(|image| image.adds_packages())
+        .filter(|image| image.packages().is_some())
         .filter(locked)
         .map(|image| image.name.as_str())
         .collect();

@@ -319,12 +319,8 @@ fn usage(project: &Project) -> Result<Usage, Failure> {
 /// The lists of an image besides core; core alone for an image of nothing else.
 fn lists_of(system: &System, image: &str) -> Vec<List> {
     let mut found = BTreeSet::new();
-    let mut at = system.images.get(image);
-    while let Some(image) = at {
-        let lists = List::ALL.into_iter();
-        found
-            .extend(lists.filter(|list| image.requirements.iter().any(|name| name == list.name())));
-        at = system.images.get(&image.parent);
+    for name in system.chain(image).flat_map(|image| image.lists()) {
+        found.extend(List::ALL.into_iter().filter(|list| name == list.name()));
     }
     if found.len() > 1 {
         found.remove(&List::Core);

@@ -3,7 +3,12 @@
 use std::collections::BTreeSet;
 
 use model::{
-    plan::{Action, Plan, State, image_tag, spec::BuildSpec, state::Image, step::BaseSpec},
+    plan::{
+        Action, Plan, State, image_tag,
+        spec::{BuildSpec, SmokeSpec},
+        state::Image,
+        step::BaseSpec,
+    },
     system::{self, System},
 };
 use operations::{results::Outcome, work::build_report::report};
@@ -134,6 +139,30 @@ fn what_is_shared_is_counted_once() {
          code   built      5.30 GB  1 MB     5.30 GB, 4 of 5 layers, with gpu  1.50 s  its parent is rebuilt
          5.30 GB unique",
     );
+}
+
+#[test]
+fn an_image_whose_packages_were_imported_again_is_unchanged() {
+    let state = state(&[
+        ("base", image(&["a"], 200)),
+        ("core", image(&["a", "b"], 300)),
+    ]);
+    let test = SmokeSpec {
+        tag: image_tag("core"),
+        packages: vec!["pyzmq".into()],
+        built: false,
+    };
+    let mut plan = Plan::default();
+    plan.push("core", Action::SmokeTest(test), vec![], "not tried yet");
+    let outcomes = [outcome("core", Ended::Done, Some(1_500))];
+    let wanted = BTreeSet::from(["core".to_owned()]);
+    let report = report(&system(), &state, &wanted, &plan, &outcomes, 2_000);
+    let core = &report.images[1];
+    assert_eq!(
+        (core.result, core.why.as_str()),
+        (Ended::Unchanged, "unchanged")
+    );
+    assert_eq!(core.elapsed_ms, Some(1_500));
 }
 
 #[test]

@@ -3,10 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::plan::{
-    images::{self, Recipes, closure},
-    spec::BuildSpec,
-    step::BaseSpec,
+use crate::{
+    plan::{
+        images::{self, Recipe, Recipes, closure},
+        spec::BuildSpec,
+        step::BaseSpec,
+    },
+    system::Image,
 };
 
 /// base <- core <- torch <- gpu; core <- code, gpu <- gpu-code (with code).
@@ -31,7 +34,36 @@ fn layered() -> Case {
 
 /// Recipes whose inputs are those that the images were built from.
 fn recipes(case: &Case) -> Recipes {
-    let build = |name: &String| BuildSpec {
+    let base = BaseSpec {
+        tag: image_tag("demo-base"),
+        system: "demo".into(),
+        inputs_hash: "inputs of demo-base".into(),
+        sources: Vec::new(),
+    };
+    let base = Recipe::new(Action::EnsureBase(base), "inputs of demo-base");
+    let recipe = |image: &Image| {
+        let name = &image.name;
+        let write = Action::WriteFile {
+            path: format!("/{name}").into(),
+            lines: Vec::new(),
+        };
+        let made = Recipe {
+            ignorefile: image.holds_code().then_some(write),
+            ..Recipe::new(
+                Action::BuildImage(build(name)),
+                &format!("inputs of {name}"),
+            )
+        };
+        (name.clone(), made)
+    };
+    let images = case.system.images.values().map(recipe);
+    Recipes {
+        images: images.chain([("demo-base".to_owned(), base)]).collect(),
+    }
+}
+
+fn build(name: &str) -> BuildSpec {
+    BuildSpec {
         system: Some("demo".into()),
         code: false,
         tag: image_tag(name),
@@ -43,26 +75,13 @@ fn recipes(case: &Case) -> Recipes {
         target: None,
         secrets: Vec::new(),
         inputs_hash: format!("inputs of {name}"),
-    };
-    let write = |name: &String| Action::WriteFile {
-        path: format!("/{name}").into(),
-        lines: Vec::new(),
-    };
-    let code = case.system.images.values().filter(|image| image.code);
-    let names = case.system.images.keys();
-    Recipes {
-        base: Some(BaseSpec {
-            tag: image_tag("demo-base"),
-            system: "demo".into(),
-            inputs_hash: "inputs of demo-base".into(),
-            sources: Vec::new(),
-        }),
-        builds: names.map(|name| (name.clone(), build(name))).collect(),
-        fetches: BTreeMap::new(),
-        ignorefiles: code
-            .map(|image| (image.name.clone(), write(&image.name)))
-            .collect(),
     }
+}
+
+/// Its inputs are others now.
+fn change(recipes: &mut Recipes, name: &str) {
+    let recipe = recipes.images.get_mut(name).expect("known");
+    recipe.inputs_hash = "other".into();
 }
 
 #[track_caller]
@@ -138,7 +157,7 @@ fn a_base_that_has_to_be_made_again_takes_its_children_along() {
 fn changed_inputs_rebuild_an_image_and_what_stands_on_it() {
     let case = layered();
     let mut recipes = recipes(&case);
-    recipes.builds.get_mut("torch").expect("known").inputs_hash = "other".into();
+    change(&mut recipes, "torch");
     check(
         &case,
         &["gpu-code", "demo-code"],
@@ -210,6 +229,78 @@ fn force_builds_what_has_not_changed_but_not_the_base() {
     );
 }
 
+/// Recipes of images that add a package each; the code adds none.
+fn with_packages(case: &Case) -> Recipes {
+    let mut recipes = recipes(case);
+    for name in ["core", "torch", "gpu"] {
+        let recipe = recipes.images.get_mut(name).expect("known");
+        recipe.packages = vec![format!("{name}-package")];
+    }
+    recipes
+}
+
+#[test]
+fn packages_are_imported_at_the_end_of_a_build_and_before_what_stands_on_it() {
+    let mut case = layered();
+    case.world.state.images.remove("localhost/torch:latest");
+    let sound = ["core", "torch", "gpu"].map(image_tag);
+    case.world.state.sound = BTreeSet::from(sound);
+    // What was known of another torch does not count for the new one.
+    check(
+        &case,
+        &["gpu-code"],
+        &with_packages(&case),
+        false,
+        "0 torch: build localhost/torch:latest (does not exist)
+         1 torch: import torch-package after [0] (its packages must import)
+         2 gpu: build localhost/gpu:latest after [1] (its parent is rebuilt)
+         3 gpu: import gpu-package after [2] (its packages must import)
+         4 gpu-code: write /gpu-code (decides what is copied)
+         5 gpu-code: build localhost/gpu-code:latest after [3, 4] (its parent is rebuilt)
+         unchanged: demo-base core",
+    );
+}
+
+#[test]
+fn an_image_that_was_not_tried_is_tried_and_not_built() {
+    let mut case = layered();
+    let mut recipes = with_packages(&case);
+    let sound = ["core", "gpu"].map(image_tag);
+    case.world.state.sound = BTreeSet::from(sound);
+    check(
+        &case,
+        &["gpu-code"],
+        &recipes,
+        false,
+        "0 torch: import torch-package (its packages have not been imported yet)
+         unchanged: demo-base core gpu gpu-code",
+    );
+    // What is to be built on it waits, even where there is one between that is
+    // known to be in order.
+    change(&mut recipes, "gpu-code");
+    check(
+        &case,
+        &["gpu-code"],
+        &recipes,
+        false,
+        "0 torch: import torch-package (its packages have not been imported yet)
+         1 gpu-code: write /gpu-code (decides what is copied)
+         2 gpu-code: build localhost/gpu-code:latest after [0, 1] (its inputs changed)
+         unchanged: demo-base core gpu",
+    );
+    change(&mut recipes, "gpu");
+    check(
+        &case,
+        &["gpu"],
+        &recipes,
+        false,
+        "0 torch: import torch-package (its packages have not been imported yet)
+         1 gpu: build localhost/gpu:latest after [0] (its inputs changed)
+         2 gpu: import gpu-package after [1] (its packages must import)
+         unchanged: demo-base core",
+    );
+}
+
 #[test]
 fn packages_are_fetched_while_the_parent_is_built() {
     let mut case = layered();
@@ -218,9 +309,9 @@ fn packages_are_fetched_while_the_parent_is_built() {
         let fetch = BuildSpec {
             tag: image_tag("demo-fetched"),
             target: Some("fetched".into()),
-            ..recipes.builds[name].clone()
+            ..build(name)
         };
-        recipes.fetches.insert(name.into(), fetch);
+        recipes.images.get_mut(name).expect("known").fetch = Some(fetch);
     }
     case.world.state.images.remove("localhost/torch:latest");
     // Nothing is left to do ahead of a build that can start at once.

@@ -226,6 +226,7 @@ fn words(action: &Action) -> String {
         Action::WriteFile { path, .. } => format!("write {}", path.display()),
         Action::FetchPackages(_) => "fetch packages".to_owned(),
         Action::BuildImage(build) => format!("build {}", build.tag),
+        Action::SmokeTest(test) => format!("import {}", test.packages.join(", ")),
         Action::CreateNetwork(network) => format!("create network {}", network.name),
         Action::CreateContainer(container) => format!("create {}", container.name),
         Action::StartContainer { container, .. } => format!("start {container}"),

@@ -30,7 +30,8 @@ impl World {
         state.images.insert(image_tag(&system.base.name), base);
         let all = system.images.keys().cloned().collect();
         for name in images::closure(system, &all) {
-            let parent = &state.images[&image_tag(&system.images[&name].parent)];
+            let parent = system.images[&name].parent().expect("it stands on one");
+            let parent = &state.images[&image_tag(parent)];
             let mut layers = parent.layers.clone();
             layers.push(name.clone());
             let labels = BTreeMap::from([
@@ -149,7 +150,8 @@ impl World {
             Action::EnsureBase(_)
             | Action::WriteFile { .. }
             | Action::FetchPackages(_)
-            | Action::BuildImage(_) => {}
+            | Action::BuildImage(_)
+            | Action::SmokeTest(_) => {}
         }
     }
 

@@ -12,8 +12,8 @@ use diagnostics::{
 
 use crate::system::{
     effective::View,
+    image::{FETCHED_SUFFIX, LISTS, SERVING, lock_file},
     manifest::ImageTable,
-    model::{FETCHED_SUFFIX, LISTS, SERVING, lock_file},
     naming::is_variable_name,
 };
 

@@ -306,8 +306,8 @@ static IMAGE_FIELDS: Section = Section {
             key: "inputs",
             kind: list(&PATH),
             absent: Absent::Value("[]"),
-            meaning: "files and folders that go into the image beside the Containerfile and the locks; a change of their content rebuilds it",
-            example: "[\"../scripts\"]",
+            meaning: "files and folders that its build reads beside the Containerfile and the locks; a change of their content rebuilds it and what stands on it",
+            example: "[\"../scripts/install.sh\"]",
         },
         Field {
             key: "code",

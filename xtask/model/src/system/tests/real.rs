@@ -48,10 +48,19 @@ fn the_real_manifest_is_the_plans_system() {
     );
     assert_eq!(system.lists_below("ai-system-torch"), ["core"]);
     assert!(system.lists_below("ai-system-core").is_empty());
+    assert_eq!(
+        system.lists_in("ai-system-audio"),
+        ["core", "shared", "audio"]
+    );
+    let chain = system.chain("ai-system-gpu-services");
+    let chain: Vec<&str> = chain.map(|image| image.name.as_str()).collect();
+    let expected = ["gpu-services", "gpu", "torch", "core"];
+    assert_eq!(chain, expected.map(|name| format!("ai-system-{name}")));
+    assert_eq!(system.chain("ai-system-base").count(), 0);
     assert!(
         system.images["ai-system-core"]
             .inputs
-            .contains(&root.join("scripts"))
+            .contains(&root.join("scripts/fetch.sh"))
     );
     assert!(system.networks["ai-system-network"].isolate);
 }

@@ -74,13 +74,9 @@ pub fn space(
 fn missing<'s>(system: &'s System, state: &State, agents: &[&'s Agent]) -> BTreeSet<&'s str> {
     let mut found = BTreeSet::new();
     for agent in agents {
-        let mut name = Some(agent.image.as_str());
-        while let Some(image) = name {
-            if !state.images.contains_key(&image_tag(image)) {
-                found.insert(image);
-            }
-            name = system.images.get(image).map(|image| image.parent.as_str());
-        }
+        let below = system.chain(&agent.image).filter_map(Image::parent);
+        let names = std::iter::once(agent.image.as_str()).chain(below);
+        found.extend(names.filter(|name| !state.images.contains_key(&image_tag(name))));
     }
     found
 }
@@ -90,13 +86,8 @@ fn missing<'s>(system: &'s System, state: &State, agents: &[&'s Agent]) -> BTree
 fn needed(system: &System, missing: &BTreeSet<&str>, vfs: bool) -> u64 {
     let own = |name: &str| system.images.get(name).map_or(BASE_BYTES, own_bytes);
     let whole = |name: &str| {
-        let mut sum = own(name);
-        let mut image = system.images.get(name);
-        while let Some(above) = image {
-            sum += own(&above.parent);
-            image = system.images.get(&above.parent);
-        }
-        sum
+        let below = system.chain(name).filter_map(Image::parent);
+        own(name) + below.map(own).sum::<u64>()
     };
     let sizes: Vec<u64> = missing
         .iter()
@@ -111,7 +102,7 @@ const LAYERS: u64 = 2;
 
 fn own_bytes(image: &Image) -> u64 {
     let known = |list: &String| LIST_BYTES.iter().find(|(name, _)| name == list);
-    let lists = image.requirements.iter();
+    let lists = image.lists().iter();
     let lists: u64 = lists
         .map(|list| known(list).map_or(OTHER_LIST_BYTES, |(_, size)| *size))
         .sum();

@@ -9,6 +9,9 @@ use model::system;
 
 use super::*;
 
+mod packages;
+mod scripts;
+
 const MANIFEST: &str = r#"
 schema = 1
 [system]
@@ -89,7 +92,11 @@ impl Tree {
     }
 
     fn system(&self) -> System {
-        system::from_text(MANIFEST, &self.path("containers/system.toml"))
+        self.system_of(MANIFEST)
+    }
+
+    fn system_of(&self, manifest: &str) -> System {
+        system::from_text(manifest, &self.path("containers/system.toml"))
             .unwrap_or_else(|error| panic!("{}", error.render(false)))
     }
 
@@ -105,7 +112,7 @@ impl Tree {
 
     fn hashes_of(&self, system: &System) -> [String; 2] {
         let recipes = self.recipes_of(system);
-        ["core", "demo-code"].map(|name| recipes.builds[name].inputs_hash.clone())
+        ["core", "demo-code"].map(|name| recipes.images[name].inputs_hash.clone())
     }
 
     /// Which of the two hashes `change` changes.
@@ -114,6 +121,29 @@ impl Tree {
         change();
         let after = self.hashes();
         (before[0] != after[0], before[1] != after[1])
+    }
+}
+
+/// The build that makes the image.
+fn build_of<'r>(recipes: &'r Recipes, name: &str) -> &'r BuildSpec {
+    match &recipes.images[name].make {
+        Action::BuildImage(build) => build,
+        other => panic!("{name} is made by {other:?}"),
+    }
+}
+
+fn base_of(recipes: &Recipes) -> &BaseSpec {
+    match &recipes.images["demo-base"].make {
+        Action::EnsureBase(base) => base,
+        other => panic!("the base is made by {other:?}"),
+    }
+}
+
+/// What the image `voice` adds.
+fn packages(system: &mut System) -> &mut Packages {
+    match &mut system.images.get_mut("voice").expect("known").kind {
+        ImageKind::Packages(packages) => packages,
+        ImageKind::Code => panic!("it holds code"),
     }
 }
 
@@ -236,9 +266,9 @@ fn the_base_and_the_parent_count() {
     system.base.packages.push("curl".into());
     let after = tree.hashes_of(&system);
     assert!(before[0] != after[0] && before[1] != after[1]);
-    let mut system = tree.system();
-    system.images.get_mut("demo-code").expect("known").parent = "demo-base".into();
-    let after = tree.hashes_of(&system);
+    let other = "[images.demo-code]\nparent = \"demo-base\"";
+    let text = MANIFEST.replace("[images.demo-code]\nparent = \"core\"", other);
+    let after = tree.hashes_of(&tree.system_of(&text));
     assert!(before[0] == after[0] && before[1] != after[1]);
 }
 
@@ -297,7 +327,7 @@ fn a_missing_file_is_named() {
 fn builds_say_what_is_seen_and_what_is_secret() {
     let tree = Tree::new();
     let recipes = tree.recipes_of(&tree.system());
-    let (core, code) = (&recipes.builds["core"], &recipes.builds["demo-code"]);
+    let (core, code) = (build_of(&recipes, "core"), build_of(&recipes, "demo-code"));
     assert_eq!(
         (&core.context, &code.context),
         (&tree.path(""), &tree.path("tree"))
@@ -315,18 +345,21 @@ fn builds_say_what_is_seen_and_what_is_secret() {
         path: ignorefile,
         lines,
     };
-    assert_eq!(recipes.ignorefiles.get("demo-code"), Some(&write));
+    assert_eq!(recipes.images["demo-code"].ignorefile, Some(write));
 }
 
 #[test]
 fn the_base_is_pulled_by_its_recorded_digest() {
     let tree = Tree::new();
     let pull = |tree: &Tree| {
-        let base = tree.recipes_of(&tree.system()).base.expect("a base");
-        base.sources.iter().find_map(|source| match source {
-            BaseFrom::Pull { reference, .. } => Some(reference.clone()),
-            BaseFrom::Bootstrap(_) => None,
-        })
+        let recipes = tree.recipes_of(&tree.system());
+        base_of(&recipes)
+            .sources
+            .iter()
+            .find_map(|source| match source {
+                BaseFrom::Pull { reference, .. } => Some(reference.clone()),
+                BaseFrom::Bootstrap(_) => None,
+            })
     };
     assert_eq!(pull(&tree).as_deref(), Some("registry.example/python:3.11"));
     let pinned = "registry.example/python@sha256:12";
@@ -337,8 +370,7 @@ fn the_base_is_pulled_by_its_recorded_digest() {
     assert_eq!(pull(&tree).as_deref(), Some(pinned));
     let mut system = tree.system();
     system.base.sources = vec![BaseSource::Present];
-    let base = tree.recipes_of(&system).base.expect("a base");
-    assert!(base.sources.is_empty());
+    assert!(base_of(&tree.recipes_of(&system)).sources.is_empty());
 }
 
 #[test]
@@ -376,13 +408,14 @@ fn code_that_an_image_does_without_does_not_count() {
     let left_out = LeftOut::from([("demo-code".into(), BTreeSet::from(["code/b/c.py".into()]))]);
     let recipe = || read_all(&tree.system(), &left_out, &tree.path("scratch")).expect("readable");
     let before = recipe();
-    assert_ne!(before.builds["demo-code"].inputs_hash, tree.hashes()[1]);
-    let Some(Action::WriteFile { lines, .. }) = before.ignorefiles.get("demo-code") else {
-        panic!("no ignore file: {:?}", before.ignorefiles);
+    let code = &before.images["demo-code"];
+    assert_ne!(code.inputs_hash, tree.hashes()[1]);
+    let Some(Action::WriteFile { lines, .. }) = &code.ignorefile else {
+        panic!("no ignore file: {code:?}");
     };
     assert_eq!(lines.last().map(String::as_str), Some("code/b/c.py"));
     tree.write("tree/code/b/c.py", "changed");
-    let hash = |recipes: &Recipes| recipes.builds["demo-code"].inputs_hash.clone();
+    let hash = |recipes: &Recipes| recipes.images["demo-code"].inputs_hash.clone();
     assert_eq!(hash(&recipe()), hash(&before));
     tree.write("tree/code/a.py", "changed");
     assert_ne!(hash(&recipe()), hash(&before));
@@ -407,61 +440,4 @@ fn seven_hundred_files_are_hashed_at_once() {
     // The best of a few, since other work may hold the cores.
     let best = (0..5).map(once).min().expect("five rounds");
     assert!(best < Duration::from_millis(200), "hashing takes {best:?}");
-}
-
-#[test]
-fn locks_packages_and_variables_count_for_the_image_that_names_them() {
-    let tree = Tree::new();
-    let voice = |system: &System| tree.recipes_of(system).builds["voice"].inputs_hash.clone();
-    let mut system = tree.system();
-    let mut hashes = vec![voice(&system)];
-    for list in ["gpu", "audio", "build", "source"] {
-        let lock = format!("requirements/requirements.{list}.lock");
-        assert_eq!(
-            tree.changed(|| tree.write(&lock, "changed")),
-            (false, false)
-        );
-        hashes.push(voice(&system));
-    }
-    let image = |system: &mut System, change: &dyn Fn(&mut Image)| {
-        change(system.images.get_mut("voice").expect("known"));
-        voice(system)
-    };
-    hashes.extend([
-        image(&mut system, &|image| image.requirements.reverse()),
-        image(&mut system, &|image| image.system_packages.truncate(1)),
-        image(&mut system, &|image| image.system_exclude.clear()),
-        image(&mut system, &|image| image.env.clear()),
-    ]);
-    let different: std::collections::BTreeSet<&String> = hashes.iter().collect();
-    assert_eq!(different.len(), hashes.len());
-    fs::remove_file(tree.path("requirements/requirements.gpu.lock")).expect("it was there");
-    let error = read_all(&system, &LeftOut::new(), &tree.path("scratch")).expect_err("it is gone");
-    assert_eq!(error.path, tree.path("requirements/requirements.gpu.lock"));
-}
-
-#[test]
-fn packages_are_named_in_build_arguments_and_can_be_fetched_ahead() {
-    let tree = Tree::new();
-    let mut system = tree.system();
-    system.images.get_mut("core").expect("known").requirements = vec!["gpu".into()];
-    let recipes = tree.recipes_of(&system);
-    let voice = &recipes.builds["voice"];
-    let args = [
-        ("BASE", "localhost/demo-base:latest"),
-        ("LOCKS", "gpu audio"),
-        ("PARENT", "localhost/core:latest"),
-        ("PARENT_LOCKS", "gpu"),
-        ("SYSTEM_EXCLUDE", "/usr/share/doc/*"),
-        ("SYSTEM_PACKAGES", "ffmpeg libportaudio2"),
-    ];
-    let args = args.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    assert_eq!(voice.args, BTreeMap::from(args));
-    assert_eq!(voice.env["NUMBA_CACHE_DIR"], "/tmp/numba");
-    // `core` has a Containerfile without that stage.
-    assert_eq!(recipes.fetches.keys().collect::<Vec<_>>(), ["voice"]);
-    let fetch = &recipes.fetches["voice"];
-    assert_eq!(fetch.tag, "localhost/demo-fetched:latest");
-    assert_eq!(fetch.target.as_deref(), Some("fetched"));
-    assert!(fetch.args == voice.args && fetch.env.is_empty());
 }

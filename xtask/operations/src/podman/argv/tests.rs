@@ -337,6 +337,23 @@ fn builds_never_pull_and_keep_no_secret() {
     );
 }
 
+#[test]
+fn packages_are_imported_without_network_or_anything_to_write_to() {
+    let test = SmokeSpec {
+        tag: "localhost/core:latest".into(),
+        packages: vec!["pyyaml".into(), "pyzmq".into()],
+        built: true,
+    };
+    let expected = "podman run --rm --network none --cap-drop all
+         --security-opt no-new-privileges --read-only --memory 8192m --pids-limit 4096 --init
+         '--http-proxy=false' --env 'HOME=/tmp' --pull never localhost/core:latest
+         python3 -c SCRIPT pyyaml pyzmq";
+    let told = line(&Action::SmokeTest(test), &Quirks::default());
+    let told = told.replace(&shell_line(&[SMOKE_TEST.to_owned()]), "SCRIPT");
+    let expected: Vec<&str> = expected.lines().map(str::trim).collect();
+    assert_eq!(told, expected.join(" "));
+}
+
 fn base(pull: bool, bootstrap: bool) -> Action {
     Action::EnsureBase(BaseSpec {
         tag: "localhost/base:latest".into(),

@@ -151,6 +151,67 @@ fn a_container_answers_once_for_good_and_again_for_bad_news() {
     }
 }
 
+fn test_of(packages: &[&str]) -> SmokeSpec {
+    SmokeSpec {
+        tag: "localhost/gpu:latest".into(),
+        packages: packages.iter().map(|name| (*name).to_owned()).collect(),
+        built: true,
+    }
+}
+
+#[test]
+fn a_smoke_test_tells_every_failure_or_where_it_died() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let test = test_of(&["torch", "triton"]);
+    let answer = |script: &str| {
+        let said = Mutex::new(Vec::new());
+        let say = |line: &str| said.lock().expect("unbroken").push(line.to_owned());
+        let failures = smoke_test(&scripted(folder.path(), script), &test, &say);
+        (failures, said.into_inner().expect("unbroken"))
+    };
+    let (failures, said) = answer("echo import torch 1.20 s; echo 2 packages, 0 failures");
+    assert_eq!(failures.expect("it runs"), [""; 0]);
+    assert_eq!(said, ["import torch 1.20 s", "2 packages, 0 failures"]);
+    let (failures, _) = answer(
+        "echo import torch failed; echo 'smoke test: torch: import torch: OSError: x' >&2
+         echo 'smoke test: triton: not installed' >&2; echo 2 packages, 2 failures; exit 1",
+    );
+    let failures = failures.expect("it runs");
+    assert_eq!(
+        failures,
+        [
+            "smoke test: torch: import torch: OSError: x",
+            "smoke test: triton: not installed"
+        ]
+    );
+    let (failures, _) = answer("echo import torch 1.20 s; printf 'import triton'; exit 139");
+    let died = "smoke test: it ended with exit code 139 at `import triton`";
+    assert_eq!(failures.expect("it runs"), [died]);
+    let (failures, _) = answer("echo Error: no such image >&2; exit 125");
+    let error = failures.expect_err("podman failed");
+    assert_eq!(error.reason(), "no such image");
+}
+
+#[test]
+fn no_more_failures_are_told_than_can_be_read() {
+    let said: Vec<String> = (0..40).map(|n| format!("smoke test: p{n}: x")).collect();
+    let failures = smoke_failures(1, &said);
+    assert_eq!(failures.len(), 31);
+    assert_eq!(failures[30], "smoke test: 10 more");
+}
+
+#[test]
+fn soundness_holds_for_one_image_and_its_packages() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let image = |id| Image { tag: "x", id };
+    let names = |names: &[&str]| test_of(names).packages;
+    keep_sound(image("1"), &names(&["torch"]), folder.path());
+    let known = |id, packages: &[&str]| is_sound(image(id), &names(packages), folder.path());
+    assert!(known("1", &["torch"]));
+    assert!(!known("2", &["torch"]));
+    assert!(!known("1", &["torch", "triton"]));
+}
+
 /// Needs podman and `ai-system-core`; the engine tests run it.
 #[test]
 #[ignore = "starts containers"]
@@ -184,6 +245,12 @@ fn real_containers_tell_what_does_not_import() {
         []
     );
     assert!(is_known(image, &asked, folder.path()));
+    let test = SmokeSpec {
+        tag: tag.into(),
+        ..test_of(&["no-such-package", "pyyaml", "pyzmq"])
+    };
+    let failures = smoke_test(&engine, &test, &|_| ()).expect("it runs");
+    assert_eq!(failures, ["smoke test: no-such-package: not installed"]);
     let packages = image_packages(&engine, tag, "0123", folder.path()).expect("it runs");
     assert_eq!(packages["yaml"], ["PyYAML"]);
     assert_eq!(known_packages("0123", folder.path()), Some(packages));

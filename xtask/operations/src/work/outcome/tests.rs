@@ -326,6 +326,34 @@ hint: nothing was left running; run the same command again to go on",
 }
 
 #[test]
+fn packages_that_do_not_import() {
+    let test = model::plan::spec::SmokeSpec {
+        tag: "localhost/torch:latest".into(),
+        packages: vec!["torch".into(), "triton".into()],
+        built: true,
+    };
+    let test = || Action::SmokeTest(test.clone());
+    let lines = [
+        "torch: import torch: OSError: libgomp.so.1",
+        "triton: not installed",
+    ];
+    let reason = Reason::Imports(lines.map(|line| format!("smoke test: {line}")).to_vec());
+    assert_eq!(
+        reason.short(),
+        "smoke test: torch: import torch: OSError: libgomp.so.1; 1 more"
+    );
+    let (plan, report) = run(vec![("torch", test(), failed(reason, false))]);
+    check(
+        &failure(&plan, &report, Exit::Build).expect("it failed"),
+        "5 error: torch: its packages do not import
+  smoke test: torch: import torch: OSError: libgomp.so.1
+  smoke test: triton: not installed
+hint: a missing library of the system belongs in `system_packages` of the image, a version that fits in your requirements",
+    );
+    assert_eq!(outcomes(&plan, &report)[0].result, Ended::Failed);
+}
+
+#[test]
 fn ctrl_c_during_builds_keeps_what_was_built() {
     let build = model::plan::spec::BuildSpec {
         system: Some("demo".into()),

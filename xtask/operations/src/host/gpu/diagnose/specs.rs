@@ -88,14 +88,14 @@ fn toolkit(facts: &GpuFacts, gpus: &Gpus) -> Vec<Finding> {
             severity,
             "nvidia-ctk does not answer",
             format!("`nvidia-ctk --version` was ended after {} s", deadline_ms / 1_000),
-            "run `nvidia-ctk --debug --version` by hand; install the package nvidia-container-toolkit-base anew",
+            "run `nvidia-ctk --debug --version` by hand; reinstall the package nvidia-container-toolkit-base",
         )),
         Asked::Failed(said) | Asked::Garbage(said) => found.push(Finding::new(
             "gpu-toolkit-failed",
             severity,
             "nvidia-ctk does not tell its version",
             said.clone(),
-            "install the package nvidia-container-toolkit-base anew",
+            "reinstall the package nvidia-container-toolkit-base",
         )),
     }
     let broken = driver(facts).is_some_and(|version| version.starts_with("565."));
