@@ -24,6 +24,7 @@ mod health;
 mod interrupt;
 mod json;
 mod repair;
+mod schema;
 mod take_down;
 mod testing;
 mod tool;
