@@ -38,6 +38,7 @@ impl std::fmt::Display for Place {
 
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Worth knowing; nothing needs to be done.
@@ -50,16 +51,21 @@ pub enum Severity {
 
 /// One thing to know, and how to put it right.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Finding {
+    /// Stable; docs/troubleshooting.md explains it.
     pub id: &'static str,
+    /// How much it matters.
     pub severity: Severity,
     /// A lower-case fragment without a final period.
     pub message: String,
+    /// As the user named it, or relative to what was read.
     pub file: String,
     /// From 1; 1 where a whole file is meant.
     pub line: usize,
     /// From 1, in characters.
     pub column: usize,
+    /// What to do; left out where nothing needs to be done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
 }

@@ -10,15 +10,21 @@ use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 /// All that was found in one file. A file that does not parse has an error and
 /// empty lists.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(transform = with_parses)
+)]
 pub struct FileFacts {
     /// Relative to the root of the tree, with `/` between the parts.
     pub path: String,
     /// The number of lines; 0 if it does not parse.
     pub lines: u32,
-    /// Why the file does not parse; `None` if it does.
+    /// Why the file does not parse; null if it does.
     pub error: Option<SyntaxError>,
     /// Absolute imports in the order of the file.
     pub imports: Vec<Import>,
+    /// Relative imports in the order of the file.
     #[serde(rename = "relative_imports")]
     pub relative: Vec<RelativeImport>,
     /// `importlib.import_module("literal")` and `__import__("literal")`.
@@ -33,6 +39,21 @@ pub struct FileFacts {
 impl FileFacts {
     pub fn parses(&self) -> bool {
         self.error.is_none()
+    }
+}
+
+/// Adds what `serialize` adds to the fields.
+#[cfg(feature = "schema")]
+fn with_parses(schema: &mut schemars::Schema) {
+    let parses = schemars::json_schema!({
+        "type": "boolean",
+        "description": "Whether it does; `error` says why not."
+    });
+    if let Some(properties) = schema.pointer_mut("/properties") {
+        properties["parses"] = parses.to_value();
+    }
+    if let Some(serde_json::Value::Array(required)) = schema.get_mut("required") {
+        required.insert(2, "parses".into());
     }
 }
 
@@ -54,6 +75,7 @@ impl Serialize for FileFacts {
 
 /// Why a file does not parse, and where.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SyntaxError {
     /// From 1.
     pub line: u32,
@@ -71,6 +93,7 @@ impl fmt::Display for SyntaxError {
 
 /// `import a.b`, `from a.b import c, d`, or a dynamic import.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Import {
     /// The top-level name, `a` of `a.b`.
     pub name: String,
@@ -87,20 +110,24 @@ pub struct Import {
 
 /// `from . import a`, `from ..a.b import c`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RelativeImport {
     /// The number of leading dots, at least 1.
     pub level: u32,
     /// What follows the dots; empty in `from . import a`.
     pub module: String,
+    /// What is taken out of the module, without `*`.
     pub names: Vec<String>,
+    /// Line of the statement, from 1.
     pub line: u32,
     #[serde(flatten)]
     pub need: Need,
 }
 
 /// What happens if an imported module is not there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
-#[serde(try_from = "NeedFields")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(try_from = "NeedFields", into = "NeedFields")]
 pub enum Need {
     /// Whoever imports the file fails.
     Hard,
@@ -113,6 +140,7 @@ pub enum Need {
 
 /// Why an import is soft. Where several reasons hold, the outermost counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Why {
     /// An error of the import is caught, or the import answers such an error.
@@ -146,42 +174,61 @@ impl Need {
 }
 
 /// `Need` as it stands in JSON.
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 struct NeedFields {
-    kind: String,
+    /// What happens if the module is not there.
+    kind: Kind,
+    /// Why the import is soft; null for the others.
     why: Option<Why>,
+}
+
+/// What happens if an imported module is not there.
+#[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    /// Whoever imports the file fails.
+    Hard,
+    /// The file fails if it is run as a script.
+    Main,
+    /// The file goes on, or may never get there.
+    Soft,
 }
 
 impl TryFrom<NeedFields> for Need {
     type Error = String;
 
     fn try_from(fields: NeedFields) -> Result<Self, String> {
-        match (fields.kind.as_str(), fields.why) {
-            ("hard", None) => Ok(Need::Hard),
-            ("main", None) => Ok(Need::Main),
-            ("soft", Some(why)) => Ok(Need::Soft(why)),
-            (kind, why) => Err(format!("no import is `{kind}` for the reason {why:?}")),
+        match (fields.kind, fields.why) {
+            (Kind::Hard, None) => Ok(Need::Hard),
+            (Kind::Main, None) => Ok(Need::Main),
+            (Kind::Soft, Some(why)) => Ok(Need::Soft(why)),
+            (kind, why) => Err(format!("no import is {kind:?} for the reason {why:?}")),
         }
     }
 }
 
-impl Serialize for Need {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let mut object = to.serialize_struct("Need", 2)?;
-        object.serialize_field("kind", self.kind())?;
-        object.serialize_field("why", &self.why())?;
-        object.end()
+impl From<Need> for NeedFields {
+    fn from(need: Need) -> Self {
+        let (kind, why) = match need {
+            Need::Hard => (Kind::Hard, None),
+            Need::Main => (Kind::Main, None),
+            Need::Soft(why) => (Kind::Soft, Some(why)),
+        };
+        NeedFields { kind, why }
     }
 }
 
 /// A `tcp://` address that stands in the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Endpoint {
     /// As written, with `{}` where an expression stands.
     pub address: String,
-    /// `None` if it is an expression; `*` binds on all addresses.
+    /// Null if it is an expression; `*` binds on all addresses.
     pub host: Option<String>,
-    /// `None` if it is an expression or not given.
+    /// Null if it is an expression or not given.
     pub port: Option<u16>,
     /// Line of the literal, from 1.
     pub line: u32,

@@ -49,6 +49,7 @@ pub struct Tree {
 
 /// Something below the root that may hold Python, and was not read.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Skipped {
     /// Relative to the root, with `/`; empty for what belongs to no path.
     pub path: String,

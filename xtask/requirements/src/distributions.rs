@@ -16,6 +16,7 @@ use super::{known, name::normalized, rules::Rules};
 
 /// How a distribution was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
     /// `[imports]` of the rules.

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 /// A list, and the image that it fills.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum List {
     /// For every agent; the two others stand on it.

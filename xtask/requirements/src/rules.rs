@@ -14,7 +14,7 @@ use std::{
 use diagnostics::{
     finding::Place,
     located::{
-        problem::{Invalid, Problems, Span, line_and_column},
+        problem::{Invalid, ProblemRow, Problems, Span, line_and_column},
         reader::{At, Fields, record},
         syntax,
         value::{Node, choice, integer, list, parsed, text},
@@ -381,18 +381,17 @@ impl RulesError {
         }
     }
 
-    /// For machines: one object per problem with `file`, `line`, `column`,
-    /// `message` and `help`.
-    pub fn problems(&self) -> Vec<serde_json::Value> {
+    /// For machines.
+    pub fn problems(&self) -> Vec<ProblemRow> {
         match self {
-            RulesError::Read { path, error } => vec![serde_json::json!({
-                "file": path.to_string_lossy(),
-                "line": null,
-                "column": null,
-                "message": format!("{self}: {error}"),
-                "help": "make the file readable, or remove it",
-            })],
-            RulesError::Invalid(invalid) => invalid.values(),
+            RulesError::Read { path, error } => vec![ProblemRow {
+                file: path.to_string_lossy().into_owned(),
+                line: None,
+                column: None,
+                message: format!("{self}: {error}"),
+                help: "make the file readable, or remove it".to_owned(),
+            }],
+            RulesError::Invalid(invalid) => invalid.rows(),
         }
     }
 }

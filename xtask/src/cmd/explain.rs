@@ -15,14 +15,10 @@ pub struct Args {
 }
 
 pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
-    let Some(name) = &args.name else {
-        show::explain::names(&app.ui, &explain::groups());
-        return Ok(());
+    let explanation = match &args.name {
+        Some(name) => explain::of(name)?,
+        None => explain::all(),
     };
-    let topics = explain::topics(name);
-    if topics.is_empty() {
-        return Err(explain::unknown(name));
-    }
-    show::explain::topics(&app.ui, &topics);
+    show::explain::show(&app.ui, &explanation);
     Ok(())
 }

@@ -1,28 +1,24 @@
 //! How explanations are laid out for people.
 
 use operations::{
-    results::{EntryTopic, FieldRow, FieldTopic, NameGroup, TableTopic, Topic},
+    results::{EntryTopic, Explanation, FieldRow, FieldTopic, NameGroup, TableTopic, Topic},
     ui::{Paint, Ui, table as grid},
 };
-use serde_json::json;
 
 /// No line is longer, unless a single word is.
 const WIDTH: usize = 100;
 
-/// All that a name stands for.
-pub fn topics(ui: &Ui, topics: &[Topic]) {
-    match ui.json_wanted() {
-        true => ui.json("explain", &json!({ "topics": topics })),
-        false => blocks(ui, topics).iter().for_each(|line| ui.out(line)),
+/// All that a name stands for, or all names that can be explained.
+pub fn show(ui: &Ui, explanation: &Explanation) {
+    if ui.json_wanted() {
+        ui.json("explain", explanation);
+        return;
     }
-}
-
-/// All names that can be explained.
-pub fn names(ui: &Ui, groups: &[NameGroup]) {
-    match ui.json_wanted() {
-        true => ui.json("explain", &json!({ "groups": groups })),
-        false => list(ui, groups).iter().for_each(|line| ui.out(line)),
-    }
+    let lines = match explanation {
+        Explanation::Topics { topics } => blocks(ui, topics),
+        Explanation::Names { groups } => list(ui, groups),
+    };
+    lines.iter().for_each(|line| ui.out(line));
 }
 
 /// One block for each topic, with an empty line between.

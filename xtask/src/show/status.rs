@@ -27,7 +27,7 @@ pub fn show(ui: &Ui, fleet: &Fleet) {
     lines.extend(fleet.agents.iter().map(|row| {
         let state = match row.exit_code {
             Some(code) => format!("exited ({code})"),
-            None => row.state.to_owned(),
+            None => row.state.as_str().to_owned(),
         };
         let ports: Vec<String> = row
             .ports
@@ -46,7 +46,7 @@ pub fn show(ui: &Ui, fleet: &Fleet) {
             state,
             painted(ui, row.health),
             row.up.clone().unwrap_or_else(|| "-".to_owned()),
-            row.configuration.to_owned(),
+            row.configuration.as_str().to_owned(),
             row.ip.clone().unwrap_or_else(|| "-".to_owned()),
             ports.join(" "),
         ]

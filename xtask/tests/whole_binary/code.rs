@@ -9,7 +9,7 @@ const TWIN: &str = "repo/containers/monorepo/main_pc_code/agents/system-digital-
 const ENGINE: &str = "repo/containers/monorepo/main_pc_code/agents/emotion-engine.py";
 
 /// Locks: pyzmq and pyyaml for all, librosa for audio.
-fn fixture() -> Fixture {
+pub fn fixture() -> Fixture {
     let fixture = Fixture::new();
     let lock = |name: &str, pins: &[&str]| {
         let pin = |pin: &&str| format!("{pin} \\\n    --hash=sha256:{}\n", "0".repeat(64));

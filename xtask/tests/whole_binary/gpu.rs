@@ -14,11 +14,11 @@ use crate::{
     tool::{Outcome, Tool},
 };
 
-const GPU: &str =
+pub const GPU: &str =
     "0, GPU-1111, NVIDIA GeForce RTX 4090, 24564, 24000, 564, Default, [N/A], 550.90.07";
 
 /// With the fakes on PATH.
-fn with_programs() -> Fixture {
+pub fn with_programs() -> Fixture {
     let fixture = Fixture::new();
     for (fake, name) in [
         ("fake-nvidia-smi", "nvidia-smi"),

@@ -13,7 +13,7 @@ use crate::{
 const TWIN: &str = "main_pc_code/agents/system-digital-twin.py\"";
 
 /// Two agents with tests, one of them optional, and two suites.
-fn fixture(deployed: bool) -> Fixture {
+pub fn fixture(deployed: bool) -> Fixture {
     let fixture = if deployed {
         Fixture::deployed()
     } else {

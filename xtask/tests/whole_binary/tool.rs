@@ -11,6 +11,8 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+use crate::schema;
+
 /// No run of these tests takes nearly as long.
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -46,6 +48,7 @@ pub struct Running {
     child: Child,
     state: PathBuf,
     scratch: PathBuf,
+    dry_run: bool,
     /// Lines of the journal that earlier runs wrote.
     before: usize,
 }
@@ -58,6 +61,8 @@ pub struct Outcome {
     pub stdout: String,
     pub stderr: String,
     pub journal: Vec<Entry>,
+    /// It was only to say what it would do.
+    pub dry_run: bool,
 }
 
 /// Begin or end of one call of the fake.
@@ -109,6 +114,7 @@ impl Tool {
         let file = |name: &str| File::create(scratch.join(name)).expect("a file");
         self.command.stdout(file("stdout")).stderr(file("stderr"));
         Running {
+            dry_run: self.command.get_args().any(|word| word == "--dry-run"),
             child: self.command.spawn().expect("the program starts"),
             state: self.state,
             scratch,
@@ -188,6 +194,7 @@ impl Running {
             stdout: self.read("stdout"),
             stderr: self.read("stderr"),
             journal: self.journal(),
+            dry_run: self.dry_run,
         }
     }
 }
@@ -256,10 +263,13 @@ impl Outcome {
         open_calls(&self.journal)
     }
 
+    /// The result, which is what its schema says.
     #[track_caller]
     pub fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout)
-            .unwrap_or_else(|error| panic!("{error} in stdout:\n{}", self.stdout))
+        let value = serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("{error} in stdout:\n{}", self.stdout));
+        schema::check(&value, self.dry_run);
+        value
     }
 
     #[track_caller]

@@ -9,7 +9,7 @@ use std::{
 };
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use crate::names::quoted_list;
 
@@ -34,6 +34,22 @@ pub struct Problem {
     pub help: String,
     /// Other places that belong to it, each with a few words.
     pub related: Vec<(Span, String)>,
+}
+
+/// A problem as machines read it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ProblemRow {
+    /// Path of the file that was not accepted.
+    pub file: String,
+    /// From 1; null for what does not stand in the file.
+    pub line: Option<usize>,
+    /// From 1, in characters; null for what does not stand in the file.
+    pub column: Option<usize>,
+    /// What is wrong.
+    pub message: String,
+    /// How to put it right.
+    pub help: String,
 }
 
 /// Collects problems instead of stopping at the first.
@@ -196,22 +212,22 @@ impl Invalid {
         start..start + line.len()
     }
 
-    /// For machines: one object per problem.
-    pub fn values(&self) -> Vec<Value> {
-        let value = |problem: &Problem| {
+    /// For machines.
+    pub fn rows(&self) -> Vec<ProblemRow> {
+        let row = |problem: &Problem| {
             let place = problem
                 .at
                 .as_ref()
                 .map(|at| line_and_column(&self.source, at.start));
-            json!({
-                "file": self.path.to_string_lossy(),
-                "line": place.map(|(line, _)| line),
-                "column": place.map(|(_, column)| column),
-                "message": problem.message,
-                "help": problem.help,
-            })
+            ProblemRow {
+                file: self.path.to_string_lossy().into_owned(),
+                line: place.map(|(line, _)| line),
+                column: place.map(|(_, column)| column),
+                message: problem.message.clone(),
+                help: problem.help.clone(),
+            }
         };
-        self.problems.iter().map(value).collect()
+        self.problems.iter().map(row).collect()
     }
 }
 

@@ -19,64 +19,103 @@ use crate::{
     system::{Agent, MountSource, Net, Relaxations, System},
 };
 
+/// A container that an agent runs in.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ContainerSpec {
+    /// Owner, for its label.
     pub system: String,
+    /// Whom it serves.
     #[serde(flatten)]
     pub workload: Workload,
+    /// Of the container.
     pub name: String,
+    /// Its own name within its networks.
     pub hostname: String,
+    /// Tag of the image.
     pub image: String,
+    /// What it is attached to.
     pub network: ContainerNet,
-    /// Host port on 127.0.0.1 to container port.
+    /// Pairs of a port on the host's 127.0.0.1 and the container's port.
     pub publish: Vec<(u16, u16)>,
+    /// Its environment, beside that of the image.
     pub env: BTreeMap<String, String>,
+    /// What of the host, and which volumes, it sees.
     pub mounts: Vec<MountSpec>,
+    /// Paths of host devices, and CDI names of GPUs.
     pub devices: Vec<String>,
     /// Groups of the host whose devices it uses.
     pub groups: Vec<u32>,
+    /// Limit, in MB of 2^20 bytes.
     pub memory_mb: u64,
+    /// Limit, in processors.
     pub cpus: f64,
+    /// Limit on processes and threads.
     pub pids: u32,
+    /// As podman's `--restart` takes it.
     pub restart: String,
+    /// Time between SIGTERM and SIGKILL, in seconds.
     pub stop_timeout_s: u32,
+    /// What it gives up of the secure defaults.
     pub relax: RelaxSpec,
+    /// The full command line.
     pub command: Vec<String>,
 }
 
 /// What a container is attached to.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ContainerNet {
-    /// Network name and fixed address, in the order of attachment.
+    /// Pairs of a network and the fixed address in it, which may be null, in the
+    /// order of attachment.
     Bridge(Vec<(String, Option<Ipv4Addr>)>),
+    /// The host's own.
     Host,
     /// The pod whose namespace it shares.
     Pod(String),
 }
 
+/// What is seen at a path in a container.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MountSpec {
     /// Volume name or absolute path on the host.
     pub source: String,
+    /// Absolute path in the container.
     pub target: String,
+    /// It cannot be written to.
     pub read_only: bool,
 }
 
+/// What a container gives up of the secure defaults.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RelaxSpec {
+    /// The root file system can be written to.
     pub writable_root: bool,
+    /// It runs as root.
     pub root_user: bool,
+    /// Capabilities that it keeps.
     pub capabilities: Vec<String>,
 }
 
+/// A network.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NetworkSpec {
+    /// Owner, for its label.
     pub system: String,
+    /// Of the network.
     pub name: String,
+    /// In CIDR form.
     pub subnet: String,
+    /// What addresses without a fixed place come from, in CIDR form; null for all of
+    /// the subnet.
     pub ip_range: Option<String>,
+    /// No route to the outside.
     pub internal: bool,
+    /// Traffic from other isolated networks is dropped.
     pub isolate: bool,
 }
 
@@ -115,31 +154,39 @@ pub struct FillSpec {
 
 /// One `podman build`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BuildSpec {
-    /// Owner to label it with; `None` where the parent is labelled, since every
-    /// label is a step of a build, and images inherit them.
+    /// Owner to label it with; null where the parent is labelled, since every label is
+    /// a step of a build, and images inherit them.
     pub system: Option<String>,
     /// A service image: only copies code, so that its build gets no network.
     pub code: bool,
+    /// Of the image.
     pub tag: String,
+    /// Path of the Containerfile.
     pub containerfile: PathBuf,
+    /// Folder whose files can be copied.
     pub context: PathBuf,
-    /// Decides what of the context is visible; `None`: the context's own.
+    /// Decides what of the context is visible; null: the context's own.
     pub ignorefile: Option<PathBuf>,
+    /// Build arguments.
     pub args: BTreeMap<String, String>,
     /// Environment of whatever runs in the image.
     pub env: BTreeMap<String, String>,
-    /// Stage to stop at; `None`: the last one. An image that stops early holds
-    /// nothing of interest and is made the same each time.
+    /// Stage to stop at; null: the last one. An image that stops early holds nothing
+    /// of interest and is made the same each time.
     pub target: Option<String>,
-    /// Secret name to file or environment variable; never stored in an image.
+    /// Files and variables that commands see while they run; never stored in an image.
     pub secrets: Vec<Secret>,
+    /// Hash of all that goes into the image, for its label.
     pub inputs_hash: String,
 }
 
 /// A container of an image that imports packages, and is gone afterwards.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SmokeSpec {
+    /// Of the image.
     pub tag: String,
     /// What the image adds to its parent, in alphabetical order.
     pub packages: Vec<String>,
@@ -147,11 +194,25 @@ pub struct SmokeSpec {
     pub built: bool,
 }
 
+/// Something that a build may read and that no image keeps.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Secret {
-    File { id: String, path: PathBuf },
-    Env { id: String, variable: String },
+    /// From a file.
+    File {
+        /// What commands know it by.
+        id: String,
+        /// Absolute path on the host.
+        path: PathBuf,
+    },
+    /// From the environment of the build.
+    Env {
+        /// What commands know it by.
+        id: String,
+        /// Name of the variable.
+        variable: String,
+    },
 }
 
 /// SHA-256 over the canonical JSON form, in hexadecimal, shortened to 24

@@ -7,10 +7,16 @@ use super::{label, state::Container};
 /// A container's subject, by its kind. What is done with a container does not
 /// depend on it: creation, gates, undoing and `down` are the same for all.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum Workload {
     /// One of the manifest's agents.
-    Agent { agent: String, group: String },
+    Agent {
+        /// As in the manifest.
+        agent: String,
+        /// The agent's.
+        group: String,
+    },
 }
 
 impl Workload {

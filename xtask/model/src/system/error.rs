@@ -2,8 +2,7 @@
 
 use std::{fmt, io, path::PathBuf};
 
-use diagnostics::located::problem::{Invalid, render_placeless};
-use serde_json::{Value, json};
+use diagnostics::located::problem::{Invalid, ProblemRow, render_placeless};
 
 /// Why there is no `System`.
 #[derive(Debug)]
@@ -26,18 +25,17 @@ impl ManifestError {
         }
     }
 
-    /// For machines: one object per problem with `file`, `line`, `column`,
-    /// `message` and `help`; a place outside the manifest is null.
-    pub fn problems(&self) -> Vec<Value> {
+    /// For machines.
+    pub fn problems(&self) -> Vec<ProblemRow> {
         match self {
-            ManifestError::Invalid(invalid) => invalid.values(),
-            ManifestError::Read { path, error } => vec![json!({
-                "file": path.to_string_lossy(),
-                "line": null,
-                "column": null,
-                "message": format!("{self}: {error}"),
-                "help": READ_HELP,
-            })],
+            ManifestError::Invalid(invalid) => invalid.rows(),
+            ManifestError::Read { path, error } => vec![ProblemRow {
+                file: path.to_string_lossy().into_owned(),
+                line: None,
+                column: None,
+                message: format!("{self}: {error}"),
+                help: READ_HELP.to_owned(),
+            }],
         }
     }
 }

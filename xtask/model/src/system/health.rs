@@ -10,13 +10,16 @@ use diagnostics::located::{
     reader::{At, Fields},
     value::{list, text},
 };
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 /// What agents really answer to, then the plan's plain text.
 const DEFAULT_REQUESTS: [&str; 2] = [r#"{"action": "health_check"}"#, "health"];
 
-/// How one agent is asked for its health.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// How one agent is asked for its health. Plans have what is sent, whatever the
+/// contract is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(into = "Vec<String>")]
 pub enum HealthContract {
     /// A ZeroMQ reply socket listens on the health port.
     ZeroMq {
@@ -44,10 +47,9 @@ impl Default for HealthContract {
     }
 }
 
-impl Serialize for HealthContract {
-    /// Plans have the requests, whatever the contract is.
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.requests().serialize(serializer)
+impl From<HealthContract> for Vec<String> {
+    fn from(contract: HealthContract) -> Self {
+        contract.requests()
     }
 }
 

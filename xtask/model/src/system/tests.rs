@@ -76,11 +76,11 @@ fn bad_manifests_are_refused_with_these_words() {
 fn problems_are_values_with_places() {
     let error = load_from(fixtures().join("port_ranges.toml")).expect_err("bad ports");
     let problems = error.problems();
-    assert_eq!(problems[0]["line"], 27);
-    assert_eq!(problems[0]["column"], 8);
-    assert_eq!(problems[0]["message"], "`port` is 0, which is out of range");
-    assert_eq!(problems[0]["help"], "write a number from 1 to 65535");
-    let file = problems[0]["file"].as_str().expect("a path");
+    assert_eq!(problems[0].line, Some(27));
+    assert_eq!(problems[0].column, Some(8));
+    assert_eq!(problems[0].message, "`port` is 0, which is out of range");
+    assert_eq!(problems[0].help, "write a number from 1 to 65535");
+    let file = &problems[0].file;
     assert!(file.ends_with("port_ranges.toml"), "{file}");
 }
 
@@ -95,7 +95,7 @@ fn an_unreadable_manifest_says_how_to_name_one() {
          = help: name the file with `--manifest PATH` or run inside the repository\n\n\
          cannot read the manifest `nowhere.toml`\n"
     );
-    assert_eq!(error.problems()[0]["line"], serde_json::Value::Null);
+    assert_eq!(error.problems()[0].line, None);
     let folder = load_from(fixtures()).expect_err("a folder");
     assert!(matches!(folder, ManifestError::Read { .. }));
 }

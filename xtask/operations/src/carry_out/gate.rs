@@ -25,14 +25,21 @@ pub const BUDGET: ProbeBudget = ProbeBudget {
 
 /// An agent that is not healthy, with all that is known about why.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Sick {
+    /// As in the manifest.
     pub agent: String,
+    /// Name of its container.
     pub container: String,
+    /// How it fared.
     pub status: AgentStatus,
+    /// Why, in words.
     pub reason: String,
-    /// Time waited in the last attempt.
+    /// Time waited in the last attempt, in ms.
     pub waited_ms: u64,
+    /// Starts that were tried.
     pub attempts: u32,
+    /// The start of its last reply; null if none came.
     pub reply: Option<String>,
     /// Last lines of the container's log.
     pub log: Vec<String>,

@@ -2,25 +2,35 @@
 
 use health::{self, Outcome, Probe};
 use model::plan::state::{Container, Status};
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use crate::host::ports;
 
 /// How an agent fared; the words of `health-check`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
 pub enum AgentStatus {
+    /// A good JSON reply.
     Healthy,
+    /// A reply that is not JSON: alive, health unknown.
     Answering,
+    /// A JSON reply that is not good, or something that is no ZeroMQ reply socket.
     Unhealthy,
+    /// Nobody listens, or the connection was closed without a word.
     Refused,
+    /// The connection or the reply did not come in time.
     Timeout,
+    /// The process listens, but not on its health port.
     WrongPort,
+    /// The container has exited, or was never started.
     Exited,
+    /// There is no container.
     Missing,
 }
 
 impl AgentStatus {
-    /// Its word, in JSON and in tables.
+    /// Its word in tables: that of JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             AgentStatus::Healthy => "healthy",
@@ -32,12 +42,6 @@ impl AgentStatus {
             AgentStatus::Exited => "exited",
             AgentStatus::Missing => "missing",
         }
-    }
-}
-
-impl Serialize for AgentStatus {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
     }
 }
 

@@ -20,9 +20,11 @@ pub const CLOSE_PERCENT: u64 = 90;
 
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Check {
+    /// What was looked at, in a word.
     pub id: &'static str,
-    /// `None`: nothing to judge, or it could not be looked at.
+    /// Null where there is nothing to judge, or where it could not be looked at.
     pub ok: Option<bool>,
     /// What was seen; the first line says it in short.
     pub evidence: Vec<String>,

@@ -18,23 +18,30 @@ const UNTIDY: u8 = 50;
 
 /// How an agent fares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// It says so, and nothing speaks against it.
     Healthy,
     /// It says that it is healthy, and something that it needs is missing.
     Limited,
+    /// It does not say that it is healthy.
     Sick,
 }
 
 /// One agent that was asked for.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Diagnosed {
+    /// As in the manifest.
     pub name: String,
+    /// Name of its container.
     pub container: String,
+    /// How it fares.
     pub verdict: Verdict,
-    /// The agent whose trouble this is in truth.
+    /// The agent whose trouble this is in truth; null if it is its own.
     pub blocked_by: Option<String>,
+    /// What was looked at.
     pub checks: Vec<Check>,
     /// The likeliest first.
     pub causes: Vec<Cause>,
@@ -42,16 +49,20 @@ pub struct Diagnosed {
 
 /// An agent whose trouble is behind that of others.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Root {
+    /// As in the manifest.
     pub agent: String,
     /// Whether it is among those that were asked for.
     pub asked: bool,
+    /// What is wrong with it.
     pub cause: Cause,
     /// Those that it blocks, in start order.
     pub blocks: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Diagnosis {
     /// Those that were asked for, in start order.
     pub agents: Vec<Diagnosed>,

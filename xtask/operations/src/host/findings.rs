@@ -3,7 +3,9 @@
 
 use serde::Serialize;
 
+/// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// As it should be.
@@ -16,13 +18,19 @@ pub enum Severity {
     Error,
 }
 
+/// One fact.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Finding {
+    /// Stable; docs/troubleshooting.md explains it.
     pub id: &'static str,
+    /// How much it matters.
     pub severity: Severity,
+    /// What is so, in short.
     pub title: String,
+    /// What was seen; may be empty.
     pub evidence: String,
-    /// What to do; absent where nothing needs to be done.
+    /// What to do; null where nothing needs to be done.
     pub fix: Option<String>,
 }
 

@@ -40,10 +40,13 @@ pub enum Event {
 
 /// A test that has ended.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Test {
     /// `main_pc_code/tests/test_x.py::test_y[1]`
     pub id: String,
+    /// How it ended.
     pub outcome: Outcome,
+    /// Time that it took, in seconds.
     pub elapsed_s: f64,
     /// What was wrong, or why it was skipped, in one line.
     pub message: String,
@@ -51,7 +54,9 @@ pub struct Test {
     pub detail: String,
 }
 
+/// How a test ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
     Passed,

@@ -19,15 +19,18 @@ use super::images::Provided;
 
 /// One agent's needs.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AgentScan {
+    /// As in the manifest.
     pub name: String,
     /// Path below the monorepo.
     pub script: String,
     /// The manifest names a script that does not exist (optional agents only).
     pub missing: bool,
+    /// How heavy its hard packages are.
     pub category: Category,
-    /// The smallest image with dependencies that has all hard packages; absent
-    /// when there is none, or when not all of the code could be read.
+    /// The smallest image with dependencies that has all hard packages; null when
+    /// there is none, or when not all of the code could be read.
     pub image: Option<String>,
     /// The image with dependencies under the agent's service image.
     pub manifest_image: String,
@@ -41,8 +44,9 @@ pub struct AgentScan {
     pub unparsable: Vec<Unparsable>,
     /// Where each package is imported, and what provides it.
     pub packages: Vec<Package>,
-    /// First-party files that starting it runs, and those reached softly.
+    /// First-party files that starting it runs.
     pub files_hard: usize,
+    /// First-party files that it reaches softly.
     pub files_soft: usize,
     #[serde(skip)]
     pub closure: Closure,
@@ -50,6 +54,7 @@ pub struct AgentScan {
 
 /// How heavy an agent's hard packages are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Category {
     /// No machine learning.
@@ -60,29 +65,43 @@ pub enum Category {
     Heavy,
 }
 
+/// A name that leads nowhere.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Unresolved {
     /// As it is written: `sqlit`, `utils.lost`, `..helpers`.
     pub name: String,
+    /// It does not start without.
     pub hard: bool,
+    /// Where it is imported, below the monorepo.
     pub file: String,
+    /// From 1.
     pub line: u32,
     /// Names that may have been meant.
     pub nearest: Vec<String>,
 }
 
+/// A file that does not parse.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Unparsable {
+    /// Path below the monorepo.
     pub file: String,
+    /// From 1.
     pub line: u32,
+    /// From 1, in characters.
     pub column: u32,
+    /// A fragment without a final period.
     pub message: String,
+    /// Starting the agent runs it.
     pub hard: bool,
     /// The imports that lead there, `a.py:3` each; empty for the script.
     pub through: Vec<String>,
 }
 
+/// A package behind a top-level name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Package {
     /// Top-level name of the import.
     pub import: String,
@@ -90,9 +109,13 @@ pub struct Package {
     pub distribution: String,
     /// Where the answer comes from.
     pub origin: Source,
+    /// It does not start without.
     pub hard: bool,
+    /// Where it is imported, below the monorepo.
     pub file: String,
+    /// From 1.
     pub line: u32,
+    /// The imports that lead there, `a.py:3` each; empty for the script.
     pub through: Vec<String>,
     /// Whether the agent's image has it, as far as its locks tell: one without
     /// lists is believed to have everything.

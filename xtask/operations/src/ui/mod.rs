@@ -76,7 +76,8 @@ impl Ui {
         write_line(std::io::stdout().lock(), line.as_ref());
     }
 
-    /// A JSON result: `schema` and `command` beside the value's own fields.
+    /// A JSON result: `schema` and `command` beside the value's own fields. Its
+    /// schema stands in docs/schema.
     pub fn json(&self, command: &str, value: &impl Serialize) {
         #[derive(Serialize)]
         struct Envelope<'a, T> {

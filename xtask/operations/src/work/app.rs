@@ -3,12 +3,13 @@
 
 use std::{collections::BTreeSet, path::PathBuf};
 
-use diagnostics::{Exit, Failure};
+use diagnostics::{Exit, Failure, located::problem::ProblemRow};
 use model::{
     plan::{State, agents},
     system::{self, Group, Source, System},
 };
 use process::Cancel;
+use serde::Serialize;
 
 use super::{
     choose::running,
@@ -42,6 +43,15 @@ pub struct Settings {
     pub jobs: Option<u16>,
     /// How long to wait for another run on the same system.
     pub lock_timeout_ms: u64,
+}
+
+/// The `error` of any command: the manifest, or the rules of requirements, cannot
+/// be used.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Rejection {
+    /// All that is wrong, in the order of the file.
+    pub problems: Vec<ProblemRow>,
 }
 
 /// What every command has at hand.
@@ -105,13 +115,19 @@ impl App {
         }
         let monorepo = self.settings.monorepo.clone();
         read(&Source { manifest, monorepo }).map_err(|error| {
-            if self.ui.json_wanted() {
-                let problems = serde_json::json!({ "problems": error.problems() });
-                self.ui.json("error", &problems);
-            }
-            self.ui.rendered(&error.render(self.ui.color));
-            Failure::new(Exit::Manifest, error.to_string())
+            let text = error.render(self.ui.color);
+            self.reject(error.problems(), &text, error.to_string())
         })
+    }
+
+    /// Shows the problems of a file, as values where these are wanted, too;
+    /// `message` is that of the failure.
+    pub fn reject(&self, problems: Vec<ProblemRow>, text: &str, message: String) -> Failure {
+        if self.ui.json_wanted() {
+            self.ui.json("error", &Rejection { problems });
+        }
+        self.ui.rendered(text);
+        Failure::new(Exit::Manifest, message)
     }
 
     pub fn engine(&self, system: &System) -> Result<Engine, Failure> {

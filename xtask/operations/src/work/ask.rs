@@ -20,22 +20,34 @@ use crate::{
 
 /// The result of one round.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Round {
+    /// How many of them are healthy.
     pub healthy: usize,
+    /// How many agents were asked.
     pub total: usize,
-    /// Time that asking took, podman's listing not counted.
+    /// Time that asking took, in ms, podman's listing not counted.
     pub probe_ms: f64,
+    /// In start order.
     pub agents: Vec<AgentHealth>,
 }
 
+/// One agent of a round.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AgentHealth {
+    /// As in the manifest.
     pub name: String,
+    /// Name of its container.
     pub container: String,
+    /// How it fared.
     pub status: AgentStatus,
-    /// Why, when it is not healthy.
+    /// Why, in words; null if it is healthy.
     pub reason: Option<String>,
+    /// From the first connection to the outcome, in ms; null if it was not asked,
+    /// since its container does not run.
     pub latency_ms: Option<f64>,
+    /// The start of its reply, on one line; null if none came.
     pub reply: Option<String>,
 }
 

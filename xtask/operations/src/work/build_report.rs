@@ -16,32 +16,40 @@ use super::outcome::{Ended, Outcome};
 
 /// The end of `build-images`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ImageReport {
     /// Parents first.
     pub images: Vec<ImageRow>,
     /// Bytes of all of them together, what they share counted once.
     pub unique_bytes: u64,
+    /// Time that all of it took, in ms.
     pub elapsed_ms: u64,
 }
 
+/// One image.
 #[derive(Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ImageRow {
+    /// As in the manifest.
     pub name: String,
     /// `built`, `unchanged`, `failed`, `blocked` or `cancelled`.
     pub result: Ended,
     /// Why it was to be built; `unchanged` if it was not.
     pub why: String,
-    /// `None`, as all that follows but the time, if there is no such image.
+    /// All its layers; null, as the next five, if there is no such image.
     pub size_bytes: Option<u64>,
     /// Bytes of the layers that it adds to the image below.
     pub unique_bytes: Option<u64>,
     /// Bytes of the layers that it shares with the image below.
     pub shared_bytes: Option<u64>,
+    /// Number of its layers.
     pub layers: Option<usize>,
+    /// Number of those that it shares with the image below.
     pub layers_shared: Option<usize>,
-    /// The image below: the largest one whose layers it all stands on.
+    /// The image below: the largest one whose layers it all stands on; null for the
+    /// base.
     pub shared_with: Option<String>,
-    /// Time of its own steps; `None` if there were none.
+    /// Time of its own steps in ms, downloads ahead included; null if there were none.
     pub elapsed_ms: Option<u64>,
 }
 

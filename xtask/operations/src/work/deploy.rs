@@ -61,11 +61,16 @@ pub enum Host {
 
 /// The end of a deployment.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Deployment {
+    /// Every agent that was asked for, and what became of it; `system` among them, if
+    /// some did not stay healthy.
     pub agents: Vec<outcome::Outcome>,
+    /// Things worth knowing that stopped nothing.
     pub warnings: Vec<String>,
-    /// Without the settle window.
+    /// Time that it took in ms, without the settle window.
     pub elapsed_ms: u64,
+    /// Length of the settle window in ms; 0 if there was none.
     pub settle_ms: u64,
 }
 

@@ -29,9 +29,11 @@ const PATIENCE_MS: u64 = 8_000;
 
 /// The end of `doctor`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DoctorReport {
     #[serde(flatten)]
     pub diagnosis: Diagnosis,
+    /// Time that all of it took, in ms.
     pub elapsed_ms: u64,
 }
 

@@ -23,8 +23,11 @@ use crate::{
 
 /// The end of `down`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Removal {
+    /// All that was to be removed, and what was set up anew after it.
     pub removed: Vec<Outcome>,
+    /// Time that all of it took, in ms.
     pub elapsed_ms: u64,
 }
 

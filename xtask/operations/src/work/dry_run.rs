@@ -8,6 +8,7 @@ use crate::podman::{Engine, argv};
 
 /// The end of a dry run.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Script {
     #[serde(flatten)]
     pub plan: Plan,

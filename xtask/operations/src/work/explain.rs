@@ -15,29 +15,58 @@ use documents::Entry;
 use model::system::fields::{self, sections, tables_with};
 use serde::Serialize;
 
+/// The end of `explain`.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(untagged)]
+pub enum Explanation {
+    /// With a name.
+    Topics {
+        /// All that the name stands for.
+        topics: Vec<Topic>,
+    },
+    /// Without one.
+    Names {
+        /// All names that can be explained.
+        groups: Vec<NameGroup>,
+    },
+}
+
 /// Something that can be explained.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Topic {
+    /// A field of the manifest.
     Field(FieldTopic),
+    /// A table of the manifest, or what several tables have in common.
     Table(TableTopic),
+    /// A finding, a cause, an exit code: a row of a document.
     Entry(EntryTopic),
 }
 
 /// A field of the manifest.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FieldTopic {
+    /// Its key.
     pub name: &'static str,
     /// Paths of the tables that have it.
     pub tables: Vec<&'static str>,
     #[serde(skip)]
     pub titles: Vec<&'static str>,
+    /// What is to be written: `integer`, `list of strings`.
     #[serde(rename = "type")]
     pub kind: String,
+    /// What the value is held to; null without any.
     pub limits: Option<String>,
+    /// The table must have it.
     pub required: bool,
+    /// What counts where it is not given, in words; null where nothing does.
     pub default: Option<String>,
+    /// A fragment without a final period.
     pub meaning: &'static str,
+    /// A value, or the header of a table.
     pub example: &'static str,
     /// A table with a header of its own.
     #[serde(skip)]
@@ -46,48 +75,86 @@ pub struct FieldTopic {
 
 /// A table of the manifest, or what several tables have in common.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TableTopic {
+    /// Its short name, `agents`.
     pub name: &'static str,
+    /// Paths of the tables that it stands for.
     pub tables: Vec<&'static str>,
     #[serde(skip)]
     pub titles: Vec<&'static str>,
+    /// A fragment without a final period.
     pub meaning: &'static str,
+    /// Its own, in the order of the document.
     pub fields: Vec<FieldRow>,
-    /// Those that it has in common with other tables.
+    /// Keys that it has in common with other tables.
     pub shared: Vec<&'static str>,
 }
 
 /// A finding, a cause, an exit code: a row of a document.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct EntryTopic {
+    /// Its id, or its code.
     pub name: String,
+    /// Heading of the table that it stands in.
     pub section: &'static str,
+    /// Path of the document below the repository.
     pub document: &'static str,
+    /// What the row says, with the names of the columns.
     pub columns: Vec<Cell>,
 }
 
 /// A field in the list of its table's.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FieldRow {
+    /// Its key.
     pub name: &'static str,
+    /// What is to be written.
     #[serde(rename = "type")]
     pub kind: String,
+    /// What counts where it is not given, in words.
     pub default: String,
 }
 
 /// A cell of a document's table.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Cell {
+    /// Heading of the column.
     pub name: String,
+    /// As in the document.
     pub text: String,
 }
 
 /// Names that belong together.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NameGroup {
+    /// The table or the heading that they belong to.
     pub title: String,
+    /// Path of the document below the repository.
     pub document: &'static str,
+    /// In the order of the document.
     pub names: Vec<String>,
+}
+
+/// All that `name` stands for.
+///
+/// # Errors
+/// There is nothing of that name.
+pub fn of(name: &str) -> Result<Explanation, Failure> {
+    let topics = topics(name);
+    match topics.is_empty() {
+        true => Err(unknown(name)),
+        false => Ok(Explanation::Topics { topics }),
+    }
+}
+
+/// All names that can be explained.
+pub fn all() -> Explanation {
+    Explanation::Names { groups: groups() }
 }
 
 /// All that `name` stands for.

@@ -51,14 +51,18 @@ pub struct GpuQuestion {
 
 /// The end of `check-gpu`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct GpuReport {
     /// Worst severity of all findings.
     pub severity: Severity,
+    /// All of them, good ones too.
     pub findings: Vec<Finding>,
+    /// Each GPU that containers can be given, and who is given it.
     pub gpus: Vec<Budget>,
+    /// What `--learn` has seen; left out where nothing was watched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub learned: Option<Vec<Learned>>,
-    /// The command of `--fix`.
+    /// The command of `--fix`; left out without that option.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fix: Option<String>,
     /// That command was only told.
@@ -71,10 +75,13 @@ pub struct GpuReport {
 
 /// What an agent was seen to use.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Learned {
+    /// As in the manifest.
     pub agent: String,
+    /// The most that it was seen to use, in MB of 2^20 bytes.
     pub peak_mb: u64,
-    /// To be put into the manifest.
+    /// What to put into the manifest as its `vram_mb`.
     pub vram_mb: u64,
 }
 

@@ -32,10 +32,13 @@ pub struct LogRequest {
 
 /// One line of an agent's log.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LogLine {
-    /// As podman printed it.
+    /// RFC 3339, as podman printed it.
     pub time: String,
+    /// As in the manifest.
     pub agent: String,
+    /// The line, safe to print.
     pub text: String,
 }
 

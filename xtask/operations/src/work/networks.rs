@@ -23,7 +23,9 @@ use crate::{
 
 /// The end of `create-networks`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Creation {
+    /// All networks of the manifest, and what became of each.
     pub networks: Vec<Outcome>,
 }
 

@@ -14,6 +14,7 @@ use crate::{
 
 /// How a subject of a plan ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Ended {
     /// An agent that passed its gate.
@@ -24,7 +25,9 @@ pub enum Ended {
     Done,
     /// Neither removed nor deployed: what other changes have taken is there again.
     Restored,
+    /// It was as it should be.
     Unchanged,
+    /// One of its steps went wrong.
     Failed,
     /// What it needs has failed.
     Blocked,
@@ -47,20 +50,29 @@ impl Ended {
     }
 }
 
-/// One subject of a plan, for JSON and for summaries.
+/// One subject of a plan.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Outcome {
+    /// The agent, image, network, container or volume.
     pub name: String,
+    /// How it ended.
     pub result: Ended,
+    /// Time of its steps that succeeded, in ms; left out if there were none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub elapsed_ms: Option<u64>,
+    /// Starts that it took; left out unless it passed its gate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempts: Option<u32>,
+    /// What was wrong, in short; left out if nothing was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
+    /// Agents that are not healthy, with all that is known about why; left out if
+    /// there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sick: Vec<Sick>,
-    /// Subjects that could not be started because of this one.
+    /// Subjects that could not be started because of this one; left out if there are
+    /// none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub blocks: Vec<String>,
 }

@@ -241,12 +241,8 @@ fn installed(system: &System) -> Result<Installed, Failure> {
 
 fn read_rules(app: &App, path: &Path) -> Result<Rules, Failure> {
     rules::read(path).map_err(|error| {
-        if app.ui.json_wanted() {
-            let problems = serde_json::json!({ "problems": error.problems() });
-            app.ui.json("error", &problems);
-        }
-        app.ui.rendered(&error.render(app.ui.color));
-        Failure::new(Exit::Manifest, error.to_string())
+        let text = error.render(app.ui.color);
+        app.reject(error.problems(), &text, error.to_string())
     })
 }
 

@@ -36,36 +36,53 @@ pub struct Scan {
 
 /// The end of `scan`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ScanReport<'s> {
+    /// The monorepo.
     pub root: String,
+    /// The version that the code was read for.
     pub python: String,
+    /// How many files there are, of which kinds.
     pub counts: Counts,
+    /// Those that were asked for, in start order.
     pub agents: Vec<&'s AgentScan>,
+    /// What would keep agents from starting, and what is worth knowing.
     pub findings: &'s [Finding],
+    /// All Python files that were read.
     pub files: Vec<ScannedFile<'s>>,
     /// What was not read, and why.
     pub skipped: &'s [Skipped],
+    /// Time that all of it took, in ms.
     pub elapsed_ms: u64,
 }
 
 /// One file of the tree.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ScannedFile<'s> {
     #[serde(flatten)]
     pub facts: &'s FileFacts,
-    /// The folder that says that the file is no longer in use.
+    /// The folder that says that the file is no longer in use; null if it is in use.
     pub archived: Option<&'s str>,
 }
 
 /// How many files there are, of which kinds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Counts {
+    /// All Python files.
     pub files: usize,
+    /// Those in use.
     pub live: usize,
+    /// Those in folders that the rules call archived.
     pub archived: usize,
+    /// Files in use that do not parse.
     pub unparsable_live: usize,
+    /// Archived files that do not parse.
     pub unparsable_archived: usize,
+    /// Of the files that parse.
     pub lines: u64,
+    /// Of all files.
     pub bytes: u64,
 }
 

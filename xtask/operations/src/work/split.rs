@@ -59,8 +59,11 @@ pub struct SplitRequest {
 
 /// The end of `split-requirements`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SplitReport {
+    /// Each requirement, and where it went.
     pub requirements: Vec<Placed>,
+    /// What is wrong with the files, and what is worth knowing.
     pub findings: Vec<Finding>,
     /// Pinned packages by lock file; empty if nothing was locked.
     pub locks: BTreeMap<String, usize>,
@@ -70,6 +73,7 @@ pub struct SplitReport {
     pub moved: Vec<Moved>,
     /// Files that were written, or that would be with `--dry-run`.
     pub written: Vec<String>,
+    /// Time that all of it took, in ms.
     pub elapsed_ms: u64,
     #[serde(skip)]
     pub remarks: Vec<String>,
@@ -81,9 +85,13 @@ pub struct SplitReport {
 
 /// A package whose locked version is another now.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Moved {
+    /// Normalised name of the package.
     pub name: String,
+    /// The version that was locked.
     pub from: String,
+    /// The version that is.
     pub to: String,
 }
 

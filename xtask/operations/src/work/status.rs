@@ -43,7 +43,9 @@ pub fn look(
 
 /// Every agent that was asked for.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Fleet {
+    /// In start order.
     pub agents: Vec<AgentRow>,
     /// Containers with our label that the manifest does not know.
     pub orphans: Vec<String>,
@@ -51,21 +53,80 @@ pub struct Fleet {
 
 /// One agent as it is.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AgentRow {
+    /// As in the manifest.
     pub name: String,
+    /// The group that it belongs to.
     pub group: String,
+    /// Name of its container.
     pub container: String,
-    /// podman's view: `running`, `exited`, `created`, `other` or `missing`.
-    pub state: &'static str,
+    /// podman's view of its container.
+    pub state: ContainerState,
+    /// How it answers at its health port.
     pub health: AgentStatus,
-    /// Time since the start, in words; absent if not running.
+    /// Time since the start, in words; null if it does not run.
     pub up: Option<String>,
+    /// Null unless it has exited.
     pub exit_code: Option<i32>,
-    /// What `deploy` would find: `current`, `changed` or `missing`.
-    pub configuration: &'static str,
+    /// What `deploy` would find.
+    pub configuration: Configuration,
+    /// On its group's network; null without one.
     pub ip: Option<String>,
-    /// On 127.0.0.1: host port to container port.
+    /// Pairs of a port on the host's 127.0.0.1 and the container's port.
     pub ports: Vec<(u16, u16)>,
+}
+
+/// What podman says of a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum ContainerState {
+    /// Its program runs.
+    Running,
+    /// Its program has ended.
+    Exited,
+    /// It was never started.
+    Created,
+    /// Anything else, such as paused.
+    Other,
+    /// There is no container of ours.
+    Missing,
+}
+
+impl ContainerState {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ContainerState::Running => "running",
+            ContainerState::Exited => "exited",
+            ContainerState::Created => "created",
+            ContainerState::Other => "other",
+            ContainerState::Missing => "missing",
+        }
+    }
+}
+
+/// A container against the manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Configuration {
+    /// As the manifest has it, from the image as it is.
+    Current,
+    /// Made from other settings or another image: `deploy` would replace it.
+    Changed,
+    /// There is no container of ours.
+    Missing,
+}
+
+impl Configuration {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Configuration::Current => "current",
+            Configuration::Changed => "changed",
+            Configuration::Missing => "missing",
+        }
+    }
 }
 
 fn shown<'a>(
@@ -99,24 +160,24 @@ fn row(system: &System, state: &State, agent: &Agent, health: AgentStatus) -> Ag
         .get(&wanted.image)
         .map(|image| image.id.as_str());
     let configuration = match found {
-        None => "missing",
+        None => Configuration::Missing,
         Some(found)
             if found.label(label::SPEC) == Some(&spec::hash_of(&wanted))
                 && Some(found.image_id.as_str()) == image =>
         {
-            "current"
+            Configuration::Current
         }
-        Some(_) => "changed",
+        Some(_) => Configuration::Changed,
     };
     AgentRow {
         name: agent.name.clone(),
         group: agent.group.clone(),
         container: agent.container.clone(),
-        state: found.map_or("missing", |found| match found.status {
-            Status::Running => "running",
-            Status::Exited => "exited",
-            Status::Created => "created",
-            Status::Other => "other",
+        state: found.map_or(ContainerState::Missing, |found| match found.status {
+            Status::Running => ContainerState::Running,
+            Status::Exited => ContainerState::Exited,
+            Status::Created => ContainerState::Created,
+            Status::Other => ContainerState::Other,
         }),
         health,
         up: found

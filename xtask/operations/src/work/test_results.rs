@@ -19,17 +19,25 @@ const KILLED: i32 = 137;
 
 /// All tests of one agent, or of one suite in one place.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Subject {
+    /// The agent, or the suite.
     pub name: String,
-    /// The group in whose place it ran.
+    /// The group in whose place a suite ran; left out where it had a place on the
+    /// backbone alone, and for unit tests.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
+    /// Tests that passed.
     pub passed: usize,
+    /// Tests that failed.
     pub failed: usize,
+    /// Tests that were skipped.
     pub skipped: usize,
+    /// Time that its container took, in ms.
     pub elapsed_ms: u64,
-    /// Why not all of its tests could be run.
+    /// Why not all of its tests could be run; null if they were.
     pub problem: Option<String>,
+    /// In the order in which they ended.
     pub tests: Vec<Test>,
     #[serde(skip)]
     pub junit: String,
@@ -37,18 +45,24 @@ pub struct Subject {
 
 /// The end of `test-unit` or `test-integration`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TestReport {
+    /// Tests that passed, of all subjects.
     pub passed: usize,
+    /// Tests that failed.
     pub failed: usize,
+    /// Tests that were skipped.
     pub skipped: usize,
     /// Subjects of which not all tests could be run.
     pub problems: usize,
+    /// Time that all of it took, in ms.
     pub elapsed_ms: u64,
+    /// All tests of an agent, or of a suite in one place, each.
     pub subjects: Vec<Subject>,
-    /// Agents that have no tests.
+    /// Agents that have no tests; left out if there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub without_tests: Vec<String>,
-    /// All reports in one file.
+    /// File with all reports in JUnit's format.
     pub junit: PathBuf,
 }
 

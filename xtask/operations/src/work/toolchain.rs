@@ -29,11 +29,14 @@ pub const PATIENCE_MS: u64 = 15_000;
 
 /// The end of `check-toolchain`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HostReport {
     /// Worst severity of all findings.
     pub severity: Severity,
+    /// All of them, good ones too.
     pub findings: Vec<Finding>,
-    /// Null where the limits of podman's host are not to be seen.
+    /// For how many more agents there is room; null where the limits of podman's host
+    /// are not to be seen.
     pub capacity: Option<Capacity>,
 }
 

@@ -26,26 +26,37 @@ use crate::{
 
 /// The end of `up`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Up {
+    /// In the order in which they were gone through.
     pub phases: Vec<Phase>,
+    /// What became of the images.
     pub images: ImageReport,
+    /// What became of the agents.
     pub deployment: Deployment,
+    /// All agents, asked at the end.
     pub health: Round,
 }
 
 /// One part of `up`, and how long it took.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Phase {
+    /// `install`, `check`, `build`, `deploy` or `health`.
     pub name: &'static str,
+    /// Time that it took, in ms.
     pub elapsed_ms: u64,
 }
 
 /// Everything that `up` would run, as far as it can be told beforehand.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Preview {
+    /// Commands that `--install` would run; none without that option.
     pub install: Vec<String>,
+    /// What `build-images` would do; null on a machine that has no podman yet.
     pub images: Option<Script>,
-    /// Absent while images are missing that it needs.
+    /// What `deploy` would do; null while images are missing that it needs.
     pub deployment: Option<Script>,
 }
 

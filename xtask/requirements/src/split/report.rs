@@ -51,14 +51,17 @@ pub struct Import {
 
 /// What became of a requirement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Placed {
     /// Normalised.
     pub name: String,
     /// As it is written, `pyzmq==27.0.0`.
     pub spec: String,
-    /// Empty: in none.
+    /// The lists that it is in; empty if it is in none.
     pub images: Vec<List>,
+    /// Why, in words.
     pub reason: String,
+    /// Where it is asked for.
     pub file: String,
     /// From 1.
     pub line: usize,

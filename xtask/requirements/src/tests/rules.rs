@@ -14,17 +14,17 @@ fn problems(text: &str) -> Vec<String> {
         "{}",
         error.render(false)
     );
-    let word = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let number = |number: Option<usize>| number.map_or("-".to_owned(), |n| n.to_string());
     error
         .problems()
         .iter()
         .map(|p| {
             format!(
                 "{}:{} {} ({})",
-                p["line"],
-                p["column"],
-                word(&p["message"]),
-                word(&p["help"])
+                number(p.line),
+                number(p.column),
+                p.message,
+                p.help
             )
         })
         .collect()

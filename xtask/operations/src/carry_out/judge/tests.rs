@@ -134,3 +134,20 @@ fn statuses_have_the_words_of_the_json_output() {
         assert_eq!(serde_json::to_value(status).expect("a word"), word);
     }
 }
+
+#[test]
+fn tables_and_json_have_the_same_words() {
+    for status in [
+        AgentStatus::Healthy,
+        AgentStatus::Answering,
+        AgentStatus::Unhealthy,
+        AgentStatus::Refused,
+        AgentStatus::Timeout,
+        AgentStatus::WrongPort,
+        AgentStatus::Exited,
+        AgentStatus::Missing,
+    ] {
+        let word = serde_json::to_value(status).expect("a word");
+        assert_eq!(word, status.as_str());
+    }
+}

@@ -6,10 +6,13 @@ use crate::doctor::evidence::{AgentEvidence, Evidence};
 
 /// One cause, and what speaks for it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Cause {
+    /// Stable; docs/troubleshooting.md explains it.
     pub id: &'static str,
     /// A fragment that fits behind "most likely:".
     pub title: String,
+    /// What speaks for it.
     pub evidence: Vec<String>,
     /// What to do, with the command where there is one.
     pub next: String,

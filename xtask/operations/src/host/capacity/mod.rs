@@ -63,14 +63,17 @@ pub enum Remedy {
 
 /// Something of which there is so much and no more.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Limit {
     /// Id of the finding when it does not suffice.
     pub id: &'static str,
     /// The setting's own name, or words for it.
     pub name: String,
+    /// So much there may be.
     pub allows: u64,
+    /// So much is taken now.
     pub used: u64,
-    /// What an agent takes at the least.
+    /// What one agent takes at the least.
     pub each: f64,
     /// For how many more agents it suffices.
     pub room: u64,
@@ -87,13 +90,15 @@ pub struct Limit {
 
 /// All limits, the first to run out first.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Capacity {
     /// Agents that were asked about.
     pub agents: u64,
     /// For how many more agents all limits suffice; null if none is known.
     pub room: Option<u64>,
-    /// The limit that runs out first.
+    /// Name of the limit that runs out first; null if none is known.
     pub first: Option<String>,
+    /// The first to run out first.
     pub limits: Vec<Limit>,
 }
 

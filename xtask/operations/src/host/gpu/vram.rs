@@ -25,29 +25,37 @@ const STEP_MB: u64 = 100;
 
 /// One GPU and the agents that are given it. Memory in MB of 2^20 bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Budget {
     /// CDI name.
     pub gpu: String,
-    /// Model and UUID; empty where `nvidia-smi` does not know the unit.
+    /// Model; empty where `nvidia-smi` does not know the unit.
     pub name: String,
+    /// Empty where `nvidia-smi` does not know the unit.
     pub uuid: String,
-    /// Absent for slices and where `nvidia-smi` does not tell.
+    /// Null for slices and where `nvidia-smi` does not tell.
     pub total_mb: Option<u64>,
+    /// As `total_mb`.
     pub free_mb: Option<u64>,
     /// Held by what is no agent of this system.
     pub others_mb: u64,
+    /// Those that are given it.
     pub agents: Vec<Share>,
 }
 
+/// An agent on a GPU. Memory in MB of 2^20 bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Share {
+    /// As in the manifest.
     pub agent: String,
     /// It is in the sum: not optional, or named, or on the GPU now.
     pub counted: bool,
+    /// The manifest's `vram_mb`; null without one.
     pub declared_mb: Option<u64>,
-    /// Absent where no process of it computes on the GPU now.
+    /// Null where no process of it computes on the GPU now.
     pub used_mb: Option<u64>,
-    /// Highest use that `--learn` has seen.
+    /// Highest use that `--learn` has seen; null where it has seen none.
     pub peak_mb: Option<u64>,
 }
 

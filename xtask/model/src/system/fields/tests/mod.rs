@@ -23,7 +23,6 @@ mod document;
 mod examples;
 mod manifests;
 mod schema;
-mod validator;
 
 /// A file of the repository.
 fn repository(path: &str) -> PathBuf {
