@@ -131,8 +131,8 @@ fn nothing_is_left_behind() {
     );
 }
 
-/// Prints how long a round takes inside the tool: `cargo test -p xtask --
-/// --ignored --nocapture a_round_is_fast`, with nothing beside it.
+/// Prints how long a round takes inside the tool: `cargo test -p
+/// xtask-health -- --ignored --nocapture a_round_is_fast`, with nothing beside it.
 #[test]
 #[ignore = "measures time, wants the machine to itself"]
 fn a_round_is_fast() {
