@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 
 /// What a finding amounts to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum ProbeOutcome {
     /// A good JSON reply.
     Healthy,
     /// A reply that is not JSON: alive, health unknown.
@@ -65,20 +65,20 @@ pub enum ProbeFinding {
     HandshakeEnded,
 }
 
-impl Outcome {
+impl ProbeOutcome {
     /// The word that JSON output and tables use.
     pub fn as_str(self) -> &'static str {
         match self {
-            Outcome::Healthy => "healthy",
-            Outcome::Answering => "answering",
-            Outcome::Unhealthy => "unhealthy",
-            Outcome::Refused => "refused",
-            Outcome::Timeout => "timeout",
+            ProbeOutcome::Healthy => "healthy",
+            ProbeOutcome::Answering => "answering",
+            ProbeOutcome::Unhealthy => "unhealthy",
+            ProbeOutcome::Refused => "refused",
+            ProbeOutcome::Timeout => "timeout",
         }
     }
 }
 
-impl Serialize for Outcome {
+impl Serialize for ProbeOutcome {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())
     }
@@ -86,25 +86,25 @@ impl Serialize for Outcome {
 
 impl ProbeFinding {
     /// What it amounts to.
-    pub fn outcome(self) -> Outcome {
+    pub fn outcome(self) -> ProbeOutcome {
         match self {
-            ProbeFinding::Healthy => Outcome::Healthy,
-            ProbeFinding::NotJson => Outcome::Answering,
+            ProbeFinding::Healthy => ProbeOutcome::Healthy,
+            ProbeFinding::NotJson => ProbeOutcome::Answering,
             ProbeFinding::NotUnderstood
             | ProbeFinding::NotReady
             | ProbeFinding::NotHealthy
             | ProbeFinding::NotZeroMq
             | ProbeFinding::NotReplySocket
-            | ProbeFinding::HandshakeEnded => Outcome::Unhealthy,
+            | ProbeFinding::HandshakeEnded => ProbeOutcome::Unhealthy,
             ProbeFinding::Refused
             | ProbeFinding::ClosedAtOnce
             | ProbeFinding::ClosedWithoutReply
-            | ProbeFinding::Unreachable => Outcome::Refused,
+            | ProbeFinding::Unreachable => ProbeOutcome::Refused,
             ProbeFinding::NoConnection
             | ProbeFinding::NoHandshake
             | ProbeFinding::NoReply
             | ProbeFinding::OutOfTime
-            | ProbeFinding::Interrupted => Outcome::Timeout,
+            | ProbeFinding::Interrupted => ProbeOutcome::Timeout,
         }
     }
 }

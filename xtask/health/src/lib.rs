@@ -16,6 +16,6 @@ mod wait;
 mod tests;
 
 pub use contract::Contract;
-pub use finding::{Outcome, ProbeFinding};
+pub use finding::{ProbeFinding, ProbeOutcome};
 pub use probe::{Probe, ProbeBudget, Target, block_on, probe_all};
 pub use wait::{Ending, Schedule, wait_healthy};

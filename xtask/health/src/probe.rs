@@ -16,7 +16,7 @@ use tokio::{
 
 use super::{
     contract::Contract,
-    finding::{Outcome, ProbeFinding},
+    finding::{ProbeFinding, ProbeOutcome},
 };
 use crate::contract::answer::{Answer, Limits};
 
@@ -42,7 +42,7 @@ pub struct ProbeBudget {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Probe {
     /// What the finding amounts to.
-    pub outcome: Outcome,
+    pub outcome: ProbeOutcome,
     /// In JSON its words, as the reason for the outcome.
     #[serde(rename = "reason")]
     pub finding: ProbeFinding,

@@ -22,7 +22,7 @@ const PARSE_LIMIT_BYTES: usize = 4 << 20;
 
 /// What one reply says about the agent that sent it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum ReplyVerdict {
     /// A JSON object with a good `status` and, if it has `ready`, with `true`.
     Healthy,
     /// Something answers, but not in JSON: alive, health unknown.
@@ -36,11 +36,11 @@ pub enum Verdict {
 }
 
 /// Judges a reply of one part.
-pub fn judge(reply: &[u8]) -> Verdict {
+pub fn judge(reply: &[u8]) -> ReplyVerdict {
     match parse(reply) {
         Parsed::Object(fields) => fields.verdict(),
-        Parsed::OtherJson => Verdict::Unhealthy,
-        Parsed::NotJson => Verdict::Answering,
+        Parsed::OtherJson => ReplyVerdict::Unhealthy,
+        Parsed::NotJson => ReplyVerdict::Answering,
     }
 }
 
@@ -184,7 +184,7 @@ struct Fields {
 const COMPLAINT_FIELDS: [&str; 6] = ["error", "message", "reason", "detail", "details", "msg"];
 
 impl Fields {
-    fn verdict(&self) -> Verdict {
+    fn verdict(&self) -> ReplyVerdict {
         let status = self.status.as_ref().and_then(Value::as_str);
         let status = status.unwrap_or_default().trim().to_ascii_lowercase();
         let ready = self
@@ -192,11 +192,11 @@ impl Fields {
             .as_ref()
             .is_none_or(|ready| *ready == Value::Bool(true));
         match status.as_str() {
-            "ok" | "healthy" if ready => Verdict::Healthy,
-            "ok" | "healthy" => Verdict::NotReady,
-            _ if self.is_about_the_request(&status) => Verdict::NotUnderstood,
-            _ if !ready => Verdict::NotReady,
-            _ => Verdict::Unhealthy,
+            "ok" | "healthy" if ready => ReplyVerdict::Healthy,
+            "ok" | "healthy" => ReplyVerdict::NotReady,
+            _ if self.is_about_the_request(&status) => ReplyVerdict::NotUnderstood,
+            _ if !ready => ReplyVerdict::NotReady,
+            _ => ReplyVerdict::Unhealthy,
         }
     }
 
@@ -279,7 +279,7 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(reply: impl AsRef<[u8]>, expect: Verdict) {
+    fn check(reply: impl AsRef<[u8]>, expect: ReplyVerdict) {
         let reply = reply.as_ref();
         assert_eq!(judge(reply), expect, "{}", excerpt(reply));
     }
@@ -294,7 +294,7 @@ mod tests {
             r#"{"status": "ok", "error": "unknown action", "message": null}"#,
             r#"{"status": "ok", "cpu": NaN, "low": -Infinity, "name": "a\"NaN"}"#,
         ] {
-            check(reply, Verdict::Healthy);
+            check(reply, ReplyVerdict::Healthy);
         }
     }
 
@@ -309,10 +309,10 @@ mod tests {
             "{\"status\": \"ok\"",
             "{'status': 'ok'}",
         ] {
-            check(reply, Verdict::Answering);
+            check(reply, ReplyVerdict::Answering);
         }
-        check(b"\xff\xfe\x00", Verdict::Answering);
-        check(b"{\"sta\xfftus\": \"ok\"}", Verdict::Answering);
+        check(b"\xff\xfe\x00", ReplyVerdict::Answering);
+        check(b"{\"sta\xfftus\": \"ok\"}", ReplyVerdict::Answering);
     }
 
     #[test]
@@ -327,7 +327,7 @@ mod tests {
             r#"{"status": "invalid_request"}"#,
             r#"{"status": "unknown_action", "ready": false}"#,
         ] {
-            check(reply, Verdict::NotUnderstood);
+            check(reply, ReplyVerdict::NotUnderstood);
         }
     }
 
@@ -346,7 +346,7 @@ mod tests {
             "1",
             "\"ok\"",
         ] {
-            check(reply, Verdict::Unhealthy);
+            check(reply, ReplyVerdict::Unhealthy);
         }
         for reply in [
             r#"{"status": "ok", "ready": false}"#,
@@ -355,22 +355,25 @@ mod tests {
             r#"{"status": "starting", "ready": false}"#,
             r#"{"ready": false}"#,
         ] {
-            check(reply, Verdict::NotReady);
+            check(reply, ReplyVerdict::NotReady);
         }
     }
 
     #[test]
     fn depth_and_size_do_no_harm() {
         let deep = "[".repeat(1_000_000);
-        check(&deep, Verdict::Answering);
+        check(&deep, ReplyVerdict::Answering);
         let closed = format!("{deep}{}", "]".repeat(1_000_000));
-        check(&closed, Verdict::Unhealthy);
+        check(&closed, ReplyVerdict::Unhealthy);
         check(
             format!(r#"{{"tree": {closed}, "status": "ok"}}"#),
-            Verdict::Healthy,
+            ReplyVerdict::Healthy,
         );
-        check(format!(r#"{{"status": {closed}}}"#), Verdict::Answering);
-        check(vec![b'a'; PARSE_LIMIT_BYTES * 2], Verdict::Answering);
+        check(
+            format!(r#"{{"status": {closed}}}"#),
+            ReplyVerdict::Answering,
+        );
+        check(vec![b'a'; PARSE_LIMIT_BYTES * 2], ReplyVerdict::Answering);
     }
 
     #[test]

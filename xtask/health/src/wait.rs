@@ -10,7 +10,7 @@ use std::{future::Future, pin::pin, time::Duration};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::{
-    finding::{Outcome, ProbeFinding},
+    finding::{ProbeFinding, ProbeOutcome},
     probe::{CANCEL_POLL, Probe, ProbeBudget, Target, probe},
 };
 
@@ -67,9 +67,9 @@ pub async fn wait_healthy(
         };
         attempts += 1;
         let good = match attempt.outcome {
-            Outcome::Healthy => true,
-            Outcome::Answering => schedule.accept_answering,
-            Outcome::Unhealthy | Outcome::Refused | Outcome::Timeout => false,
+            ProbeOutcome::Healthy => true,
+            ProbeOutcome::Answering => schedule.accept_answering,
+            ProbeOutcome::Unhealthy | ProbeOutcome::Refused | ProbeOutcome::Timeout => false,
         };
         if !good {
             on_failure(attempts, &attempt);

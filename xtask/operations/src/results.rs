@@ -7,10 +7,10 @@ pub use crate::{
     doctor::{Cause, Check, Diagnosed, Diagnosis, Root, Verdict},
     host::{
         capacity::{Capacity, amount},
-        findings::{Finding, Severity},
+        findings::{HostFinding, HostSeverity},
         gpu::vram::{Budget, HEADROOM_PERCENT, OVERHEAD_MB},
     },
-    podman::pytest::{Event as TestEvent, Outcome as TestOutcome},
+    podman::pytest::{TestEvent, TestOutcome},
     scan::{AgentScan, Category},
     work::{
         app::Rejection,

@@ -33,11 +33,11 @@ use std::{
 
 pub use check::check;
 pub use error::LockError;
-pub use kind::Kind;
+pub use kind::UnmetKind;
 pub use names::{BUILD_LIST, JOINT, SHARED, SOURCE, TEST_LIST, TEST_LOCK, lock_name, lock_names};
 pub use problem::{LockProblem, Wrong};
 use process::Cancel;
-pub use request::{Request, Upgrade};
+pub use request::{LockRequest, Upgrade};
 use request::{Sources, inputs_digest};
 pub use unmet::Unmet;
 use workshop::{Call, LIMITS, LIMITS_OF_BUILD, Said, Workshop};
@@ -77,7 +77,7 @@ pub struct Locked {
 /// `LockError::Unmet` names what cannot be met, all of it if possible. Nothing
 /// outside `scratch` is changed, whatever happens.
 pub fn lock(
-    request: &Request,
+    request: &LockRequest,
     upgrade: &Upgrade,
     uv: &Uv,
     scratch: &Path,
@@ -203,7 +203,7 @@ fn joined<T>(handle: thread::ScopedJoinHandle<Result<T, LockError>>) -> Result<T
 
 /// The locks there are, as far as they matter for the new ones.
 fn existing(
-    request: &Request,
+    request: &LockRequest,
     upgrade: &Upgrade,
 ) -> Result<BTreeMap<&'static str, LockFile>, LockError> {
     let mut found = BTreeMap::new();
@@ -271,7 +271,7 @@ fn joint(
 /// were exchanged are not trusted. A lock that was edited is not kept to.
 fn keep_hashes(
     pins: &mut [Pin],
-    request: &Request,
+    request: &LockRequest,
     name: &str,
     upgrade: &Upgrade,
     remarks: &mut Vec<String>,
@@ -365,7 +365,7 @@ struct Parts {
     test: Option<Vec<Pin>>,
 }
 
-fn assemble(request: &Request, made: Parts) -> Locked {
+fn assemble(request: &LockRequest, made: Parts) -> Locked {
     let Parts {
         all,
         lists,

@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 
 use diagnostics::finding::Finding;
 use report::Report;
-pub use report::{Import, Placed, Request, Split, Usage};
+pub use report::{Import, Placed, Split, SplitRequest, Usage};
 
 use super::{
     distributions::Resolver,
@@ -31,7 +31,7 @@ use super::{
 };
 
 /// Decides about every requirement. Never fails: what is wrong is a finding.
-pub fn split(request: &Request<'_>) -> Split {
+pub fn split(request: &SplitRequest<'_>) -> Split {
     let mut report = Report {
         findings: request.files.findings.clone(),
         ..Report::default()

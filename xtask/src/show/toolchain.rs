@@ -1,7 +1,7 @@
 //! Findings about podman and the host.
 
 use operations::{
-    results::{Capacity, Finding, HostReport, Severity, amount},
+    results::{Capacity, HostFinding, HostReport, HostSeverity, amount},
     ui::{Paint, Ui, table},
 };
 
@@ -24,13 +24,13 @@ pub fn show(ui: &Ui, report: &HostReport, verbose: bool) {
 }
 
 /// Findings for people: what, why, and what to do.
-pub fn print<'f>(ui: &Ui, findings: impl IntoIterator<Item = &'f Finding>) {
+pub fn print<'f>(ui: &Ui, findings: impl IntoIterator<Item = &'f HostFinding>) {
     for finding in findings {
         let mark = match finding.severity {
-            Severity::Ok => ui.paint(Paint::Good, "ok     "),
-            Severity::Info => ui.paint(Paint::Dim, "info   "),
-            Severity::Warning => ui.paint(Paint::Warn, "warning"),
-            Severity::Error => ui.paint(Paint::Bad, "error  "),
+            HostSeverity::Ok => ui.paint(Paint::Good, "ok     "),
+            HostSeverity::Info => ui.paint(Paint::Dim, "info   "),
+            HostSeverity::Warning => ui.paint(Paint::Warn, "warning"),
+            HostSeverity::Error => ui.paint(Paint::Bad, "error  "),
         };
         ui.out(format!("{mark}  {}  [{}]", finding.title, finding.id));
         if !finding.evidence.is_empty() {

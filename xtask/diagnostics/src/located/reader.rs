@@ -283,7 +283,7 @@ pub fn record<'v, T>(
 mod tests {
     use super::{
         super::{
-            shape::{Absent, Field, Kind},
+            shape::{Absent, Field, ValueKind},
             value::{boolean, ranged},
         },
         *,
@@ -296,14 +296,14 @@ mod tests {
             id: "table",
             about: "a table",
             fields: &[
-                field("count", Kind::Integer(2..=4)),
-                field("flag", Kind::Boolean),
+                field("count", ValueKind::Integer(2..=4)),
+                field("flag", ValueKind::Boolean),
             ],
         }],
         rules: &[],
     };
 
-    const fn field(key: &'static str, kind: Kind) -> Field {
+    const fn field(key: &'static str, kind: ValueKind) -> Field {
         Field {
             key,
             kind,

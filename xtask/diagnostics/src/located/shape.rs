@@ -34,7 +34,7 @@ pub struct Section {
 #[derive(Debug)]
 pub struct Field {
     pub key: &'static str,
-    pub kind: Kind,
+    pub kind: ValueKind,
     /// What holds where it is not given.
     pub absent: Absent,
     pub meaning: &'static str,
@@ -44,7 +44,7 @@ pub struct Field {
 
 /// What a value must be.
 #[derive(Debug)]
-pub enum Kind {
+pub enum ValueKind {
     Boolean,
     /// A whole number.
     Integer(RangeInclusive<u64>),
@@ -65,7 +65,7 @@ pub enum Kind {
     Words(&'static [&'static str]),
     /// A list of at least so many.
     List {
-        of: &'static Kind,
+        of: &'static ValueKind,
         least: usize,
     },
     Table(&'static Table),
@@ -77,9 +77,9 @@ pub enum Kind {
     /// A table of values, each under a name of its own.
     Entries {
         names: Names,
-        of: &'static Kind,
+        of: &'static ValueKind,
     },
-    Either(&'static [Kind]),
+    Either(&'static [ValueKind]),
 }
 
 /// The names that the user gives to tables and values.
@@ -154,22 +154,22 @@ impl Field {
     }
 }
 
-impl Kind {
+impl ValueKind {
     /// In a few words: `list of paths`.
     pub fn name(&self) -> String {
         match self {
-            Kind::Boolean => "boolean".to_owned(),
-            Kind::Integer(_) => "integer".to_owned(),
-            Kind::Number { .. } => "number".to_owned(),
-            Kind::String => "text".to_owned(),
-            Kind::Text(noun) | Kind::Pattern { noun, .. } => (*noun).to_owned(),
-            Kind::Words(_) => "word".to_owned(),
-            Kind::List { of, .. } => format!("list of {}s", of.name()),
-            Kind::Table(_) => "table".to_owned(),
-            Kind::Tables { .. } => "tables".to_owned(),
-            Kind::Entries { .. } => "table of strings".to_owned(),
-            Kind::Either(kinds) => {
-                let kinds: Vec<String> = kinds.iter().map(Kind::name).collect();
+            ValueKind::Boolean => "boolean".to_owned(),
+            ValueKind::Integer(_) => "integer".to_owned(),
+            ValueKind::Number { .. } => "number".to_owned(),
+            ValueKind::String => "text".to_owned(),
+            ValueKind::Text(noun) | ValueKind::Pattern { noun, .. } => (*noun).to_owned(),
+            ValueKind::Words(_) => "word".to_owned(),
+            ValueKind::List { of, .. } => format!("list of {}s", of.name()),
+            ValueKind::Table(_) => "table".to_owned(),
+            ValueKind::Tables { .. } => "tables".to_owned(),
+            ValueKind::Entries { .. } => "table of strings".to_owned(),
+            ValueKind::Either(kinds) => {
+                let kinds: Vec<String> = kinds.iter().map(ValueKind::name).collect();
                 kinds.join(" or ")
             }
         }
@@ -179,7 +179,7 @@ impl Kind {
     pub fn words(&self) -> String {
         match self {
             // Of larger ones nobody needs to know the end.
-            Kind::Integer(range) if *range.end() <= 65_535 && range.start() < range.end() => {
+            ValueKind::Integer(range) if *range.end() <= 65_535 && range.start() < range.end() => {
                 format!("{}–{}", range.start(), range.end())
             }
             _ => self.name(),
@@ -189,18 +189,18 @@ impl Kind {
     /// Which values of the kind are allowed, if not all.
     pub fn limits(&self) -> Option<String> {
         match self {
-            Kind::Integer(range) if range.start() == range.end() => {
+            ValueKind::Integer(range) if range.start() == range.end() => {
                 Some(format!("{} only", range.start()))
             }
-            Kind::Integer(range) => Some(format!("from {} to {}", range.start(), range.end())),
-            Kind::Number { above, to } => Some(format!("greater than {above}, at most {to}")),
-            Kind::Words(words) => Some(crate::names::quoted_list(words)),
-            Kind::List { of, .. } => of.limits(),
-            Kind::Entries {
+            ValueKind::Integer(range) => Some(format!("from {} to {}", range.start(), range.end())),
+            ValueKind::Number { above, to } => Some(format!("greater than {above}, at most {to}")),
+            ValueKind::Words(words) => Some(crate::names::quoted_list(words)),
+            ValueKind::List { of, .. } => of.limits(),
+            ValueKind::Entries {
                 names: Names::Words(words),
                 ..
             } => Some(format!("names {}", crate::names::quoted_list(words))),
-            Kind::Either(kinds) => {
+            ValueKind::Either(kinds) => {
                 let limits = kinds
                     .iter()
                     .filter_map(|kind| Some(format!("{} {}", kind.name(), kind.limits()?)));
@@ -214,8 +214,8 @@ impl Kind {
     /// The table that a value of this kind is, or is made of.
     pub fn table(&self) -> Option<&'static Table> {
         match self {
-            Kind::Table(table) | Kind::Tables { of: table, .. } => Some(table),
-            Kind::List { of, .. } => of.table(),
+            ValueKind::Table(table) | ValueKind::Tables { of: table, .. } => Some(table),
+            ValueKind::List { of, .. } => of.table(),
             _ => None,
         }
     }

@@ -12,7 +12,7 @@ use toml::{
 use super::{
     at::At,
     problem::{Problems, Span, one_of},
-    shape::Kind,
+    shape::ValueKind,
 };
 
 /// A value with the name it goes by in messages.
@@ -22,7 +22,7 @@ pub struct Node<'v> {
     element: bool,
     value: &'v Spanned<DeValue<'v>>,
     /// What it must be, if its table says so.
-    kind: Option<&'static Kind>,
+    kind: Option<&'static ValueKind>,
 }
 
 impl<'v> Node<'v> {
@@ -37,7 +37,7 @@ impl<'v> Node<'v> {
     }
 
     /// Says what the value must be.
-    pub fn of(self, kind: Option<&'static Kind>) -> Self {
+    pub fn of(self, kind: Option<&'static ValueKind>) -> Self {
         Node { kind, ..self }
     }
 
@@ -148,7 +148,7 @@ pub fn integer<T: TryFrom<u64>>(
 /// A whole number inside the range that its table has for it.
 pub fn ranged<T: TryFrom<u64>>(problems: &mut Problems, node: Node<'_>) -> Option<T> {
     let range = match node.kind {
-        Some(Kind::Integer(range)) => range.clone(),
+        Some(ValueKind::Integer(range)) => range.clone(),
         _ => 0..=u64::MAX,
     };
     integer(range)(problems, node)
@@ -157,7 +157,7 @@ pub fn ranged<T: TryFrom<u64>>(problems: &mut Problems, node: Node<'_>) -> Optio
 /// A number inside the limits that its table has for it.
 pub fn number(problems: &mut Problems, node: Node<'_>) -> Option<f64> {
     let (above, to) = match node.kind {
-        Some(Kind::Number { above, to }) => (*above, *to),
+        Some(ValueKind::Number { above, to }) => (*above, *to),
         _ => (f64::MIN, f64::MAX),
     };
     let digits = match node.value.get_ref() {
@@ -217,7 +217,7 @@ pub fn list<'v, T>(
             return node.wrong(problems, "a list");
         };
         let kind = match node.kind {
-            Some(Kind::List { of, .. }) => Some(*of),
+            Some(ValueKind::List { of, .. }) => Some(*of),
             _ => None,
         };
         let mut decoded = Vec::new();

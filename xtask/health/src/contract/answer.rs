@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use crate::{
     finding::ProbeFinding,
-    reply::{Verdict, complaints, excerpt, judge},
+    reply::{ReplyVerdict, complaints, excerpt, judge},
 };
 
 /// How long asking may take.
@@ -29,11 +29,11 @@ impl Answer {
     pub fn of_reply(reply: &[u8]) -> Answer {
         Answer {
             finding: match judge(reply) {
-                Verdict::Healthy => ProbeFinding::Healthy,
-                Verdict::Answering => ProbeFinding::NotJson,
-                Verdict::NotUnderstood => ProbeFinding::NotUnderstood,
-                Verdict::NotReady => ProbeFinding::NotReady,
-                Verdict::Unhealthy => ProbeFinding::NotHealthy,
+                ReplyVerdict::Healthy => ProbeFinding::Healthy,
+                ReplyVerdict::Answering => ProbeFinding::NotJson,
+                ReplyVerdict::NotUnderstood => ProbeFinding::NotUnderstood,
+                ReplyVerdict::NotReady => ProbeFinding::NotReady,
+                ReplyVerdict::Unhealthy => ProbeFinding::NotHealthy,
             },
             reply: Some(excerpt(reply)),
             complaints: complaints(reply),

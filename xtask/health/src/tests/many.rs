@@ -33,10 +33,10 @@ fn probes_come_back_in_order() {
     let probes = probe_all(&addresses.map(target), budget, || false).unwrap();
     let outcomes = probes.iter().map(|found| found.outcome).collect::<Vec<_>>();
     let expect = [
-        Outcome::Timeout,
-        Outcome::Healthy,
-        Outcome::Refused,
-        Outcome::Answering,
+        ProbeOutcome::Timeout,
+        ProbeOutcome::Healthy,
+        ProbeOutcome::Refused,
+        ProbeOutcome::Answering,
     ];
     assert_eq!(outcomes, expect);
     assert!(probe_all(&[], budget, || false).unwrap().is_empty());
@@ -53,7 +53,11 @@ fn all_silent_agents_cost_one_budget() {
     };
     let probes = probe_all(&targets, budget, || false).unwrap();
     assert!(started.elapsed() < Duration::from_millis(2_000));
-    assert!(probes.iter().all(|found| found.outcome == Outcome::Timeout));
+    assert!(
+        probes
+            .iter()
+            .all(|found| found.outcome == ProbeOutcome::Timeout)
+    );
 }
 
 #[test]
@@ -150,7 +154,11 @@ fn a_round_is_fast() {
             let started = Instant::now();
             let probes = probe_all(&targets, BUDGET, || false).unwrap();
             let took = started.elapsed();
-            assert!(probes.iter().all(|found| found.outcome == Outcome::Healthy));
+            assert!(
+                probes
+                    .iter()
+                    .all(|found| found.outcome == ProbeOutcome::Healthy)
+            );
             took.as_secs_f64() * 1e3
         });
         let first_ms = rounds_ms.next().unwrap();

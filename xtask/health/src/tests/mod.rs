@@ -171,7 +171,7 @@ fn a_reply_of_many_parts() {
 fn a_huge_reply() {
     let peers = replier(|_| vec![vec![b'x'; 20 << 20]]);
     let found = ask(peers.address(), BUDGET);
-    assert_eq!(found.outcome, Outcome::Answering);
+    assert_eq!(found.outcome, ProbeOutcome::Answering);
     assert_eq!(found.reply.unwrap().chars().count(), reply::EXCERPT_CHARS);
 }
 

@@ -27,7 +27,7 @@ fn a_healthy_agent_is_not_waited_for() {
     let peers = replier(|_| vec![GOOD.to_vec()]);
     let waited = wait(peers.address(), schedule(5_000), NEVER, NO_FAILURE);
     assert_eq!((waited.ending, waited.attempts), (Ending::Healthy, 1));
-    assert_eq!(waited.probe.outcome, Outcome::Healthy);
+    assert_eq!(waited.probe.outcome, ProbeOutcome::Healthy);
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn text_is_enough_where_the_caller_says_so() {
     let waited = wait(peers.address(), schedule, NEVER, NO_FAILURE);
     assert_eq!(
         (waited.ending, waited.probe.outcome),
-        (Ending::Healthy, Outcome::Answering)
+        (Ending::Healthy, ProbeOutcome::Answering)
     );
 }
 

@@ -28,7 +28,7 @@ use crate::{
 
 /// Which agents to deploy and how.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub struct DeployRequest {
     /// Names of agents, all of them known.
     pub agents: BTreeSet<String>,
     pub order: Order,
@@ -49,7 +49,11 @@ pub enum Order {
 }
 
 /// Steps that bring the asked-for agents to the manifest's state.
-pub fn plan(system: &System, state: &State, request: &Request) -> Result<Plan, Vec<PlanError>> {
+pub fn plan(
+    system: &System,
+    state: &State,
+    request: &DeployRequest,
+) -> Result<Plan, Vec<PlanError>> {
     let mut planner = Planner {
         system,
         state,
@@ -92,7 +96,7 @@ pub fn gate(agent: &Agent) -> Gate {
 struct Planner<'a> {
     system: &'a System,
     state: &'a State,
-    request: &'a Request,
+    request: &'a DeployRequest,
     plan: Plan,
     /// Agent to the position of its gate and its group.
     gates: BTreeMap<String, (usize, String)>,

@@ -15,7 +15,7 @@ pub struct State {
     /// Every container on the engine by name, ours or not.
     pub containers: BTreeMap<String, Container>,
     /// Images with a tag, by tag (`localhost/ai-system-core:latest`).
-    pub images: BTreeMap<String, Image>,
+    pub images: BTreeMap<String, StoredImage>,
     /// Tags of images whose own packages have been found to import.
     pub sound: BTreeSet<String>,
     /// Systems that have images without a tag, which new ones have taken.
@@ -59,7 +59,7 @@ pub enum Status {
 }
 
 #[derive(Debug, Clone, Default)]
-pub struct Image {
+pub struct StoredImage {
     pub id: String,
     pub labels: BTreeMap<String, String>,
     pub size_bytes: u64,

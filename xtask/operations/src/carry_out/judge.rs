@@ -1,6 +1,6 @@
 //! How an agent fares, from its container and the probe of its health port.
 
-use health::{self, Outcome, Probe};
+use health::{self, Probe, ProbeOutcome};
 use model::plan::state::{Container, Status};
 use serde::Serialize;
 
@@ -73,11 +73,11 @@ pub fn judge(
         return (AgentStatus::Timeout, "could not be asked".to_owned());
     };
     let status = match probe.outcome {
-        Outcome::Healthy => AgentStatus::Healthy,
-        Outcome::Answering => AgentStatus::Answering,
-        Outcome::Unhealthy => AgentStatus::Unhealthy,
-        Outcome::Refused => AgentStatus::Refused,
-        Outcome::Timeout => AgentStatus::Timeout,
+        ProbeOutcome::Healthy => AgentStatus::Healthy,
+        ProbeOutcome::Answering => AgentStatus::Answering,
+        ProbeOutcome::Unhealthy => AgentStatus::Unhealthy,
+        ProbeOutcome::Refused => AgentStatus::Refused,
+        ProbeOutcome::Timeout => AgentStatus::Timeout,
     };
     // A published port accepts connections that nobody inside answers, so
     // only the kernel's table tells silence from the wrong port.

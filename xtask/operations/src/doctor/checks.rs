@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::evidence::{AgentEvidence, Look, Standing};
 use crate::{
     carry_out::{AgentStatus, exit_words},
-    podman::inspect::{AtPath, Kind, Outcome},
+    podman::inspect::{AtPath, ConnectOutcome, PathKind},
 };
 
 /// Log lines that are shown.
@@ -257,7 +257,7 @@ fn peers(agent: &AgentEvidence) -> Option<Check> {
     let bad = inside
         .addresses
         .values()
-        .filter(|reached| reached.outcome != Outcome::Open)
+        .filter(|reached| reached.outcome != ConnectOutcome::Open)
         .count();
     let total = inside.targets.len();
     let mut check = match bad {
@@ -273,13 +273,13 @@ fn peers(agent: &AgentEvidence) -> Option<Check> {
 }
 
 /// How a connection fared, in words.
-pub fn outcome_words(outcome: Outcome) -> &'static str {
+pub fn outcome_words(outcome: ConnectOutcome) -> &'static str {
     match outcome {
-        Outcome::Open => "open",
-        Outcome::Refused => "refused: nobody listens there",
-        Outcome::Timeout => "no answer within 1 s",
-        Outcome::UnknownName => "the name is not known",
-        Outcome::Unreachable => "no route to it",
+        ConnectOutcome::Open => "open",
+        ConnectOutcome::Refused => "refused: nobody listens there",
+        ConnectOutcome::Timeout => "no answer within 1 s",
+        ConnectOutcome::UnknownName => "the name is not known",
+        ConnectOutcome::Unreachable => "no route to it",
     }
 }
 
@@ -311,7 +311,7 @@ fn files(agent: &AgentEvidence) -> Option<Check> {
         return None;
     }
     let bad = |found: &AtPath| {
-        found.kind == Kind::Missing || !found.readable || found.unreadable.is_some()
+        found.kind == PathKind::Missing || !found.readable || found.unreadable.is_some()
     };
     let count = inside.paths.values().filter(|found| bad(found)).count();
     let mut check = match count {
@@ -334,12 +334,12 @@ pub fn path_words(found: &AtPath) -> String {
         (None, true) => String::new(),
     };
     match found.kind {
-        Kind::Missing => "does not exist".to_owned(),
-        Kind::Unknown => format!("cannot be looked at{readable}"),
-        Kind::File => format!("a file of {}{readable}", bytes(found.bytes)),
-        Kind::Folder if found.files == 0 => format!("an empty folder{readable}"),
-        Kind::Folder if found.files == 1 => format!("1 file, {}{readable}", bytes(found.bytes)),
-        Kind::Folder => format!("{} files, {}{readable}", found.files, bytes(found.bytes)),
+        PathKind::Missing => "does not exist".to_owned(),
+        PathKind::Unknown => format!("cannot be looked at{readable}"),
+        PathKind::File => format!("a file of {}{readable}", bytes(found.bytes)),
+        PathKind::Folder if found.files == 0 => format!("an empty folder{readable}"),
+        PathKind::Folder if found.files == 1 => format!("1 file, {}{readable}", bytes(found.bytes)),
+        PathKind::Folder => format!("{} files, {}{readable}", found.files, bytes(found.bytes)),
     }
 }
 

@@ -150,13 +150,13 @@ pub struct Imports {
     /// They were imported in this very image before, without a failure.
     pub proven: bool,
     /// Imported name to the package behind it.
-    pub known: BTreeMap<String, Package>,
+    pub known: BTreeMap<String, ImportedPackage>,
     /// Names that lead nowhere, with those that may have been meant.
     pub lost: BTreeMap<String, Vec<String>>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Package {
+pub struct ImportedPackage {
     pub name: String,
     pub in_image: bool,
 }

@@ -59,7 +59,7 @@ const SLACK_S: i64 = 2;
 
 /// What to look at.
 #[derive(Debug, Clone, Copy)]
-pub struct Request<'a> {
+pub struct GatherRequest<'a> {
     pub engine: &'a Engine,
     pub system: &'a System,
     /// The engine's listing, devices of the host included.
@@ -70,7 +70,7 @@ pub struct Request<'a> {
 
 /// Looks at all of them. Imports and the age of images are left for the caller,
 /// who knows the code.
-pub fn gather(request: &Request<'_>) -> Evidence {
+pub fn gather(request: &GatherRequest<'_>) -> Evidence {
     let podman = &request.engine.podman;
     let found: Vec<Option<&Container>> = request
         .agents
@@ -140,7 +140,7 @@ fn has_ended(container: &Container) -> bool {
 }
 
 fn details(
-    request: &Request<'_>,
+    request: &GatherRequest<'_>,
     found: &[Option<&Container>],
 ) -> Result<BTreeMap<String, Details>, String> {
     let names: Vec<&str> = request
@@ -155,7 +155,7 @@ fn details(
 
 /// Asked only if a container has ended: the others were not stopped.
 fn told_to_stop(
-    request: &Request<'_>,
+    request: &GatherRequest<'_>,
     found: &[Option<&Container>],
 ) -> Option<Result<BTreeMap<String, i64>, String>> {
     let ended = found.iter().flatten().filter(|one| has_ended(one));
@@ -165,7 +165,7 @@ fn told_to_stop(
     Some(told.map_err(|error| words(&error)))
 }
 
-fn probes(request: &Request<'_>, found: &[Option<&Container>]) -> Vec<Option<Probe>> {
+fn probes(request: &GatherRequest<'_>, found: &[Option<&Container>]) -> Vec<Option<Probe>> {
     let runs = |index: &usize| found[*index].is_some_and(Container::running);
     let running: Vec<usize> = (0..found.len()).filter(runs).collect();
     let target = |index: &usize| carry_out::target(&agents::gate(request.agents[*index].0));
@@ -182,7 +182,7 @@ fn probes(request: &Request<'_>, found: &[Option<&Container>]) -> Vec<Option<Pro
 
 /// A program in each container that runs and was asked for.
 fn inside(
-    request: &Request<'_>,
+    request: &GatherRequest<'_>,
     found: &[Option<&Container>],
 ) -> (Vec<Look<Inside>>, Vec<Look<Usage>>) {
     let indexes: Vec<usize> = (0..found.len()).collect();
@@ -196,7 +196,11 @@ fn inside(
     looks.into_iter().unzip()
 }
 
-fn look_inside(request: &Request<'_>, agent: &Agent, pid: u32) -> (Look<Inside>, Look<Usage>) {
+fn look_inside(
+    request: &GatherRequest<'_>,
+    agent: &Agent,
+    pid: u32,
+) -> (Look<Inside>, Look<Usage>) {
     let usage = usage::of_process(pid);
     let look = match usage.as_ref().and_then(no_room) {
         Some(why) => Look::Failed(why),
@@ -230,7 +234,7 @@ fn no_room(usage: &Usage) -> Option<String> {
 }
 
 fn one(
-    request: &Request<'_>,
+    request: &GatherRequest<'_>,
     agent: &Agent,
     asked: bool,
     found: Option<&Container>,
@@ -286,7 +290,7 @@ fn one(
 }
 
 /// That podman's events have no stop is proof of none in old versions only.
-fn told(request: &Request<'_>, told: Look<bool>) -> Look<bool> {
+fn told(request: &GatherRequest<'_>, told: Look<bool>) -> Look<bool> {
     let sure = request.engine.facts.version < CLEANS_UP_ONCE;
     match told {
         Look::Seen(false) if !sure => {
@@ -313,7 +317,7 @@ fn since(
     }
 }
 
-fn standing(request: &Request<'_>, agent: &Agent, found: Option<&Container>) -> Standing {
+fn standing(request: &GatherRequest<'_>, agent: &Agent, found: Option<&Container>) -> Standing {
     let Some(container) = found else {
         let taken = request.state.containers.contains_key(&agent.container);
         return if taken {

@@ -20,5 +20,5 @@ mod wanted;
 pub use causes::Cause;
 pub use checks::Check;
 pub use diagnose::{Diagnosed, Diagnosis, Root, Verdict, diagnose};
-pub use gather::{Request, gather};
+pub use gather::{GatherRequest, gather};
 pub use wanted::around;

@@ -7,7 +7,7 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
-pub enum Severity {
+pub enum HostSeverity {
     /// As it should be.
     Ok,
     /// Worth knowing.
@@ -21,11 +21,11 @@ pub enum Severity {
 /// One fact.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Finding {
+pub struct HostFinding {
     /// Stable; docs/troubleshooting.md explains it.
     pub id: &'static str,
     /// How much it matters.
-    pub severity: Severity,
+    pub severity: HostSeverity,
     /// What is so, in short.
     pub title: String,
     /// What was seen; may be empty.
@@ -34,11 +34,11 @@ pub struct Finding {
     pub fix: Option<String>,
 }
 
-impl Finding {
+impl HostFinding {
     pub fn ok(id: &'static str, title: impl Into<String>, evidence: impl Into<String>) -> Self {
-        Finding {
+        HostFinding {
             id,
-            severity: Severity::Ok,
+            severity: HostSeverity::Ok,
             title: title.into(),
             evidence: evidence.into(),
             fix: None,
@@ -47,12 +47,12 @@ impl Finding {
 
     pub fn new(
         id: &'static str,
-        severity: Severity,
+        severity: HostSeverity,
         title: impl Into<String>,
         evidence: impl Into<String>,
         fix: impl Into<String>,
     ) -> Self {
-        Finding {
+        HostFinding {
             id,
             severity,
             title: title.into(),
@@ -62,10 +62,10 @@ impl Finding {
     }
 }
 
-pub fn worst(findings: &[Finding]) -> Severity {
+pub fn worst(findings: &[HostFinding]) -> HostSeverity {
     findings
         .iter()
         .map(|finding| finding.severity)
         .max()
-        .unwrap_or(Severity::Ok)
+        .unwrap_or(HostSeverity::Ok)
 }

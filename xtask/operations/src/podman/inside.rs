@@ -44,7 +44,7 @@ const NOT_RUN: [i32; 3] = [125, 126, 127];
 
 /// An image that questions are about.
 #[derive(Debug, Clone, Copy)]
-pub struct Image<'a> {
+pub struct AskedImage<'a> {
     /// `localhost/ai-system-gpu:latest`
     pub tag: &'a str,
     /// Changes whenever it is built anew.
@@ -68,7 +68,7 @@ pub struct Broken {
 /// podman could not run the container, or it answered nonsense.
 pub fn cold_import(
     engine: &Engine,
-    image: Image<'_>,
+    image: AskedImage<'_>,
     imports: &Imports,
     cache: &Path,
 ) -> Result<Vec<Broken>, PodmanError> {
@@ -91,12 +91,12 @@ pub fn cold_import(
 }
 
 /// Whether `cold_import` would answer without a container.
-pub fn is_known(image: Image<'_>, imports: &Imports, cache: &Path) -> bool {
+pub fn is_known(image: AskedImage<'_>, imports: &Imports, cache: &Path) -> bool {
     imports.is_empty() || good_news(image, imports, cache).exists()
 }
 
 /// The command line behind `cold_import`, for a dry run.
-pub fn cold_import_args(engine: &Engine, image: Image<'_>, imports: &Imports) -> Vec<String> {
+pub fn cold_import_args(engine: &Engine, image: AskedImage<'_>, imports: &Imports) -> Vec<String> {
     let mut program = ["python3", "-c", COLD_IMPORT].map(str::to_owned).to_vec();
     program.extend(sets(imports).into_keys());
     argv::run_inside(image.tag, &program, &engine.quirks)
@@ -155,17 +155,17 @@ fn smoke_failures(code: i32, said: &[String]) -> Vec<String> {
 }
 
 /// Whether a container of this very image has imported these packages before.
-pub fn is_sound(image: Image<'_>, packages: &[String], cache: &Path) -> bool {
+pub fn is_sound(image: AskedImage<'_>, packages: &[String], cache: &Path) -> bool {
     sound(image, packages, cache).exists()
 }
 
 /// Remembers that it has.
-pub fn keep_sound(image: Image<'_>, packages: &[String], cache: &Path) {
+pub fn keep_sound(image: AskedImage<'_>, packages: &[String], cache: &Path) {
     keep(&sound(image, packages, cache), b"{}");
 }
 
 /// A test that was changed is another question.
-fn sound(image: Image<'_>, packages: &[String], cache: &Path) -> PathBuf {
+fn sound(image: AskedImage<'_>, packages: &[String], cache: &Path) -> PathBuf {
     let question = hash_of(&(image.id, packages, argv::SMOKE_TEST));
     cache.join(format!("sound-{question}.json"))
 }
@@ -205,7 +205,7 @@ fn packages_file(inputs_hash: &str, cache: &Path) -> PathBuf {
     cache.join(format!("packages-{inputs_hash}.json"))
 }
 
-fn good_news(image: Image<'_>, imports: &Imports, cache: &Path) -> PathBuf {
+fn good_news(image: AskedImage<'_>, imports: &Imports, cache: &Path) -> PathBuf {
     let sets: Vec<String> = sets(imports).into_keys().collect();
     let question = hash_of(&(image.id, sets, COLD_IMPORT));
     cache.join(format!("imports-{question}.json"))

@@ -77,7 +77,7 @@ pub struct Inside {
 /// How a TCP connection fared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
+pub enum ConnectOutcome {
     Open,
     Refused,
     Timeout,
@@ -87,20 +87,20 @@ pub enum Outcome {
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Reached {
-    pub outcome: Outcome,
+    pub outcome: ConnectOutcome,
     pub error: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct OwnPort {
-    pub outcome: Outcome,
+    pub outcome: ConnectOutcome,
     /// Somebody starts to talk, as ZeroMQ does.
     pub greets: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct AtPath {
-    pub kind: Kind,
+    pub kind: PathKind,
     pub readable: bool,
     /// Files in it, those that only explain not counted.
     pub files: u64,
@@ -112,7 +112,7 @@ pub struct AtPath {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum PathKind {
     File,
     Folder,
     Missing,

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use model::plan::{
     label,
-    state::{Container, Image, Network, State, Status},
+    state::{Container, Network, State, Status, StoredImage},
 };
 use serde::Deserialize;
 
@@ -90,7 +90,7 @@ pub fn containers(podman: &Podman) -> Result<BTreeMap<String, Container>, Podman
 pub fn images_with_layers(
     podman: &Podman,
     tags: &[String],
-) -> Result<BTreeMap<String, Image>, PodmanError> {
+) -> Result<BTreeMap<String, StoredImage>, PodmanError> {
     let mut args = vec!["image", "inspect"];
     args.extend(tags.iter().map(String::as_str));
     let call = Call::look("inspect images", &args);
@@ -107,7 +107,7 @@ pub fn images_with_layers(
     let mut images = BTreeMap::new();
     for image in known {
         let tagged = image.repo_tags.clone().unwrap_or_default();
-        let image = Image {
+        let image = StoredImage {
             id: plain_id(&image.id),
             labels: image.labels.unwrap_or_default(),
             size_bytes: image.size,
@@ -121,13 +121,13 @@ pub fn images_with_layers(
 /// Images by tag, and the systems that have some without.
 fn listed_images(
     podman: &Podman,
-) -> Result<(BTreeMap<String, Image>, BTreeSet<String>), PodmanError> {
+) -> Result<(BTreeMap<String, StoredImage>, BTreeSet<String>), PodmanError> {
     let call = Call::look("list images", &["images", "--format", "json"]);
     let listed: Vec<ListedImage> = podman.json(&call)?;
-    let mut images: BTreeMap<String, Image> = BTreeMap::new();
+    let mut images: BTreeMap<String, StoredImage> = BTreeMap::new();
     let mut replaced = BTreeSet::new();
     for listed in listed {
-        let image = Image {
+        let image = StoredImage {
             id: plain_id(&listed.id),
             labels: listed.labels.unwrap_or_default(),
             size_bytes: listed.size,
@@ -142,7 +142,10 @@ fn listed_images(
     Ok((images, replaced))
 }
 
-fn add_layers(podman: &Podman, images: &mut BTreeMap<String, Image>) -> Result<(), PodmanError> {
+fn add_layers(
+    podman: &Podman,
+    images: &mut BTreeMap<String, StoredImage>,
+) -> Result<(), PodmanError> {
     let ids: BTreeSet<&str> = images
         .iter()
         .filter(|(tag, _)| tag.starts_with("localhost/"))

@@ -26,7 +26,7 @@ const FILL_DEADLINE_MS: u64 = 300_000;
 /// What a container of tests says.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(tag = "event", rename_all = "lowercase")]
-pub enum Event {
+pub enum TestEvent {
     Test(Test),
     /// A file that cannot be collected.
     Problem(Problem),
@@ -45,7 +45,7 @@ pub struct Test {
     /// `main_pc_code/tests/test_x.py::test_y[1]`
     pub id: String,
     /// How it ended.
-    pub outcome: Outcome,
+    pub outcome: TestOutcome,
     /// Time that it took, in seconds.
     pub elapsed_s: f64,
     /// What was wrong, or why it was skipped, in one line.
@@ -58,7 +58,7 @@ pub struct Test {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
-pub enum Outcome {
+pub enum TestOutcome {
     Passed,
     Failed,
     Skipped,
@@ -76,7 +76,7 @@ pub struct Problem {
 pub struct Ended {
     /// Exit code of the container: pytest's, if it came so far.
     pub code: i32,
-    pub events: Vec<Event>,
+    pub events: Vec<TestEvent>,
     /// The end of what pytest and the tests printed.
     pub output: Vec<String>,
 }
@@ -90,7 +90,7 @@ pub fn run(
     engine: &Engine,
     spec: &TestSpec,
     timeout_s: u32,
-    on_event: &(dyn Fn(Event) + Sync),
+    on_event: &(dyn Fn(TestEvent) + Sync),
 ) -> Result<Ended, PodmanError> {
     let call = Call::long(
         format!("run tests in {}", spec.name),
@@ -138,7 +138,7 @@ fn remove(engine: &Engine, name: &str) -> Result<(), PodmanError> {
     engine.podman.run(&call).map(drop)
 }
 
-fn event(line: &str) -> Option<Event> {
+fn event(line: &str) -> Option<TestEvent> {
     serde_json::from_str(line.strip_prefix(MARK)?).ok()
 }
 
@@ -152,15 +152,15 @@ mod tests {
         let found = event(test).expect("an event");
         assert!(matches!(
             found,
-            Event::Test(Test {
-                outcome: Outcome::Skipped,
+            TestEvent::Test(Test {
+                outcome: TestOutcome::Skipped,
                 ..
             })
         ));
         let end = event(r#"@test {"event": "end", "code": 1, "junit": "<x/>"}"#);
         assert_eq!(
             end,
-            Some(Event::End {
+            Some(TestEvent::End {
                 code: 1,
                 junit: "<x/>".into()
             })

@@ -55,7 +55,7 @@ pub struct Call {
     /// What it is for, a fragment that fits after "failed to".
     pub purpose: String,
     pub args: Vec<String>,
-    pub kind: Kind,
+    pub kind: CallKind,
     /// The kind's own, unless somebody knows better.
     pub deadline_ms: u64,
 }
@@ -63,7 +63,7 @@ pub struct Call {
 /// What a call does to the engine; what Ctrl-C does to it, how long it may take
 /// and whether it is tried again follow from that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum CallKind {
     /// Changes nothing. May be ended at any time, bounded by the caller's
     /// patience, and repeated when it trips over another podman's change.
     Look,
@@ -73,19 +73,19 @@ pub enum Kind {
     Long,
 }
 
-impl Kind {
+impl CallKind {
     fn deadline_ms(self) -> u64 {
         match self {
-            Kind::Look => LOOK_DEADLINE_MS,
-            Kind::Change => CHANGE_DEADLINE_MS,
-            Kind::Long => BUILD_DEADLINE_MS,
+            CallKind::Look => LOOK_DEADLINE_MS,
+            CallKind::Change => CHANGE_DEADLINE_MS,
+            CallKind::Long => BUILD_DEADLINE_MS,
         }
     }
 
     fn on_cancel(self) -> OnCancel {
         match self {
-            Kind::Look | Kind::Long => OnCancel::End,
-            Kind::Change => OnCancel::Finish,
+            CallKind::Look | CallKind::Long => OnCancel::End,
+            CallKind::Change => OnCancel::Finish,
         }
     }
 
@@ -102,7 +102,7 @@ impl Kind {
         // until podman pull request 24479). A change of something that is gone
         // has its answer.
         let gone = says("not known") || says("no such volume");
-        contended || self == Kind::Look && gone
+        contended || self == CallKind::Look && gone
     }
 }
 
@@ -134,7 +134,7 @@ pub enum How {
 }
 
 impl Call {
-    pub fn new(kind: Kind, purpose: impl Into<String>, args: Vec<String>) -> Self {
+    pub fn new(kind: CallKind, purpose: impl Into<String>, args: Vec<String>) -> Self {
         Call {
             purpose: purpose.into(),
             args,
@@ -146,17 +146,17 @@ impl Call {
     /// A call that only looks.
     pub fn look(purpose: &str, args: &[&str]) -> Self {
         let args = args.iter().map(|arg| (*arg).to_owned()).collect();
-        Call::new(Kind::Look, purpose, args)
+        Call::new(CallKind::Look, purpose, args)
     }
 
     /// A short call that changes something; Ctrl-C lets it finish.
     pub fn change(purpose: impl Into<String>, args: Vec<String>) -> Self {
-        Call::new(Kind::Change, purpose, args)
+        Call::new(CallKind::Change, purpose, args)
     }
 
     /// A long call that Ctrl-C ends.
     pub fn long(purpose: impl Into<String>, args: Vec<String>) -> Self {
-        Call::new(Kind::Long, purpose, args)
+        Call::new(CallKind::Long, purpose, args)
     }
 
     pub fn deadline_ms(mut self, deadline_ms: u64) -> Self {
@@ -295,7 +295,7 @@ impl Podman {
     }
 
     fn deadline_ms(&self, call: &Call) -> u64 {
-        let bound = self.patience_ms.filter(|_| call.kind == Kind::Look);
+        let bound = self.patience_ms.filter(|_| call.kind == CallKind::Look);
         bound.map_or(call.deadline_ms, |bound| bound.min(call.deadline_ms))
     }
 

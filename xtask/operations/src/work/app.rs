@@ -221,7 +221,7 @@ impl App {
         running
             .iter()
             .zip(probes)
-            .filter(|(_, probe)| probe.outcome == health::Outcome::Healthy)
+            .filter(|(_, probe)| probe.outcome == health::ProbeOutcome::Healthy)
             .map(|(agent, _)| agent.name.clone())
             .collect()
     }

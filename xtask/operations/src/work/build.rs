@@ -83,9 +83,9 @@ fn sound(recipes: &Recipes, state: &State) -> BTreeSet<String> {
         .collect()
 }
 
-fn image_of<'a>(state: &'a State, tag: &'a str) -> Option<inside::Image<'a>> {
+fn image_of<'a>(state: &'a State, tag: &'a str) -> Option<inside::AskedImage<'a>> {
     let found = state.images.get(tag)?;
-    Some(inside::Image { tag, id: &found.id })
+    Some(inside::AskedImage { tag, id: &found.id })
 }
 
 /// Builds what is out of date among `wanted`.

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use model::{
-    plan::{Action, Plan, State, image_tag, images::closure, state::Image},
+    plan::{Action, Plan, State, image_tag, images::closure, state::StoredImage},
     system::System,
 };
 use serde::Serialize;
@@ -83,7 +83,7 @@ fn row(name: &str, names: &[String], state: &State, plan: &Plan, outcomes: &[Out
     let found = state.images.get(&image_tag(name));
     let below = found.and_then(|found| below(name, found, names, state));
     let shared =
-        |value: fn(&Image) -> u64| found.map(|_| below.map_or(0, |(_, image)| value(image)));
+        |value: fn(&StoredImage) -> u64| found.map(|_| below.map_or(0, |(_, image)| value(image)));
     let shared_bytes = shared(|image| image.size_bytes);
     ImageRow {
         name: name.to_owned(),
@@ -109,10 +109,10 @@ fn row(name: &str, names: &[String], state: &State, plan: &Plan, outcomes: &[Out
 /// need no asking: an image is as large as its layers together.
 fn below<'a>(
     name: &str,
-    found: &Image,
+    found: &StoredImage,
     names: &'a [String],
     state: &'a State,
-) -> Option<(&'a str, &'a Image)> {
+) -> Option<(&'a str, &'a StoredImage)> {
     let others = names.iter().filter(|other| *other != name);
     others
         .filter_map(|other| Some((other.as_str(), state.images.get(&image_tag(other))?)))

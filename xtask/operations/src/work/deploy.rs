@@ -6,7 +6,7 @@ use diagnostics::{Exit, Failure};
 use model::{
     plan::{
         Action, Plan, State, Step,
-        agents::{self, Order, Request},
+        agents::{self, DeployRequest, Order},
         image_tag, label, networks,
     },
     system::System,
@@ -156,7 +156,7 @@ fn make_plan(
         .iter()
         .filter(|agent| chosen.contains(&agent.name));
     let used = networks::used_by(system, groups.map(|agent| agent.group.as_str()));
-    let request = Request {
+    let request = DeployRequest {
         agents: chosen,
         order: how.order,
         keep: how.keep,

@@ -17,7 +17,7 @@ use super::{app::App, choose::select, import_check::Questions, project::Project}
 use crate::{
     doctor::{
         self, Diagnosis, Verdict,
-        evidence::{Evidence, Imports, Look, Package},
+        evidence::{Evidence, ImportedPackage, Imports, Look},
     },
     podman::observe::Ask,
     scan::{self, AgentScan},
@@ -52,7 +52,7 @@ pub fn diagnose(app: &App, project: &Project, names: &[String]) -> Result<Doctor
     let state = app.look(&engine, system, ask)?;
     let asked = asked(system, &state, names)?;
     let agents = doctor::around(system, &asked);
-    let request = doctor::Request {
+    let request = doctor::GatherRequest {
         engine: &engine,
         system,
         state: &state,
@@ -146,7 +146,7 @@ fn imports(agent: &AgentScan, problems: Vec<String>, proven: bool) -> Imports {
             .packages
             .iter()
             .map(|package| {
-                let behind = Package {
+                let behind = ImportedPackage {
                     name: package.distribution.clone(),
                     in_image: package.in_image,
                 };

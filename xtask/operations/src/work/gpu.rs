@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     host::{
-        findings::{Finding, Severity, worst},
+        findings::{HostFinding, HostSeverity, worst},
         gpu::{
             self,
             diagnose::{self, Wanted, proof},
@@ -54,9 +54,9 @@ pub struct GpuQuestion {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct GpuReport {
     /// Worst severity of all findings.
-    pub severity: Severity,
+    pub severity: HostSeverity,
     /// All of them, good ones too.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<HostFinding>,
     /// Each GPU that containers can be given, and who is given it.
     pub gpus: Vec<Budget>,
     /// What `--learn` has seen; left out where nothing was watched.
@@ -179,15 +179,15 @@ pub fn preflight(
 }
 
 /// Without podman, one that nothing can be held against.
-fn podman(engine: Option<&Engine>) -> diagnose::Podman {
+fn podman(engine: Option<&Engine>) -> diagnose::PodmanFacts {
     engine.map_or_else(
-        || diagnose::Podman {
+        || diagnose::PodmanFacts {
             version: Version::new(u32::MAX, 0, 0),
             rootless: !rustix::process::geteuid().is_root(),
             runtime: String::new(),
             cgroup_manager: String::new(),
         },
-        |engine| diagnose::Podman {
+        |engine| diagnose::PodmanFacts {
             version: engine.facts.version,
             rootless: engine.facts.rootless,
             runtime: engine.facts.runtime.clone(),
@@ -203,7 +203,7 @@ fn prove(
     state: &State,
     facts: &GpuFacts,
     offered: &Gpus,
-) -> Result<Vec<Finding>, Failure> {
+) -> Result<Vec<HostFinding>, Failure> {
     if offered.units.is_empty() {
         return Ok(Vec::new());
     }

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     podman::{
         Engine,
-        inside::{self, Image, Imports},
+        inside::{self, AskedImage, Imports},
     },
     scan::{self, AgentScan},
 };
@@ -104,7 +104,7 @@ impl Questions {
         let known = self.0.iter().filter(|(name, imports)| {
             let tag = image_tag(name);
             state.images.get(&tag).is_some_and(|found| {
-                let image = Image {
+                let image = AskedImage {
                     tag: &tag,
                     id: &found.id,
                 };
@@ -124,7 +124,7 @@ impl Questions {
             .filter(|(name, _)| !known.contains(name.as_str()));
         let line = |(name, imports): (&String, &Imports)| {
             let tag = image_tag(name);
-            let image = Image { tag: &tag, id: "" };
+            let image = AskedImage { tag: &tag, id: "" };
             let args = inside::cold_import_args(engine, image, imports);
             engine.podman.line(&args)
         };
@@ -143,7 +143,7 @@ impl Questions {
             let Some(found) = state.images.get(&tag) else {
                 continue;
             };
-            let image = Image {
+            let image = AskedImage {
                 tag: &tag,
                 id: &found.id,
             };

@@ -20,7 +20,7 @@ use model::system::System;
 use requirements::{
     file::{self, Files},
     list::List,
-    lock::{self, Kind, LockError, Locked, Unmet, Upgrade},
+    lock::{self, LockError, Locked, Unmet, UnmetKind, Upgrade},
     lock_file::LockFile,
     marker::Environment,
     split::{self, Import, Placed, Split, Usage, wheels},
@@ -231,7 +231,7 @@ impl<'p> Work<'p> {
     }
 
     fn split(&self, known: &Known) -> Split {
-        split::split(&split::Request {
+        split::split(&split::SplitRequest {
             files: &self.files,
             rules: &self.requirements.rules,
             usage: Some(&self.usage),
@@ -262,7 +262,7 @@ impl<'p> Work<'p> {
         Ok((split, problems))
     }
 
-    fn request(&self, split: &Split) -> Result<lock::Request, Failure> {
+    fn request(&self, split: &Split) -> Result<lock::LockRequest, Failure> {
         // The tools belong to the images of this repository.
         let read = |name: &str| {
             let path = self.requirements.folder.join(name);
@@ -276,7 +276,7 @@ impl<'p> Work<'p> {
             false => String::new(),
         };
         let build = read(lock::BUILD_LIST)?;
-        Ok(lock::Request {
+        Ok(lock::LockRequest {
             lists: split.lists.clone(),
             limits: split::limits(&self.files, &self.requirements.rules, &self.environment),
             build,
@@ -379,9 +379,9 @@ fn refuse(unmet: &[Unmet], refused: &mut BTreeMap<String, String>) -> bool {
     let before = refused.len();
     let absent = |one: &Unmet| {
         let kinds = [
-            Kind::NoSuchVersion,
-            Kind::NoSuchPackage,
-            Kind::NotForPlatform,
+            UnmetKind::NoSuchVersion,
+            UnmetKind::NoSuchPackage,
+            UnmetKind::NotForPlatform,
         ];
         kinds.contains(&one.kind) && !one.culprits.is_empty()
     };

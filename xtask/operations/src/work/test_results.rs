@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{build_report::ImageReport, deploy::Deployment, dry_run::Script};
 use crate::podman::{
     PodmanError,
-    pytest::{Ended, Event, Outcome, Test},
+    pytest::{Ended, Test, TestEvent, TestOutcome},
 };
 
 /// pytest's exit code where nothing was collected.
@@ -109,18 +109,18 @@ impl Subject {
         let mut end = None;
         for event in ended.events {
             match event {
-                Event::Test(test) => {
+                TestEvent::Test(test) => {
                     match test.outcome {
-                        Outcome::Passed => self.passed += 1,
-                        Outcome::Failed => self.failed += 1,
-                        Outcome::Skipped => self.skipped += 1,
+                        TestOutcome::Passed => self.passed += 1,
+                        TestOutcome::Failed => self.failed += 1,
+                        TestOutcome::Skipped => self.skipped += 1,
                     }
                     self.tests.push(test);
                 }
-                Event::Problem(problem) => {
+                TestEvent::Problem(problem) => {
                     self.problem = Some(format!("{}: {}", problem.id, problem.message));
                 }
-                Event::End { code, junit } => {
+                TestEvent::End { code, junit } => {
                     end = Some(code);
                     self.junit = junit;
                 }
@@ -173,7 +173,7 @@ pub enum News<'n> {
     /// The copy could not be deployed.
     DeploymentFailed(&'n Deployment),
     /// A subject, and what one of its tests has come to.
-    Event(&'n str, Event),
+    Event(&'n str, TestEvent),
     Ended(&'n Subject),
 }
 

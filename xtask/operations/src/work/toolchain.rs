@@ -11,7 +11,7 @@ use super::{app::App, choose::select, failures::podman_failure};
 use crate::{
     host::{
         capacity::Capacity,
-        findings::{Finding, Severity, worst},
+        findings::{HostFinding, HostSeverity, worst},
         look::Look,
         toolchain::{self, Asked},
     },
@@ -32,9 +32,9 @@ pub const PATIENCE_MS: u64 = 15_000;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HostReport {
     /// Worst severity of all findings.
-    pub severity: Severity,
+    pub severity: HostSeverity,
     /// All of them, good ones too.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<HostFinding>,
     /// For how many more agents there is room; null where the limits of podman's host
     /// are not to be seen.
     pub capacity: Option<Capacity>,
@@ -74,7 +74,7 @@ pub fn check(app: &App, system: &System, more: Option<u32>) -> Result<HostReport
 }
 
 /// What podman fails at is a finding; any other failure ends the command.
-fn unless_of_podman(failure: Failure) -> Result<Finding, Failure> {
+fn unless_of_podman(failure: Failure) -> Result<HostFinding, Failure> {
     match failure.exit {
         Exit::Engine => Ok(from_failure("podman", &failure)),
         _ => Err(failure),
@@ -82,11 +82,11 @@ fn unless_of_podman(failure: Failure) -> Result<Finding, Failure> {
 }
 
 /// Fails if one of these is an error, and names them.
-pub fn verdict(findings: &[Finding]) -> Result<(), Failure> {
-    if worst(findings) == Severity::Error {
+pub fn verdict(findings: &[HostFinding]) -> Result<(), Failure> {
+    if worst(findings) == HostSeverity::Error {
         let errors = findings
             .iter()
-            .filter(|finding| finding.severity == Severity::Error);
+            .filter(|finding| finding.severity == HostSeverity::Error);
         let mut ids: Vec<&str> = errors.map(|finding| finding.id).collect();
         ids.dedup();
         return Err(Failure::new(
@@ -104,7 +104,7 @@ fn of_system(
     system: &System,
     state: &State,
     more: Option<u32>,
-) -> Result<(Vec<Finding>, Option<Capacity>), Failure> {
+) -> Result<(Vec<HostFinding>, Option<Capacity>), Failure> {
     let chosen = select(system, &[], true)?;
     let agents = system.agents.iter();
     let asked = Asked {
@@ -136,10 +136,10 @@ pub fn preflight(
 }
 
 /// Errors stop, warnings are shown.
-pub fn stop_or_warn(app: &App, findings: &[Finding]) -> Result<(), Failure> {
-    let errors: Vec<&Finding> = findings
+pub fn stop_or_warn(app: &App, findings: &[HostFinding]) -> Result<(), Failure> {
+    let errors: Vec<&HostFinding> = findings
         .iter()
-        .filter(|finding| finding.severity == Severity::Error)
+        .filter(|finding| finding.severity == HostSeverity::Error)
         .collect();
     if let Some(first) = errors.first() {
         let lines = errors
@@ -154,7 +154,7 @@ pub fn stop_or_warn(app: &App, findings: &[Finding]) -> Result<(), Failure> {
     }
     for finding in findings
         .iter()
-        .filter(|finding| finding.severity == Severity::Warning)
+        .filter(|finding| finding.severity == HostSeverity::Warning)
     {
         app.ui
             .warn(format!("{}: {}", finding.title, finding.evidence));
@@ -185,7 +185,7 @@ fn listings(engine: &Engine) -> Result<State, Failure> {
     })
 }
 
-fn prove(engine: &mut Engine) -> Result<Vec<Finding>, Failure> {
+fn prove(engine: &mut Engine) -> Result<Vec<HostFinding>, Failure> {
     match engine.ready() {
         Ok(()) => Ok(toolchain::proof(engine)),
         Err(failure) if failure.exit == Exit::Engine => {
@@ -196,10 +196,10 @@ fn prove(engine: &mut Engine) -> Result<Vec<Finding>, Failure> {
 }
 
 /// A failure as a finding, with its evidence and remedy.
-pub fn from_failure(id: &'static str, failure: &Failure) -> Finding {
-    Finding {
+pub fn from_failure(id: &'static str, failure: &Failure) -> HostFinding {
+    HostFinding {
         id,
-        severity: Severity::Error,
+        severity: HostSeverity::Error,
         title: failure.message.clone(),
         evidence: failure.detail.join("; "),
         fix: failure.hint.clone(),

@@ -22,12 +22,12 @@ use super::{
 use crate::lock::{
     names::{JOINT, TEST_LOCK, lock_name, lock_names},
     problem::{LockProblem, Wrong},
-    request::Request,
+    request::LockRequest,
 };
 
 /// All that is wrong with the locks of `request.existing`, by place. Nothing if
 /// they are what `lock` would make of the request without an upgrade.
-pub fn check(request: &Request) -> Vec<LockProblem> {
+pub fn check(request: &LockRequest) -> Vec<LockProblem> {
     let mut problems = Vec::new();
     let mut locks = BTreeMap::new();
     for name in lock_names() {
@@ -71,7 +71,7 @@ pub fn check(request: &Request) -> Vec<LockProblem> {
 
 /// What the joint lock knows about inputs and other locks.
 fn together(
-    request: &Request,
+    request: &LockRequest,
     joint: &LockFile,
     locks: &BTreeMap<String, LockFile>,
     problems: &mut Vec<LockProblem>,
@@ -135,7 +135,7 @@ fn pins(file: &str, lock: &LockFile, problems: &mut Vec<LockProblem>) {
 
 /// Every line of a list is met by the list's lock, every limit by all.
 fn requirements(
-    request: &Request,
+    request: &LockRequest,
     locks: &BTreeMap<String, LockFile>,
     problems: &mut Vec<LockProblem>,
 ) {

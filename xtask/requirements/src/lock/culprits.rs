@@ -12,11 +12,11 @@ use std::{
 };
 
 use super::{
-    explain::{Verdict, mentioned, plain_error, trimmed, verdict},
+    explain::{UvVerdict, mentioned, plain_error, trimmed, verdict},
     request::{Constraint, Sources},
     workshop::{Call, Said, Workshop},
 };
-use crate::lock::{error::LockError, kind::Kind, names::JOINT, unmet::Unmet};
+use crate::lock::{error::LockError, kind::UnmetKind, names::JOINT, unmet::Unmet};
 
 /// Reasons that are looked for.
 const REASONS_MAX: usize = 25;
@@ -54,7 +54,7 @@ pub fn explain(workshop: &Workshop, sources: &Sources, said: Said) -> LockError 
         };
         // One of a conflict's is enough; of a package that cannot be had, all.
         let count = match found.kind {
-            Kind::Conflict => 1,
+            UnmetKind::Conflict => 1,
             _ => found.culprits.len(),
         };
         let blamed = found.culprits.iter().take(count);
@@ -96,7 +96,7 @@ impl Search<'_> {
         let unmet = |kind, name: &str, culprits: Vec<Constraint>| {
             let other = |one: &&Constraint| says(text, &one.text) && !culprits.contains(one);
             let against = match kind {
-                Kind::Conflict => all.iter().filter(other).cloned().collect(),
+                UnmetKind::Conflict => all.iter().filter(other).cloned().collect(),
                 _ => Vec::new(),
             };
             Unmet {
@@ -108,7 +108,7 @@ impl Search<'_> {
             }
         };
         match verdict(text) {
-            Verdict::One { name, kind } => {
+            UvVerdict::One { name, kind } => {
                 let own: Vec<Constraint> =
                     all.iter().filter(|one| one.name == name).cloned().collect();
                 if own.is_empty() {
@@ -122,20 +122,21 @@ impl Search<'_> {
                     .filter(|one| says(text, &one.text))
                     .cloned()
                     .collect();
-                let narrowed = kind == Kind::NoSuchVersion && !exact.is_empty();
+                let narrowed = kind == UnmetKind::NoSuchVersion && !exact.is_empty();
                 Ok(Some(unmet(kind, &name, if narrowed { exact } else { own })))
             }
-            Verdict::Conflict => {
+            UvVerdict::Conflict => {
                 let culprits = self.culprits(sources, &all, text)?;
                 let name = culprits
                     .first()
                     .map(|one| one.name.clone())
                     .unwrap_or_default();
-                Ok(Some(unmet(Kind::Conflict, &name, culprits)))
+                Ok(Some(unmet(UnmetKind::Conflict, &name, culprits)))
             }
-            Verdict::NoIndex | Verdict::NoPython | Verdict::NotCached | Verdict::Unknown => {
-                Ok(None)
-            }
+            UvVerdict::NoIndex
+            | UvVerdict::NoPython
+            | UvVerdict::NotCached
+            | UvVerdict::Unknown => Ok(None),
         }
     }
 
@@ -192,7 +193,7 @@ impl Search<'_> {
         let cached = room.run(&call.clone().offline(), TRIAL_DEADLINE);
         let ended = match cached {
             // What is not in the cache may still be in the index.
-            Err(Said::No(text)) if verdict(&text) == Verdict::NotCached => {
+            Err(Said::No(text)) if verdict(&text) == UvVerdict::NotCached => {
                 room.run(&call, TRIAL_DEADLINE)
             }
             other => other,

@@ -10,7 +10,7 @@ use diagnostics::excerpt::printable;
 use toml::Table;
 
 use super::super::name::{is_name, normalized};
-use crate::lock::{error::LockError, kind::Kind};
+use crate::lock::{error::LockError, kind::UnmetKind};
 
 /// Lines of uv's explanation that are kept.
 const LINES_MAX: usize = 12;
@@ -19,11 +19,11 @@ const LINE_MAX: usize = 400;
 
 /// What uv's words come down to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum UvVerdict {
     /// One package, and what is wrong with it whatever else is asked for.
     One {
         name: String,
-        kind: Kind,
+        kind: UnmetKind,
     },
     /// Several requirements that do not go together.
     Conflict,
@@ -36,21 +36,21 @@ pub enum Verdict {
 }
 
 /// Reads uv's messages.
-pub fn verdict(said: &str) -> Verdict {
+pub fn verdict(said: &str) -> UvVerdict {
     let text = said.split_whitespace().collect::<Vec<_>>().join(" ");
     let has = |words: &str| text.contains(words);
     if has("network was disabled") {
-        return Verdict::NotCached;
+        return UvVerdict::NotCached;
     }
     if let Some(name) = failed_build(&text) {
         let misses = between(&text, "No module named '", "'").map(str::to_owned);
-        return Verdict::One {
+        return UvVerdict::One {
             name,
-            kind: Kind::BuildFailed { misses },
+            kind: UnmetKind::BuildFailed { misses },
         };
     }
     if has("No interpreter found for") {
-        return Verdict::NoPython;
+        return UvVerdict::NoPython;
     }
     if has("No solution found") {
         return unsolvable(&text);
@@ -62,32 +62,32 @@ pub fn verdict(said: &str) -> Verdict {
         "dns error",
     ];
     match unreached.iter().any(|words| has(words)) {
-        true => Verdict::NoIndex,
-        false => Verdict::Unknown,
+        true => UvVerdict::NoIndex,
+        false => UvVerdict::Unknown,
     }
 }
 
 /// A package that stands alone has no `depends on` in its explanation.
-fn unsolvable(text: &str) -> Verdict {
+fn unsolvable(text: &str) -> UvVerdict {
     let alone = !text.contains(" depends on ");
     let name = text.rfind("you require ").and_then(|at| {
         let word = text[at + "you require ".len()..].split([',', ' ']).next()?;
         name_of(word)
     });
     let kind = if text.contains("was not found in the package registry") {
-        Some(Kind::NoSuchPackage)
+        Some(UnmetKind::NoSuchPackage)
     } else if text.contains("has no wheels with a matching") {
-        Some(Kind::NotForPlatform)
+        Some(UnmetKind::NotForPlatform)
     } else if text.contains("there is no version of")
         || (text.contains("Because only ") && text.contains(" available"))
     {
-        Some(Kind::NoSuchVersion)
+        Some(UnmetKind::NoSuchVersion)
     } else {
         None
     };
     match (alone, name, kind) {
-        (true, Some(name), Some(kind)) => Verdict::One { name, kind },
-        _ => Verdict::Conflict,
+        (true, Some(name), Some(kind)) => UvVerdict::One { name, kind },
+        _ => UvVerdict::Conflict,
     }
 }
 
@@ -134,8 +134,8 @@ pub fn trimmed(said: &str) -> Vec<String> {
 pub fn plain_error(what: &str, said: &str) -> LockError {
     let lines = trimmed(said);
     match verdict(said) {
-        Verdict::NoIndex => LockError::NoIndex { said: lines },
-        Verdict::NoPython => {
+        UvVerdict::NoIndex => LockError::NoIndex { said: lines },
+        UvVerdict::NoPython => {
             let python = between(said, "No interpreter found for Python ", " ").unwrap_or("3");
             LockError::NoPython {
                 python: python.to_owned(),

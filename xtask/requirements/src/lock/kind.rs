@@ -2,7 +2,7 @@
 
 /// Why a package cannot be had.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Kind {
+pub enum UnmetKind {
     /// The index has the package, but none of these versions.
     NoSuchVersion,
     /// The index does not have it.

@@ -17,7 +17,7 @@ use crate::lock::names::{BUILD_LIST, TEST_LIST};
 
 /// Everything that decides what is locked.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub struct LockRequest {
     /// Text of the three lists. Those of gpu and audio may refer to core by
     /// `-r requirements.core.txt`.
     pub lists: BTreeMap<List, String>,
@@ -119,7 +119,7 @@ impl std::fmt::Display for Constraint {
 }
 
 impl Sources {
-    pub fn new(request: &Request) -> Self {
+    pub fn new(request: &LockRequest) -> Self {
         let list = |(list, text): (&List, &String)| (*list, read(text, &list.file()));
         Sources {
             lists: request.lists.iter().map(list).collect(),
@@ -171,7 +171,7 @@ impl Sources {
 
 /// Digest of all that decides; comments and blank lines do not. The version of
 /// uv is in it by the list of build tools.
-pub fn inputs_digest(request: &Request) -> String {
+pub fn inputs_digest(request: &LockRequest) -> String {
     let sources = Sources::new(request);
     let mut text = format!("python {}\nplatform {}\n", request.python, request.platform);
     let mut add = |title: &str, lines: Vec<String>| {

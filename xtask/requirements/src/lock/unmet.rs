@@ -3,12 +3,12 @@
 use std::fmt;
 
 use super::request::Constraint;
-use crate::lock::kind::Kind;
+use crate::lock::kind::UnmetKind;
 
 /// Something that cannot be met.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unmet {
-    pub kind: Kind,
+    pub kind: UnmetKind,
     /// The package that uv names; for a conflict, that of the first culprit.
     pub name: String,
     /// Leaving out any one of them helps; of a package that cannot be had, all
@@ -24,21 +24,21 @@ impl Unmet {
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         match &self.kind {
-            Kind::BuildFailed { misses: Some(module) } if module == "pkg_resources" => Some(
+            UnmetKind::BuildFailed { misses: Some(module) } if module == "pkg_resources" => Some(
                 "its build script is older than setuptools 81: `[build.setuptools]` with `specifier = \"<81\"` in \
                 requirements/rules.toml helps"
                     .into(),
             ),
-            Kind::BuildFailed { misses: Some(module) } => {
+            UnmetKind::BuildFailed { misses: Some(module) } => {
                 Some(format!("its build script does not say that it needs `{module}`"))
             }
-            Kind::BuildFailed { misses: None } => {
+            UnmetKind::BuildFailed { misses: None } => {
                 Some("choose a version that has a wheel, or install what its build script asks for".into())
             }
-            Kind::NoSuchVersion => Some("choose a version that the index has".into()),
-            Kind::NoSuchPackage => Some("correct the name, or leave it out".into()),
-            Kind::NotForPlatform => Some("give it a marker such as `; sys_platform == \"win32\"`, or leave it out".into()),
-            Kind::Conflict => None,
+            UnmetKind::NoSuchVersion => Some("choose a version that the index has".into()),
+            UnmetKind::NoSuchPackage => Some("correct the name, or leave it out".into()),
+            UnmetKind::NotForPlatform => Some("give it a marker such as `; sys_platform == \"win32\"`, or leave it out".into()),
+            UnmetKind::Conflict => None,
         }
     }
 }
@@ -60,15 +60,19 @@ impl fmt::Display for Unmet {
             _ => format!("{what} {text}"),
         };
         match &self.kind {
-            Kind::NoSuchVersion => out.write_str(&own("is a version that the index does not have")),
-            Kind::NoSuchPackage => out.write_str(&own("is a package that the index does not have")),
-            Kind::NotForPlatform => {
+            UnmetKind::NoSuchVersion => {
+                out.write_str(&own("is a version that the index does not have"))
+            }
+            UnmetKind::NoSuchPackage => {
+                out.write_str(&own("is a package that the index does not have"))
+            }
+            UnmetKind::NotForPlatform => {
                 out.write_str(&own("has no file for the images' Python and platform"))
             }
-            Kind::BuildFailed { .. } => {
+            UnmetKind::BuildFailed { .. } => {
                 out.write_str(&own("is published as source that cannot be built here"))
             }
-            Kind::Conflict => match conflict.as_slice() {
+            UnmetKind::Conflict => match conflict.as_slice() {
                 [] => out.write_str("the lists cannot be satisfied together"),
                 [one] => write!(out, "{one} cannot be satisfied together with the rest"),
                 [first, rest @ ..] => {

@@ -25,7 +25,7 @@ use super::{
 use crate::lock::{
     error::LockError,
     names::{BUILD_LIST, JOINT, TEST_LIST, TEST_LOCK},
-    request::Request,
+    request::LockRequest,
 };
 
 /// The user's limits for what is installed.
@@ -166,7 +166,7 @@ impl Call {
 impl<'a> Workshop<'a> {
     /// A new folder below `scratch`; removes those of runs that were killed.
     pub fn open(
-        request: &'a Request,
+        request: &'a LockRequest,
         uv: &Uv,
         scratch: &Path,
         cancel: &'a Cancel,

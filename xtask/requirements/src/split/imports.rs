@@ -12,7 +12,7 @@ use crate::{
     distributions::{Resolution, Resolver},
     known,
     list::List,
-    split::report::{Asked, Import, Placed, Report, Request, Usage, sentence},
+    split::report::{Asked, Import, Placed, Report, SplitRequest, Usage, sentence},
 };
 
 /// Imports by what they turned out to be.
@@ -75,7 +75,7 @@ pub fn uses<'u>(usage: &'u Usage, resolver: &Resolver<'_>, asked: &[Asked]) -> U
 }
 
 /// Reports what imports and requirements do not agree about.
-pub fn check(request: &Request<'_>, uses: &Uses<'_>, placed: &[Placed], report: &mut Report) {
+pub fn check(request: &SplitRequest<'_>, uses: &Uses<'_>, placed: &[Placed], report: &mut Report) {
     missing(request, uses, report);
     for (module, imports) in &uses.windows {
         let who = Who::of(imports);
@@ -137,7 +137,7 @@ pub fn check(request: &Request<'_>, uses: &Uses<'_>, placed: &[Placed], report: 
     }
 }
 
-fn missing(request: &Request<'_>, uses: &Uses<'_>, report: &mut Report) {
+fn missing(request: &SplitRequest<'_>, uses: &Uses<'_>, report: &mut Report) {
     let left_out: BTreeMap<String, String> = report
         .left_out
         .iter()

@@ -10,7 +10,7 @@ use crate::{file::Files, marker::Environment, requirement::Requirement, rules::R
 
 /// Everything a split depends on.
 #[derive(Debug, Clone, Copy)]
-pub struct Request<'a> {
+pub struct SplitRequest<'a> {
     pub files: &'a Files,
     pub rules: &'a Rules,
     /// `None`: the code was not looked at, and nothing is said about imports.

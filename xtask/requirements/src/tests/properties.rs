@@ -13,7 +13,7 @@ use crate::{
     marker::Environment,
     requirement::{self, Requirement},
     rules::Rules,
-    split::{Import, Request, Split, Usage, split},
+    split::{Import, Split, SplitRequest, Usage, split},
     statement::{self, Statement},
 };
 
@@ -96,7 +96,7 @@ fn read(bytes: &[u8]) -> Files {
 }
 
 fn split_of(files: &Files, usage: Option<&Usage>) -> Split {
-    split(&Request {
+    split(&SplitRequest {
         files,
         rules: &Rules::default(),
         usage,

@@ -64,7 +64,7 @@ impl Case {
     }
 
     fn split(&self) -> Split {
-        split(&Request {
+        split(&SplitRequest {
             files: &self.files,
             rules: &self.rules,
             usage: self.usage.as_ref(),

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use world::World;
 
 use super::{
-    agents::{Order, Request, plan},
+    agents::{DeployRequest, Order, plan},
     *,
 };
 use crate::system::{self, System};
@@ -25,7 +25,7 @@ use crate::system::{self, System};
 struct Case {
     system: System,
     world: World,
-    request: Request,
+    request: DeployRequest,
 }
 
 impl Case {
@@ -44,7 +44,7 @@ impl Case {
             .unwrap_or_else(|error| panic!("{}", error.render(false)));
         let agents = system.agents.iter().filter(|agent| !agent.optional);
         Case {
-            request: Request {
+            request: DeployRequest {
                 agents: agents.map(|agent| agent.name.clone()).collect(),
                 order: Order::Groups,
                 keep: false,

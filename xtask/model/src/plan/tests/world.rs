@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::super::{
     spec::hash_of,
-    state::{Container, Image, Network, Status},
+    state::{Container, Network, Status, StoredImage},
     *,
 };
 use crate::system::System;
@@ -22,10 +22,10 @@ impl World {
             now_s: 1_000_000,
             ..State::default()
         };
-        let base = Image {
+        let base = StoredImage {
             id: "base".into(),
             layers: vec!["base".into()],
-            ..Image::default()
+            ..StoredImage::default()
         };
         state.images.insert(image_tag(&system.base.name), base);
         let all = system.images.keys().cloned().collect();
@@ -38,11 +38,11 @@ impl World {
                 (label::SYSTEM.into(), system.name.clone()),
                 (label::INPUTS.into(), format!("inputs of {name}")),
             ]);
-            let image = Image {
+            let image = StoredImage {
                 id: format!("id of {name}"),
                 labels,
                 layers,
-                ..Image::default()
+                ..StoredImage::default()
             };
             state.images.insert(image_tag(&name), image);
         }

@@ -1,7 +1,7 @@
 //! `[groups.GROUP.agents.NAME]`, and what an agent may give up of the secure
 //! defaults.
 
-use diagnostics::located::shape::{Absent, Field, Kind, Names, Rule, Section, Table};
+use diagnostics::located::shape::{Absent, Field, Names, Rule, Section, Table, ValueKind};
 
 use super::kinds::{ADDRESS, BELOW, MEGABYTES, TEXT, list};
 use crate::system::fields::shared::SHARED_FIELDS;
@@ -17,8 +17,8 @@ pub static AGENT: Table = Table {
     ],
 };
 
-const PORT: Kind = Kind::Integer(1..=65_535);
-const AGENT_NAMES: Kind = list(&Kind::Text("agent"));
+const PORT: ValueKind = ValueKind::Integer(1..=65_535);
+const AGENT_NAMES: ValueKind = list(&ValueKind::Text("agent"));
 
 /// What only an agent has.
 pub static AGENT_FIELDS: Section = Section {
@@ -48,7 +48,7 @@ pub static AGENT_FIELDS: Section = Section {
         },
         Field {
             key: "container",
-            kind: Kind::Pattern {
+            kind: ValueKind::Pattern {
                 noun: "name",
                 regex: "^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$",
             },
@@ -58,8 +58,8 @@ pub static AGENT_FIELDS: Section = Section {
         },
         Field {
             key: "command",
-            kind: Kind::List {
-                of: &Kind::String,
+            kind: ValueKind::List {
+                of: &ValueKind::String,
                 least: 1,
             },
             absent: Absent::Value("[\"python3\", \"-u\", \"{script}\"]"),
@@ -68,7 +68,7 @@ pub static AGENT_FIELDS: Section = Section {
         },
         Field {
             key: "args",
-            kind: list(&Kind::String),
+            kind: list(&ValueKind::String),
             absent: Absent::Value("[]"),
             meaning: "added to the command; placeholders allowed",
             example: "[\"--port={port}\"]",
@@ -89,14 +89,14 @@ pub static AGENT_FIELDS: Section = Section {
         },
         Field {
             key: "publish",
-            kind: Kind::Words(&["all", "health"]),
+            kind: ValueKind::Words(&["all", "health"]),
             absent: Absent::Value("\"all\""),
             meaning: "`health`: do not publish the main port",
             example: "\"health\"",
         },
         Field {
             key: "ip",
-            kind: Kind::Pattern {
+            kind: ValueKind::Pattern {
                 noun: "address",
                 regex: ADDRESS,
             },
@@ -113,16 +113,16 @@ pub static AGENT_FIELDS: Section = Section {
         },
         Field {
             key: "gpu_count",
-            kind: Kind::Integer(1..=64),
+            kind: ValueKind::Integer(1..=64),
             absent: Absent::Nothing,
             meaning: "so many GPUs. Agents get GPUs of their own in the order of their start, optional ones last; when all are taken, they share those with the least `vram_mb`. More than there are is an error",
             example: "1",
         },
         Field {
             key: "gpu_device",
-            kind: Kind::Either(&[
-                Kind::Integer(0..=63),
-                Kind::Pattern {
+            kind: ValueKind::Either(&[
+                ValueKind::Integer(0..=63),
+                ValueKind::Pattern {
                     noun: "text",
                     regex: "^[A-Za-z0-9_:.-]+$",
                 },
@@ -147,7 +147,7 @@ pub static AGENT_FIELDS: Section = Section {
         },
         Field {
             key: "relax",
-            kind: Kind::Table(&RELAX),
+            kind: ValueKind::Table(&RELAX),
             absent: Absent::Nothing,
             meaning: "what it gives up of the secure defaults, each with its reason",
             example: "{ root_user = \"binds port 80\" }",
@@ -183,7 +183,7 @@ static RELAX_FIELDS: Section = Section {
         },
         Field {
             key: "capabilities",
-            kind: Kind::Entries {
+            kind: ValueKind::Entries {
                 names: Names::Words(CAPABILITIES),
                 of: &TEXT,
             },

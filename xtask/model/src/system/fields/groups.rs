@@ -1,6 +1,6 @@
 //! `[groups.NAME]`
 
-use diagnostics::located::shape::{Absent, Field, Kind, Names, Section, Table};
+use diagnostics::located::shape::{Absent, Field, Names, Section, Table, ValueKind};
 
 use super::{
     agents::AGENT,
@@ -44,7 +44,7 @@ pub static GROUP_FIELDS: Section = Section {
         },
         Field {
             key: "backbone_offset",
-            kind: Kind::Integer(0..=0x00ff_ffff),
+            kind: ValueKind::Integer(0..=0x00ff_ffff),
             absent: Absent::Value("0"),
             meaning: "moves the group's addresses on the backbone; see \"Addresses\"",
             example: "256",
@@ -58,14 +58,14 @@ pub static GROUP_FIELDS: Section = Section {
         },
         Field {
             key: "gpu",
-            kind: Kind::Words(&["auto", "required", "off"]),
+            kind: ValueKind::Words(&["auto", "required", "off"]),
             absent: Absent::Value("\"auto\""),
             meaning: "for agents that ask for a GPU: `auto` (the CPU, with a warning, if there is none), `required` (refuse to deploy), `off` (always the CPU)",
             example: "\"required\"",
         },
         Field {
             key: "agents",
-            kind: Kind::Tables {
+            kind: ValueKind::Tables {
                 names: Names::Pattern(AGENT_NAME),
                 of: &AGENT,
             },
@@ -76,4 +76,4 @@ pub static GROUP_FIELDS: Section = Section {
     ],
 };
 
-const GROUP_NAME: Kind = Kind::Text("group");
+const GROUP_NAME: ValueKind = ValueKind::Text("group");

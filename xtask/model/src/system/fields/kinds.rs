@@ -1,21 +1,21 @@
 //! Kinds of values that several fields have.
 
-use diagnostics::located::shape::Kind;
+use diagnostics::located::shape::ValueKind;
 
 /// The version of the manifest's shape that this tool reads.
 pub const SCHEMA: u64 = 1;
 
 /// A text that is not empty.
-pub const TEXT: Kind = Kind::Text("text");
+pub const TEXT: ValueKind = ValueKind::Text("text");
 /// A path that is used from wherever the manifest says.
-pub const PATH: Kind = Kind::Text("path");
+pub const PATH: ValueKind = ValueKind::Text("path");
 /// A path below the monorepo.
-pub const BELOW: Kind = Kind::Pattern {
+pub const BELOW: ValueKind = ValueKind::Pattern {
     noun: "path",
     regex: r"^\s*[^/\s]",
 };
 /// The name of something else in the manifest.
-pub const NAME: Kind = Kind::Text("name");
+pub const NAME: ValueKind = ValueKind::Text("name");
 
 /// What podman takes as a name.
 pub const PODMAN_NAME: &str = "^[A-Za-z0-9][A-Za-z0-9_.-]*$";
@@ -39,12 +39,12 @@ pub const ADDRESS: &str = concat!("^(", octet!(), r"\.){3}", octet!(), "$");
 pub const CIDR: &str = concat!("^(", octet!(), r"\.){3}", octet!(), "/([89]|[12][0-9]|30)$");
 
 /// How the agents of a group are connected.
-pub const NETWORK_MODE: Kind = Kind::Words(&["bridge", "host", "pod"]);
+pub const NETWORK_MODE: ValueKind = ValueKind::Words(&["bridge", "host", "pod"]);
 /// Longer than a day nobody waits.
-pub const SECONDS: Kind = Kind::Integer(1..=86_400);
+pub const SECONDS: ValueKind = ValueKind::Integer(1..=86_400);
 /// Megabytes of 2^20 bytes.
-pub const MEGABYTES: Kind = Kind::Integer(1..=1 << 32);
+pub const MEGABYTES: ValueKind = ValueKind::Integer(1..=1 << 32);
 
-pub const fn list(of: &'static Kind) -> Kind {
-    Kind::List { of, least: 0 }
+pub const fn list(of: &'static ValueKind) -> ValueKind {
+    ValueKind::List { of, least: 0 }
 }

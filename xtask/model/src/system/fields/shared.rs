@@ -1,6 +1,6 @@
 //! What a group may set for its agents and an agent for itself.
 
-use diagnostics::located::shape::{Absent, Field, Kind, Names, Rule, Section, Table};
+use diagnostics::located::shape::{Absent, Field, Names, Rule, Section, Table, ValueKind};
 
 use super::kinds::{MEGABYTES, NAME, PATH, PODMAN_NAME, SECONDS, TEXT, VARIABLE_NAME, list};
 
@@ -18,9 +18,9 @@ pub static SHARED_FIELDS: Section = Section {
         },
         Field {
             key: "env",
-            kind: Kind::Entries {
+            kind: ValueKind::Entries {
                 names: Names::Pattern(VARIABLE_NAME),
-                of: &Kind::String,
+                of: &ValueKind::String,
             },
             absent: Absent::Value("{}"),
             meaning: "environment variables, placeholders allowed",
@@ -28,21 +28,21 @@ pub static SHARED_FIELDS: Section = Section {
         },
         Field {
             key: "mounts",
-            kind: list(&Kind::Table(&MOUNT)),
+            kind: list(&ValueKind::Table(&MOUNT)),
             absent: Absent::Value("[]"),
             meaning: "volumes and folders of the host that it is given",
             example: "[{ volume = \"logs\", target = \"/app/logs\" }]",
         },
         Field {
             key: "devices",
-            kind: list(&Kind::Table(&DEVICE)),
+            kind: list(&ValueKind::Table(&DEVICE)),
             absent: Absent::Value("[]"),
             meaning: "devices that it is given. The agent joins the group that owns the device",
             example: "[{ path = \"/dev/snd\", optional = true }]",
         },
         Field {
             key: "peers",
-            kind: list(&Kind::Text("agent")),
+            kind: list(&ValueKind::Text("agent")),
             absent: Absent::Value("[]"),
             meaning: "agents whose addresses it is given; each must be reachable. Orders nothing",
             example: "[\"SystemDigitalTwin\"]",
@@ -57,7 +57,7 @@ pub static SHARED_FIELDS: Section = Section {
         Field {
             key: "cpus",
             // More processors than any host has; also keeps infinity out.
-            kind: Kind::Number {
+            kind: ValueKind::Number {
                 above: 0.0,
                 to: 4096.0,
             },
@@ -68,14 +68,14 @@ pub static SHARED_FIELDS: Section = Section {
         Field {
             key: "pids",
             // The kernel's own limit.
-            kind: Kind::Integer(1..=4_194_304),
+            kind: ValueKind::Integer(1..=4_194_304),
             absent: Absent::Value("256"),
             meaning: "limit on processes and threads",
             example: "512",
         },
         Field {
             key: "restart",
-            kind: Kind::Pattern {
+            kind: ValueKind::Pattern {
                 noun: "word",
                 regex: "^(no|always|on-failure:[1-9][0-9]*)$",
             },
@@ -92,21 +92,21 @@ pub static SHARED_FIELDS: Section = Section {
         },
         Field {
             key: "start_attempts",
-            kind: Kind::Integer(1..=100),
+            kind: ValueKind::Integer(1..=100),
             absent: Absent::Value("2"),
             meaning: "how often `deploy` starts a container that exits",
             example: "3",
         },
         Field {
             key: "stop_timeout_s",
-            kind: Kind::Integer(0..=86_400),
+            kind: ValueKind::Integer(0..=86_400),
             absent: Absent::Value("5"),
             meaning: "between SIGTERM and SIGKILL",
             example: "10",
         },
         Field {
             key: "health_requests",
-            kind: Kind::List {
+            kind: ValueKind::List {
                 of: &TEXT,
                 least: 1,
             },
@@ -116,7 +116,7 @@ pub static SHARED_FIELDS: Section = Section {
         },
         Field {
             key: "optional",
-            kind: Kind::Boolean,
+            kind: ValueKind::Boolean,
             absent: Absent::Value("false"),
             meaning: "deployed only when the agent itself is named; its script may be missing",
             example: "true",
@@ -138,7 +138,7 @@ pub static MOUNT_FIELDS: Section = Section {
     fields: &[
         Field {
             key: "volume",
-            kind: Kind::Pattern {
+            kind: ValueKind::Pattern {
                 noun: "name",
                 regex: PODMAN_NAME,
             },
@@ -155,7 +155,7 @@ pub static MOUNT_FIELDS: Section = Section {
         },
         Field {
             key: "target",
-            kind: Kind::Pattern {
+            kind: ValueKind::Pattern {
                 noun: "path",
                 regex: "^/[^,:]*[^/,:]/*$",
             },
@@ -165,7 +165,7 @@ pub static MOUNT_FIELDS: Section = Section {
         },
         Field {
             key: "read_only",
-            kind: Kind::Boolean,
+            kind: ValueKind::Boolean,
             absent: Absent::Value("false"),
             meaning: "the agent cannot write to it",
             example: "true",
@@ -187,7 +187,7 @@ pub static DEVICE_FIELDS: Section = Section {
     fields: &[
         Field {
             key: "path",
-            kind: Kind::Pattern {
+            kind: ValueKind::Pattern {
                 noun: "path",
                 regex: "^/",
             },
@@ -197,7 +197,7 @@ pub static DEVICE_FIELDS: Section = Section {
         },
         Field {
             key: "optional",
-            kind: Kind::Boolean,
+            kind: ValueKind::Boolean,
             absent: Absent::Value("false"),
             meaning: "left out where the host has none",
             example: "true",

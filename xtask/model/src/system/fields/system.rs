@@ -1,6 +1,6 @@
 //! The top level, `[system]`, `[base]`, networks and images.
 
-use diagnostics::located::shape::{Absent, Field, Kind, Names, Rule, Section, Table};
+use diagnostics::located::shape::{Absent, Field, Names, Rule, Section, Table, ValueKind};
 
 use super::{
     groups::GROUP,
@@ -26,28 +26,28 @@ static MANIFEST_FIELDS: Section = Section {
         Field {
             key: "schema",
             // Another number gets an answer of its own from the reader.
-            kind: Kind::Integer(SCHEMA..=SCHEMA),
+            kind: ValueKind::Integer(SCHEMA..=SCHEMA),
             absent: Absent::Required,
             meaning: "version of the manifest's shape: 1. A newer one is refused",
             example: "1",
         },
         Field {
             key: "system",
-            kind: Kind::Table(&SYSTEM),
+            kind: ValueKind::Table(&SYSTEM),
             absent: Absent::Required,
             meaning: "what holds for the whole system",
             example: "[system]",
         },
         Field {
             key: "base",
-            kind: Kind::Table(&BASE),
+            kind: ValueKind::Table(&BASE),
             absent: Absent::Required,
             meaning: "the Python image that all others stand on",
             example: "[base]",
         },
         Field {
             key: "networks",
-            kind: Kind::Tables {
+            kind: ValueKind::Tables {
                 names: Names::Pattern(PODMAN_NAME),
                 of: &NETWORK,
             },
@@ -57,7 +57,7 @@ static MANIFEST_FIELDS: Section = Section {
         },
         Field {
             key: "images",
-            kind: Kind::Tables {
+            kind: ValueKind::Tables {
                 names: Names::Pattern(IMAGE_NAME),
                 of: &IMAGE,
             },
@@ -67,7 +67,7 @@ static MANIFEST_FIELDS: Section = Section {
         },
         Field {
             key: "groups",
-            kind: Kind::Tables {
+            kind: ValueKind::Tables {
                 names: Names::Pattern(PODMAN_NAME),
                 of: &GROUP,
             },
@@ -77,7 +77,7 @@ static MANIFEST_FIELDS: Section = Section {
         },
         Field {
             key: "tests",
-            kind: Kind::Table(&TESTS),
+            kind: ValueKind::Table(&TESTS),
             absent: Absent::Nothing,
             meaning: "how agents and system are tested",
             example: "[tests]",
@@ -99,7 +99,7 @@ static SYSTEM_FIELDS: Section = Section {
     fields: &[
         Field {
             key: "name",
-            kind: Kind::Pattern {
+            kind: ValueKind::Pattern {
                 noun: "text",
                 regex: PODMAN_NAME,
             },
@@ -116,7 +116,7 @@ static SYSTEM_FIELDS: Section = Section {
         },
         Field {
             key: "code",
-            kind: Kind::List {
+            kind: ValueKind::List {
                 of: &BELOW,
                 least: 1,
             },
@@ -173,7 +173,7 @@ static BASE_FIELDS: Section = Section {
     fields: &[
         Field {
             key: "name",
-            kind: Kind::Pattern {
+            kind: ValueKind::Pattern {
                 noun: "image name",
                 regex: IMAGE_NAME,
             },
@@ -183,8 +183,8 @@ static BASE_FIELDS: Section = Section {
         },
         Field {
             key: "sources",
-            kind: Kind::List {
-                of: &Kind::Words(&["present", "pull", "bootstrap"]),
+            kind: ValueKind::List {
+                of: &ValueKind::Words(&["present", "pull", "bootstrap"]),
                 least: 1,
             },
             absent: Absent::Required,
@@ -193,7 +193,7 @@ static BASE_FIELDS: Section = Section {
         },
         Field {
             key: "pull",
-            kind: Kind::Text("reference"),
+            kind: ValueKind::Text("reference"),
             absent: Absent::Sometimes("needed by `pull`"),
             meaning: "what to pull. Its digest is recorded in `base.lock` beside the manifest at the first pull, and asked for from then on",
             example: "\"docker.io/library/python:3.11-slim\"",
@@ -207,7 +207,7 @@ static BASE_FIELDS: Section = Section {
         },
         Field {
             key: "python",
-            kind: Kind::Pattern {
+            kind: ValueKind::Pattern {
                 noun: "text",
                 regex: r"^3\.1[0-4](\.[0-9]+)?$",
             },
@@ -225,7 +225,7 @@ static BASE_FIELDS: Section = Section {
     ],
 };
 
-const SUBNET: Kind = Kind::Pattern {
+const SUBNET: ValueKind = ValueKind::Pattern {
     noun: "CIDR",
     regex: CIDR,
 };
@@ -258,14 +258,14 @@ static NETWORK_FIELDS: Section = Section {
         },
         Field {
             key: "internal",
-            kind: Kind::Boolean,
+            kind: ValueKind::Boolean,
             absent: Absent::Value("false"),
             meaning: "no route to the outside",
             example: "true",
         },
         Field {
             key: "isolate",
-            kind: Kind::Boolean,
+            kind: ValueKind::Boolean,
             absent: Absent::Value("true"),
             meaning: "drop traffic from other isolated networks",
             example: "false",
@@ -311,7 +311,7 @@ static IMAGE_FIELDS: Section = Section {
         },
         Field {
             key: "code",
-            kind: Kind::Boolean,
+            kind: ValueKind::Boolean,
             absent: Absent::Value("false"),
             meaning: "a service image: the build context is the monorepo, limited to `code`",
             example: "true",
@@ -339,9 +339,9 @@ static IMAGE_FIELDS: Section = Section {
         },
         Field {
             key: "env",
-            kind: Kind::Entries {
+            kind: ValueKind::Entries {
                 names: Names::Pattern(VARIABLE_NAME),
-                of: &Kind::String,
+                of: &ValueKind::String,
             },
             absent: Absent::Value("{}"),
             meaning: "variables of everything that runs in it and in what stands on it",
@@ -350,11 +350,11 @@ static IMAGE_FIELDS: Section = Section {
     ],
 };
 
-const DEBIAN_NAME: Kind = Kind::Pattern {
+const DEBIAN_NAME: ValueKind = ValueKind::Pattern {
     noun: "text",
     regex: "^[a-z0-9][a-z0-9+.-]+$",
 };
-const EXCLUDED: Kind = Kind::Pattern {
+const EXCLUDED: ValueKind = ValueKind::Pattern {
     noun: "text",
     regex: r"^/[!#%*+,./0-9:=?@A-Z\[\]^_a-z~-]*$",
 };

@@ -1,6 +1,6 @@
 //! `[tests]`: suites, and what a copy of the system is given.
 
-use diagnostics::located::shape::{Absent, Field, Kind, Names, Section, Table};
+use diagnostics::located::shape::{Absent, Field, Names, Section, Table, ValueKind};
 
 use super::kinds::{BELOW, NAME, PATH, SECONDS, list};
 
@@ -39,7 +39,7 @@ static TESTS_FIELDS: Section = Section {
         },
         Field {
             key: "integration",
-            kind: Kind::Tables {
+            kind: ValueKind::Tables {
                 names: Names::Any,
                 of: &SUITE,
             },
@@ -49,7 +49,7 @@ static TESTS_FIELDS: Section = Section {
         },
         Field {
             key: "fill",
-            kind: Kind::Tables {
+            kind: ValueKind::Tables {
                 names: Names::Any,
                 of: &FILL,
             },
@@ -88,14 +88,14 @@ static SUITE_FIELDS: Section = Section {
         },
         Field {
             key: "from",
-            kind: list(&Kind::Text("group")),
+            kind: list(&ValueKind::Text("group")),
             absent: Absent::Value("[]"),
             meaning: "it runs once as if it were an agent of each: the group's networks and limits. Without, once, on the backbone alone",
             example: "[\"core-services\"]",
         },
         Field {
             key: "needs",
-            kind: list(&Kind::Text("agent")),
+            kind: list(&ValueKind::Text("agent")),
             absent: Absent::Otherwise("all that are not optional"),
             meaning: "must be healthy, or the suite fails at once and names those that are not",
             example: "[\"SystemDigitalTwin\"]",

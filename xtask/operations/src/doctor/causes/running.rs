@@ -15,7 +15,7 @@ use crate::{
         evidence::{AgentEvidence, Evidence, Standing},
     },
     host::ports::Listener,
-    podman::inspect::{Kind, Outcome},
+    podman::inspect::{ConnectOutcome, PathKind},
 };
 
 pub const RULES: &[Rule] = &[
@@ -121,8 +121,8 @@ fn no_listener(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
         .seen()
         .and_then(|inside| inside.own_port.as_ref());
     // Where the kernel's tables cannot be read, the look from inside tells.
-    let refused =
-        listeners(agent).is_none() && own_port.is_some_and(|port| port.outcome == Outcome::Refused);
+    let refused = listeners(agent).is_none()
+        && own_port.is_some_and(|port| port.outcome == ConnectOutcome::Refused);
     ((nowhere || refused) && unanswered(agent)).then(|| {
         let name = &agent.wanted.name;
         let evidence = match nowhere {
@@ -174,7 +174,7 @@ fn silent(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
         .and_then(|inside| inside.own_port.as_ref());
     let bound = match listeners(agent) {
         Some(_) => listener(agent, port).is_some_and(|found| !found.loopback),
-        None => own_port.is_some_and(|port| port.outcome == Outcome::Open),
+        None => own_port.is_some_and(|port| port.outcome == ConnectOutcome::Open),
     };
     let held = agent.exchange.status == AgentStatus::Timeout;
     (bound && held && agent.running()).then(|| {
@@ -291,7 +291,7 @@ fn peer_unreachable(agent: &AgentEvidence, evidence: &Evidence) -> Option<Cause>
     match agent.inside.seen().filter(|_| agent.running()) {
         Some(inside) => {
             let bad = inside.addresses.iter();
-            let bad = bad.filter(|(_, reached)| reached.outcome != Outcome::Open);
+            let bad = bad.filter(|(_, reached)| reached.outcome != ConnectOutcome::Open);
             lost.extend(bad.map(|(variable, reached)| {
                 let peer = agent.wanted.peers.get(variable).unwrap_or(variable);
                 let target = &inside.targets[variable];
@@ -336,7 +336,7 @@ fn peer_unreachable(agent: &AgentEvidence, evidence: &Evidence) -> Option<Cause>
 }
 
 /// Why a peer cannot be reached, as far as what is known of it tells.
-fn why_lost(peer: &str, outcome: Outcome, evidence: &Evidence) -> String {
+fn why_lost(peer: &str, outcome: ConnectOutcome, evidence: &Evidence) -> String {
     let words = outcome_words(outcome);
     let Some(other) = evidence.agent(peer) else {
         return words.to_owned();
@@ -354,7 +354,7 @@ fn why_lost(peer: &str, outcome: Outcome, evidence: &Evidence) -> String {
             }
         }
         (_, Some(found)) if found.loopback => "it listens on 127.0.0.1 only".to_owned(),
-        (_, Some(_)) if outcome != Outcome::Refused => {
+        (_, Some(_)) if outcome != ConnectOutcome::Refused => {
             format!("{words}, although it listens: they may share no network")
         }
         _ => words.to_owned(),
@@ -423,7 +423,7 @@ fn memory_tight(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
 fn file_unreadable(agent: &AgentEvidence, _: &Evidence) -> Option<Cause> {
     let inside = agent.inside.seen()?;
     let bad = inside.paths.iter().filter(|(_, found)| {
-        found.kind != Kind::Missing && (!found.readable || found.unreadable.is_some())
+        found.kind != PathKind::Missing && (!found.readable || found.unreadable.is_some())
     });
     let mut lines = bad.map(|(name, found)| format!("{name}: {}", path_words(found)));
     let first = lines.next()?;

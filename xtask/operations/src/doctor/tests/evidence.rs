@@ -11,7 +11,7 @@ use crate::{
         log,
     },
     host::{ports::Listener, usage::Usage},
-    podman::inspect::{AtPath, Details, Inside, Kind, Outcome, OwnPort, Reached},
+    podman::inspect::{AtPath, ConnectOutcome, Details, Inside, OwnPort, PathKind, Reached},
 };
 
 /// When all of it was seen.
@@ -64,7 +64,7 @@ pub fn agent(name: &str) -> AgentEvidence {
         }),
         inside: Look::Seen(Inside {
             own_port: Some(OwnPort {
-                outcome: Outcome::Open,
+                outcome: ConnectOutcome::Open,
                 greets: true,
             }),
             ..Inside::default()
@@ -96,7 +96,7 @@ pub fn ports(ports: &[u16]) -> Look<Vec<Listener>> {
 /// A folder that this user can read, with so many files in it.
 pub fn folder(files: u64) -> AtPath {
     AtPath {
-        kind: Kind::Folder,
+        kind: PathKind::Folder,
         readable: true,
         files,
         bytes: files << 20,
@@ -171,7 +171,7 @@ impl AgentEvidence {
     }
 
     /// Its connection to a peer fares like this.
-    pub fn reaches(&mut self, peer: &str, outcome: Outcome) {
+    pub fn reaches(&mut self, peer: &str, outcome: ConnectOutcome) {
         let variable = format!("{}_ADDRESS", peer.to_uppercase());
         self.wanted.peers.insert(variable.clone(), peer.to_owned());
         self.wanted.waits_for.insert(peer.to_owned());

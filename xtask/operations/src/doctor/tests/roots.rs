@@ -6,10 +6,10 @@ use super::{Diagnosis, Verdict, agent, all, diagnose};
 use crate::{
     carry_out::AgentStatus,
     doctor::evidence::{AgentEvidence, Standing},
-    podman::inspect::Outcome,
+    podman::inspect::ConnectOutcome,
 };
 
-fn needs(name: &str, peer: &str, outcome: Outcome) -> AgentEvidence {
+fn needs(name: &str, peer: &str, outcome: ConnectOutcome) -> AgentEvidence {
     let mut one = agent(name);
     one.reaches(peer, outcome);
     one
@@ -37,9 +37,9 @@ fn roots(diagnosis: &Diagnosis) -> Vec<String> {
 
 #[test]
 fn a_chain_leads_to_its_end() {
-    let mut third = needs("Third", "Second", Outcome::Refused);
+    let mut third = needs("Third", "Second", ConnectOutcome::Refused);
     third.answers(AgentStatus::Timeout, ProbeFinding::NoReply);
-    let mut second = needs("Second", "First", Outcome::Refused);
+    let mut second = needs("Second", "First", ConnectOutcome::Refused);
     second.answers(AgentStatus::Timeout, ProbeFinding::NoReply);
     let found = diagnose(&all(&[crashed("First"), second, third, agent("Fourth")]));
     assert_eq!(roots(&found), ["First (crashed) blocks Second Third"]);
@@ -55,7 +55,7 @@ fn a_chain_leads_to_its_end() {
 fn healthy_agents_without_their_peer_are_limited() {
     let found = diagnose(&all(&[
         crashed("First"),
-        needs("Second", "First", Outcome::Refused),
+        needs("Second", "First", ConnectOutcome::Refused),
     ]));
     assert_eq!(found.agents[1].verdict, Verdict::Limited);
     assert_eq!(roots(&found), ["First (crashed) blocks Second"]);
@@ -66,7 +66,10 @@ fn healthy_agents_without_their_peer_are_limited() {
 fn a_healthy_peer_on_another_port_is_the_root() {
     let mut first = agent("First");
     first.listeners = super::evidence::ports(&[7001, 7005]);
-    let found = diagnose(&all(&[first, needs("Second", "First", Outcome::Refused)]));
+    let found = diagnose(&all(&[
+        first,
+        needs("Second", "First", ConnectOutcome::Refused),
+    ]));
     assert_eq!(roots(&found), ["First (main-port-closed) blocks Second"]);
     let why = &found.agents[1].causes[0].evidence[0];
     assert!(
@@ -93,7 +96,7 @@ fn what_was_never_started_waits_for_the_one_that_failed() {
 
 #[test]
 fn agents_with_a_trouble_of_their_own_are_not_blocked() {
-    let mut second = needs("Second", "First", Outcome::Refused);
+    let mut second = needs("Second", "First", ConnectOutcome::Refused);
     second.exited(1);
     second.raises("ModuleNotFoundError: No module named 'x'");
     let found = diagnose(&all(&[crashed("First"), second]));
@@ -102,7 +105,7 @@ fn agents_with_a_trouble_of_their_own_are_not_blocked() {
 
 #[test]
 fn an_agent_with_another_trouble_counts_as_blocked_all_the_same() {
-    let mut second = needs("Second", "First", Outcome::Refused);
+    let mut second = needs("Second", "First", ConnectOutcome::Refused);
     second.says(AgentStatus::Healthy, "model_problem", "no model");
     let found = diagnose(&all(&[crashed("First"), second]));
     assert_eq!(found.agents[1].blocked_by, None);
@@ -112,9 +115,9 @@ fn an_agent_with_another_trouble_counts_as_blocked_all_the_same() {
 
 #[test]
 fn a_circle_has_an_end() {
-    let mut first = needs("First", "Second", Outcome::Timeout);
+    let mut first = needs("First", "Second", ConnectOutcome::Timeout);
     first.answers(AgentStatus::Timeout, ProbeFinding::NoReply);
-    let mut second = needs("Second", "First", Outcome::Timeout);
+    let mut second = needs("Second", "First", ConnectOutcome::Timeout);
     second.answers(AgentStatus::Timeout, ProbeFinding::NoReply);
     let found = diagnose(&all(&[first, second]));
     assert_eq!(found.blocks.len(), 2);
@@ -124,7 +127,10 @@ fn a_circle_has_an_end() {
 fn a_root_that_nobody_asked_for_is_told_all_the_same() {
     let mut first = crashed("First");
     first.wanted.asked = false;
-    let found = diagnose(&all(&[first, needs("Second", "First", Outcome::Refused)]));
+    let found = diagnose(&all(&[
+        first,
+        needs("Second", "First", ConnectOutcome::Refused),
+    ]));
     assert_eq!(found.agents.len(), 1);
     assert!(!found.blocks[0].asked);
     assert_eq!(found.blocks[0].cause.id, "crashed");

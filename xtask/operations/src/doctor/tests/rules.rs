@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     carry_out::AgentStatus,
-    doctor::evidence::{Look, Package},
+    doctor::evidence::{ImportedPackage, Look},
 };
 
 #[test]
@@ -156,7 +156,7 @@ fn a_failed_import_says_where_the_module_should_come_from() {
     assert!(lost.contains("did you mean `common.settings`?"), "{lost}");
     let there = told("ModuleNotFoundError: No module named 'zmq.green'", |one| {
         one.import(|seen| {
-            let behind = Package {
+            let behind = ImportedPackage {
                 name: "pyzmq".into(),
                 in_image: true,
             };

@@ -11,9 +11,9 @@ use super::{
 };
 use crate::{
     carry_out::AgentStatus,
-    doctor::evidence::{AgentEvidence, Look, Package, SourcePath, Standing},
+    doctor::evidence::{AgentEvidence, ImportedPackage, Look, SourcePath, Standing},
     host::ports::Listener,
-    podman::inspect::{Gpu, Outcome, OwnPort},
+    podman::inspect::{ConnectOutcome, Gpu, OwnPort},
 };
 
 pub type Spoil = fn(&mut AgentEvidence);
@@ -222,7 +222,7 @@ fn import_failed(agent: &mut AgentEvidence) {
     agent.exited(1);
     agent.raises("ModuleNotFoundError: No module named 'yaml'");
     agent.import(|seen| {
-        let behind = Package {
+        let behind = ImportedPackage {
             name: "pyyaml".into(),
             in_image: false,
         };
@@ -357,7 +357,7 @@ fn silent(agent: &mut AgentEvidence) {
     agent.answers(AgentStatus::Timeout, ProbeFinding::NoHandshake);
     agent.within(|inside| {
         inside.own_port = Some(OwnPort {
-            outcome: Outcome::Open,
+            outcome: ConnectOutcome::Open,
             greets: false,
         });
     });
@@ -382,7 +382,7 @@ pub fn main_port_closed(agent: &mut AgentEvidence) {
 
 fn peer_unreachable(agent: &mut AgentEvidence) {
     agent.says(AgentStatus::Unhealthy, "error", "Beta does not answer");
-    agent.reaches("Beta", Outcome::Refused);
+    agent.reaches("Beta", ConnectOutcome::Refused);
 }
 
 fn gpu_missing(agent: &mut AgentEvidence) {

@@ -17,7 +17,7 @@ use model::{
 };
 use serde::Serialize;
 
-use super::findings::{Finding, Severity};
+use super::findings::{HostFinding, HostSeverity};
 
 /// Agents that are to come, and what they attach to.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -174,7 +174,7 @@ impl Limit {
         }
     }
 
-    fn judge(&self, demand: &Demand) -> Option<Finding> {
+    fn judge(&self, demand: &Demand) -> Option<HostFinding> {
         let agents = self.agents(demand);
         if agents == 0 {
             return None;
@@ -185,9 +185,9 @@ impl Limit {
             return None;
         }
         let severity = if !fits && self.hard {
-            Severity::Error
+            HostSeverity::Error
         } else {
-            Severity::Warning
+            HostSeverity::Warning
         };
         let room = more_agents(self.room);
         let title = if fits {
@@ -202,7 +202,7 @@ impl Limit {
             amount(self.each),
             self.beyond
         );
-        Some(Finding::new(
+        Some(HostFinding::new(
             self.id,
             severity,
             title,
@@ -249,16 +249,16 @@ impl Capacity {
     }
 
     /// Where the room does not suffice, or hardly.
-    pub fn findings(&self, demand: &Demand) -> Vec<Finding> {
+    pub fn findings(&self, demand: &Demand) -> Vec<HostFinding> {
         let judged = self.limits.iter().filter_map(|limit| limit.judge(demand));
-        let found: Vec<Finding> = judged.collect();
+        let found: Vec<HostFinding> = judged.collect();
         match self.line() {
             Some(line) if found.is_empty() => {
                 let evidence = match self.agents {
                     0 => "no agent is to be started".to_owned(),
                     agents => format!("{agents} wanted"),
                 };
-                vec![Finding::ok("capacity", line, evidence)]
+                vec![HostFinding::ok("capacity", line, evidence)]
             }
             _ => found,
         }

@@ -62,10 +62,10 @@ fn a_warning_comes_when_a_fifth_of_the_room_would_be_left() {
     };
     assert_eq!(judged(0, true), None);
     assert_eq!(judged(8, true), None);
-    assert_eq!(judged(9, true), Some(Severity::Warning));
-    assert_eq!(judged(10, true), Some(Severity::Warning));
-    assert_eq!(judged(11, true), Some(Severity::Error));
-    assert_eq!(judged(11, false), Some(Severity::Warning));
+    assert_eq!(judged(9, true), Some(HostSeverity::Warning));
+    assert_eq!(judged(10, true), Some(HostSeverity::Warning));
+    assert_eq!(judged(11, true), Some(HostSeverity::Error));
+    assert_eq!(judged(11, false), Some(HostSeverity::Warning));
     // More used than allowed, as after the setting was lowered.
     let over = limit("files", quota(10, 20), 1.0);
     assert_eq!(over.room, 0);

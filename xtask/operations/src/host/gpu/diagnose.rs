@@ -9,19 +9,19 @@ mod wanted;
 
 use model::plan::gpus::Gpus;
 use wanted::any_gpu;
-pub use wanted::{Podman, Wanted};
+pub use wanted::{PodmanFacts, Wanted};
 
 use super::{facts::GpuFacts, vram::Budget};
-use crate::host::findings::{Finding, Severity};
+use crate::host::findings::{HostFinding, HostSeverity};
 
 /// Everything that can be said without running a container.
 pub fn diagnose(
     facts: &GpuFacts,
-    podman: &Podman,
+    podman: &PodmanFacts,
     wanted: &Wanted<'_>,
     gpus: &Gpus,
     budgets: &[Budget],
-) -> Vec<Finding> {
+) -> Vec<HostFinding> {
     if !any_gpu(facts) && gpus.is_empty() && facts.specs.iter().all(|file| file.gpus().is_none()) {
         return vec![none(facts, wanted)];
     }
@@ -32,11 +32,11 @@ pub fn diagnose(
     found
 }
 
-fn none(facts: &GpuFacts, wanted: &Wanted<'_>) -> Finding {
+fn none(facts: &GpuFacts, wanted: &Wanted<'_>) -> HostFinding {
     let severity = if wanted.require {
-        Severity::Error
+        HostSeverity::Error
     } else {
-        Severity::Info
+        HostSeverity::Info
     };
     let smi = match &facts.smi {
         super::smi::Asked::NotInstalled => "no nvidia-smi".to_owned(),
@@ -46,7 +46,7 @@ fn none(facts: &GpuFacts, wanted: &Wanted<'_>) -> Finding {
         super::smi::Asked::Failed(why) => format!("nvidia-smi failed: {why}"),
         _ => "nvidia-smi shows none".to_owned(),
     };
-    Finding::new(
+    HostFinding::new(
         "gpu-none",
         severity,
         "this host has no NVIDIA GPU",

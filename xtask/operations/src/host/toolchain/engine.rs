@@ -3,29 +3,33 @@
 
 use std::path::Path;
 
-use super::super::findings::{Finding, Severity};
+use super::super::findings::{HostFinding, HostSeverity};
 use crate::podman::{
     caps::{BUGS, FEATURES, Version},
     facts::Facts,
     quirks::Proof,
 };
 
-pub fn proven(proof: &Proof) -> Vec<Finding> {
+pub fn proven(proof: &Proof) -> Vec<HostFinding> {
     let ran = format!(
         "a container ran in {:.2} s with {}",
         proof.run_ms as f64 / 1e3,
         proof.quirks
     );
-    let mut found = vec![Finding::ok("engine-runs", "podman runs containers", ran)];
+    let mut found = vec![HostFinding::ok(
+        "engine-runs",
+        "podman runs containers",
+        ran,
+    )];
     if !proof.rejected.is_empty() {
         let reasons: Vec<String> = proof
             .rejected
             .iter()
             .map(|(set, why)| format!("{set}: {why}"))
             .collect();
-        found.push(Finding::new(
+        found.push(HostFinding::new(
             "engine-quirks",
-            Severity::Info,
+            HostSeverity::Info,
             "podman's defaults do not work here; every call carries explicit options",
             reasons.join("; "),
             format!(
@@ -37,13 +41,13 @@ pub fn proven(proof: &Proof) -> Vec<Finding> {
     found
 }
 
-pub fn version(program: &Path, facts: &Facts) -> Finding {
+pub fn version(program: &Path, facts: &Facts) -> HostFinding {
     let mode = if facts.rootless {
         "rootless"
     } else {
         "rootful"
     };
-    Finding::ok(
+    HostFinding::ok(
         "podman-version",
         format!("podman {}, {mode}", facts.version),
         format!(
@@ -58,14 +62,14 @@ pub fn version(program: &Path, facts: &Facts) -> Finding {
     )
 }
 
-pub fn features(version: Version) -> impl Iterator<Item = Finding> {
+pub fn features(version: Version) -> impl Iterator<Item = HostFinding> {
     FEATURES
         .iter()
         .filter(move |feature| !version.has(feature))
         .map(move |feature| {
-            Finding::new(
+            HostFinding::new(
                 "podman-feature",
-                Severity::Info,
+                HostSeverity::Info,
                 format!(
                     "podman {version} lacks {} (since {})",
                     feature.name, feature.since
@@ -76,12 +80,12 @@ pub fn features(version: Version) -> impl Iterator<Item = Finding> {
         })
 }
 
-pub fn network_backend(facts: &Facts) -> Option<Finding> {
+pub fn network_backend(facts: &Facts) -> Option<HostFinding> {
     let backend = &facts.network_backend;
     (backend != "netavark").then(|| {
-        Finding::new(
+        HostFinding::new(
             "network-backend",
-            Severity::Error,
+            HostSeverity::Error,
             format!("podman's network backend is `{backend}`, not netavark"),
             "CNI refuses fixed addresses outside the dynamic range (podman issue 12922)",
             "install netavark and aardvark-dns, set network_backend = \"netavark\" in the [network] section of /etc/containers/containers.conf, then `podman system reset`",
@@ -89,11 +93,11 @@ pub fn network_backend(facts: &Facts) -> Option<Finding> {
     })
 }
 
-pub fn vfs(facts: &Facts) -> Option<Finding> {
+pub fn vfs(facts: &Facts) -> Option<HostFinding> {
     (facts.storage_driver == "vfs").then(|| {
-        Finding::new(
+        HostFinding::new(
             "storage-vfs",
-            Severity::Warning,
+            HostSeverity::Warning,
             "the storage driver is vfs: every layer is a full copy",
             "the gpu and audio images hold 6 to 8 GB in about ten layers each, so they will take more than 100 GB",
             "make /dev/fuse available and install fuse-overlayfs, or use a kernel with rootless overlay (5.13 or later)",
@@ -102,13 +106,13 @@ pub fn vfs(facts: &Facts) -> Option<Finding> {
 }
 
 /// Defects of this version that the tool steps around.
-pub fn bugs(version: Version) -> impl Iterator<Item = Finding> {
+pub fn bugs(version: Version) -> impl Iterator<Item = HostFinding> {
     BUGS.iter()
         .filter(move |bug| bug.has(version))
         .map(move |bug| {
-            Finding::new(
+            HostFinding::new(
                 "podman-bug",
-                Severity::Info,
+                HostSeverity::Info,
                 format!("podman {version}: {}", bug.what),
                 bug.answer,
                 format!("nothing to do; it is not known of {} and later", bug.until),

@@ -7,13 +7,13 @@ use model::{
     system::{Agent, BaseSource, MountSource, System},
 };
 
-use super::super::findings::{Finding, Severity};
+use super::super::findings::{HostFinding, HostSeverity};
 
 pub fn base_sources(
     system: &System,
     state: &State,
     installed: &dyn Fn(&str) -> bool,
-) -> Option<Finding> {
+) -> Option<HostFinding> {
     let allowed = |source| system.base.sources.contains(&source);
     let present = state.images.contains_key(&image_tag(&system.base.name));
     let bootstrap = allowed(BaseSource::Bootstrap) && installed("mmdebstrap");
@@ -21,24 +21,24 @@ pub fn base_sources(
         return None;
     }
     if !allowed(BaseSource::Pull) {
-        return Some(Finding::new(
+        return Some(HostFinding::new(
             "base-image",
-            Severity::Error,
+            HostSeverity::Error,
             "the base image does not exist and cannot be made here",
             "of its sources in the manifest none works on this host",
             "allow `pull` or `bootstrap` in `sources` of [base]; `cargo xtask up --install` installs mmdebstrap",
         ));
     }
-    Some(Finding::new(
+    Some(HostFinding::new(
         "base-image",
-        Severity::Warning,
+        HostSeverity::Warning,
         "the base image must be pulled from a registry",
         "it is not present, and it cannot be bootstrapped with mmdebstrap",
         "`cargo xtask up --install` installs mmdebstrap",
     ))
 }
 
-pub fn relaxations(system: &System) -> Vec<Finding> {
+pub fn relaxations(system: &System) -> Vec<HostFinding> {
     let relaxed = system.agents.iter().flat_map(|agent| {
         let relax = &agent.relax;
         let writable = relax
@@ -60,9 +60,9 @@ pub fn relaxations(system: &System) -> Vec<Finding> {
     });
     relaxed
         .map(|(agent, what, why)| {
-            Finding::new(
+            HostFinding::new(
                 "relaxed-security",
-                Severity::Info,
+                HostSeverity::Info,
                 format!("{} has {what}", agent.name),
                 format!("reason given in the manifest: {why}"),
                 "remove it from `relax` in the manifest if it is no longer needed",
@@ -74,7 +74,7 @@ pub fn relaxations(system: &System) -> Vec<Finding> {
 /// Folders of the host that agents are given, each with its SELinux label.
 /// Where rules are enforced, a container may read only what is labelled for
 /// containers.
-pub fn labels(mounts: &[(PathBuf, Option<String>)]) -> Vec<Finding> {
+pub fn labels(mounts: &[(PathBuf, Option<String>)]) -> Vec<HostFinding> {
     // Types that containers may read (container-selinux).
     const READABLE: &[&str] = &[
         "container_file_t",
@@ -91,9 +91,9 @@ pub fn labels(mounts: &[(PathBuf, Option<String>)]) -> Vec<Finding> {
             let kind = kind(label)?;
             (!READABLE.contains(&kind.as_str())).then(|| {
                 let path = path.display();
-                Finding::new(
+                HostFinding::new(
                     "selinux-label",
-                    Severity::Warning,
+                    HostSeverity::Warning,
                     format!("SELinux will keep agents from reading {path}"),
                     format!("its label is {label}, and rules are enforced"),
                     format!("chcon --recursive --type container_file_t {path}"),

@@ -25,7 +25,7 @@ use super::{
         Capacity, Demand, limits,
         read::{self, Whose},
     },
-    findings::Finding,
+    findings::HostFinding,
     look::{Look, free_bytes},
 };
 use crate::podman::{Engine, facts::Facts};
@@ -71,7 +71,7 @@ impl<'a> Asked<'a> {
 }
 
 /// What can be said without asking podman for anything but itself.
-pub fn of_engine(engine: &Engine, look: &Look) -> Vec<Finding> {
+pub fn of_engine(engine: &Engine, look: &Look) -> Vec<HostFinding> {
     let facts = &engine.facts;
     let own_rules = facts.rootless || facts.remote;
     let rules = if own_rules {
@@ -91,8 +91,8 @@ fn of_facts(
     look: &Look,
     rules: &str,
     installed: &dyn Fn(&str) -> bool,
-) -> Vec<Finding> {
-    let mut found: Vec<Finding> = engine::features(facts.version).collect();
+) -> Vec<HostFinding> {
+    let mut found: Vec<HostFinding> = engine::features(facts.version).collect();
     found.extend(engine::bugs(facts.version));
     found.extend(engine::network_backend(facts));
     found.extend(engine::vfs(facts));
@@ -116,7 +116,7 @@ pub fn of_system(
     engine: &Engine,
     look: &Look,
     asked: &Asked<'_>,
-) -> (Vec<Finding>, Option<Capacity>) {
+) -> (Vec<HostFinding>, Option<Capacity>) {
     let nproc = nproc(&engine.quirks.container);
     of_agents(&engine.facts, nproc, look, asked)
 }
@@ -126,7 +126,7 @@ fn of_agents(
     nproc: Option<u64>,
     look: &Look,
     asked: &Asked<'_>,
-) -> (Vec<Finding>, Option<Capacity>) {
+) -> (Vec<HostFinding>, Option<Capacity>) {
     let (system, state) = (asked.system, asked.state);
     let agents = asked.agents.as_slice();
     let count = asked.count.unwrap_or(agents.len() as u64);
@@ -168,7 +168,7 @@ fn of_agents(
 }
 
 /// The proof that containers run, and what it took.
-pub fn proof(engine: &Engine) -> Vec<Finding> {
+pub fn proof(engine: &Engine) -> Vec<HostFinding> {
     engine
         .proof
         .as_ref()
@@ -176,8 +176,8 @@ pub fn proof(engine: &Engine) -> Vec<Finding> {
         .unwrap_or_default()
 }
 
-fn of_user(facts: &Facts, look: &Look) -> Vec<Finding> {
-    let mut found: Vec<Finding> = rootless::limits(facts).into_iter().collect();
+fn of_user(facts: &Facts, look: &Look) -> Vec<HostFinding> {
+    let mut found: Vec<HostFinding> = rootless::limits(facts).into_iter().collect();
     found.extend(rootless::controllers(facts));
     let uid = rustix::process::getuid().as_raw().to_string();
     let name = rootless::user_name(&look.text("/etc/passwd"), &uid).unwrap_or_else(|| uid.clone());
@@ -190,14 +190,14 @@ fn of_user(facts: &Facts, look: &Look) -> Vec<Finding> {
     found
 }
 
-fn of_names(facts: &Facts, look: &Look) -> Vec<Finding> {
+fn of_names(facts: &Facts, look: &Look) -> Vec<HostFinding> {
     let server = names::name_server(has_name_server(facts, look));
     let resolved = look.text("/run/systemd/resolve/resolv.conf");
     let nameservers = names::nameservers(&look.text("/etc/resolv.conf"), &resolved);
     server.into_iter().chain(nameservers).collect()
 }
 
-fn of_root(facts: &Facts, look: &Look, rules: &str) -> Vec<Finding> {
+fn of_root(facts: &Facts, look: &Look, rules: &str) -> Vec<HostFinding> {
     let mut found = Vec::new();
     if !has_dns_bind_port(look) {
         let tables =
@@ -257,7 +257,7 @@ fn forward_rules(engine: &Engine) -> String {
     output.map(|output| output.stdout).unwrap_or_default()
 }
 
-fn own_clock() -> Option<Finding> {
+fn own_clock() -> Option<HostFinding> {
     let seconds = |time: SystemTime| {
         let since = time.duration_since(SystemTime::UNIX_EPOCH);
         since.map_or(0, |since| since.as_secs() as i64)

@@ -12,16 +12,16 @@ use model::{
 };
 
 use super::super::{
-    findings::{Finding, Severity},
+    findings::{HostFinding, HostSeverity},
     ports,
 };
 
-pub fn network_tools(installed: &dyn Fn(&str) -> bool) -> Option<Finding> {
+pub fn network_tools(installed: &dyn Fn(&str) -> bool) -> Option<HostFinding> {
     let any = ["iptables", "nft"].into_iter().any(installed);
     (!any).then(|| {
-        Finding::new(
+        HostFinding::new(
             "firewall-tool",
-            Severity::Error,
+            HostSeverity::Error,
             "neither iptables nor nft is installed",
             "netavark calls one of them to publish ports; without it podman says only `netavark: No such file or directory` (podman issue 22261)",
             "install iptables or nftables",
@@ -30,7 +30,7 @@ pub fn network_tools(installed: &dyn Fn(&str) -> bool) -> Option<Finding> {
 }
 
 /// Ports that agents without a running container publish and others hold.
-pub fn ports_taken(state: &State, agents: &[&Agent]) -> Vec<Finding> {
+pub fn ports_taken(state: &State, agents: &[&Agent]) -> Vec<HostFinding> {
     let holds_none = |name: &String| {
         let found = state.containers.get(name);
         found.is_none_or(|found| matches!(found.status, Status::Created | Status::Exited))
@@ -51,9 +51,9 @@ pub fn ports_taken(state: &State, agents: &[&Agent]) -> Vec<Finding> {
             || "by another user's process".to_owned(),
             |(name, pid)| format!("by `{name}` (process {pid})"),
         );
-        Finding::new(
+        HostFinding::new(
             "port-taken",
-            Severity::Error,
+            HostSeverity::Error,
             format!("port {port}, which {} publishes, is taken", agent.name),
             format!("127.0.0.1:{port} is held {owner}"),
             "end that process, or set host_port or host_health_port in the manifest",
@@ -69,7 +69,7 @@ pub fn ports_lent(
     agents: &[&Agent],
     range: &str,
     reserved: &str,
-) -> Option<Finding> {
+) -> Option<HostFinding> {
     let mut edges = range.split_whitespace().map(|edge| edge.parse::<u16>());
     let (first, last) = (edges.next()?.ok()?, edges.next()?.ok()?);
     let kept = |port: u16| reserved.trim().split(',').any(|part| within(part, port));
@@ -101,9 +101,9 @@ pub fn ports_lent(
         .into_iter()
         .filter(|kept| !kept.is_empty())
         .chain(ports);
-    Some(Finding::new(
+    Some(HostFinding::new(
         "port-range",
-        Severity::Warning,
+        HostSeverity::Warning,
         "outgoing connections may take ports that agents publish",
         format!(
             "net.ipv4.ip_local_port_range is {first} to {last}, and has {} of theirs: {}{more}",
@@ -128,7 +128,7 @@ fn within(part: &str, port: u16) -> bool {
 
 /// Routes of the host that the manifest's networks would hide. `table` is the
 /// text of `/proc/net/route`.
-pub fn routes(system: &System, state: &State, table: &str) -> Vec<Finding> {
+pub fn routes(system: &System, state: &State, table: &str) -> Vec<HostFinding> {
     let routes: Vec<(String, Subnet)> = table.lines().skip(1).filter_map(route).collect();
     let missing = system
         .networks
@@ -140,9 +140,9 @@ pub fn routes(system: &System, state: &State, table: &str) -> Vec<Finding> {
                 .iter()
                 .find(|(_, subnet)| subnet.overlaps(&network.subnet));
             clash.map(|(interface, subnet)| {
-                Finding::new(
+                HostFinding::new(
                     "subnet-overlap",
-                    Severity::Error,
+                    HostSeverity::Error,
                     format!(
                         "network `{name}` ({}) overlaps a route of this host",
                         network.subnet

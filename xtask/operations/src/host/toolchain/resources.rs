@@ -10,7 +10,7 @@ use model::{
 
 use super::super::{
     capacity::read::meminfo_mb,
-    findings::{Finding, Severity},
+    findings::{HostFinding, HostSeverity},
 };
 use crate::podman::facts::Facts;
 
@@ -40,7 +40,7 @@ pub fn space(
     system: &System,
     state: &State,
     agents: &[&Agent],
-) -> Finding {
+) -> HostFinding {
     let missing = missing(system, state, agents);
     let needed = needed(system, &missing, facts.storage_driver == "vfs");
     let place = facts.storage_root.display();
@@ -55,9 +55,9 @@ pub fn space(
     };
     let fix = "free some space: `podman system df` shows what podman holds, `podman image prune` removes what nothing uses";
     if free < TIGHT_BYTES {
-        return Finding::new(
+        return HostFinding::new(
             "storage-space",
-            Severity::Error,
+            HostSeverity::Error,
             "the disk is nearly full",
             evidence,
             fix,
@@ -65,9 +65,9 @@ pub fn space(
     }
     if free < needed {
         let title = "the images may not fit on the disk";
-        return Finding::new("storage-space", Severity::Warning, title, evidence, fix);
+        return HostFinding::new("storage-space", HostSeverity::Warning, title, evidence, fix);
     }
-    Finding::ok("storage-space", "enough disk space", evidence)
+    HostFinding::ok("storage-space", "enough disk space", evidence)
 }
 
 /// Images that the agents need and podman does not have, the base included.
@@ -111,27 +111,27 @@ fn own_bytes(image: &Image) -> u64 {
 
 /// The agents' limits against what the host has; `count` agents of this
 /// mixture. `meminfo` is the text of `/proc/meminfo`.
-pub fn memory(agents: &[&Agent], count: u64, meminfo: &str) -> Option<Finding> {
+pub fn memory(agents: &[&Agent], count: u64, meminfo: &str) -> Option<HostFinding> {
     let total_mb = meminfo_mb(meminfo, "MemTotal")?;
     let limits_mb: u64 = agents.iter().map(|agent| agent.memory_mb).sum();
     let limits_mb = scaled(limits_mb as f64, agents, count) as u64;
     let evidence = format!("limits add up to {limits_mb} MB, the host has {total_mb} MB");
     Some(if limits_mb > total_mb {
-        Finding::new(
+        HostFinding::new(
             "memory-budget",
-            Severity::Warning,
+            HostSeverity::Warning,
             "the agents may together use more memory than there is",
             evidence,
             "lower memory_mb in the manifest, or deploy fewer agents",
         )
     } else {
-        Finding::ok("memory-budget", "the agents' memory limits fit", evidence)
+        HostFinding::ok("memory-budget", "the agents' memory limits fit", evidence)
     })
 }
 
 /// Processors are shared without harm, so that only a great excess is worth a
 /// warning.
-pub fn cpus(agents: &[&Agent], count: u64, processors: usize) -> Finding {
+pub fn cpus(agents: &[&Agent], count: u64, processors: usize) -> HostFinding {
     const CROWDED: f64 = 8.0;
     let limits: f64 = agents.iter().map(|agent| agent.cpus).sum();
     let limits = scaled(limits, agents, count);
@@ -140,13 +140,13 @@ pub fn cpus(agents: &[&Agent], count: u64, processors: usize) -> Finding {
     let share = limits / processors.max(1) as f64;
     if share > CROWDED {
         let title = "the agents will be short of processor time when all are busy";
-        return Finding::new("cpu-budget", Severity::Warning, title, evidence, fix);
+        return HostFinding::new("cpu-budget", HostSeverity::Warning, title, evidence, fix);
     }
     if share > 1.0 {
         let title = "the agents share the processors when all are busy";
-        return Finding::new("cpu-budget", Severity::Info, title, evidence, fix);
+        return HostFinding::new("cpu-budget", HostSeverity::Info, title, evidence, fix);
     }
-    Finding::ok("cpu-budget", "the agents' processor limits fit", evidence)
+    HostFinding::ok("cpu-budget", "the agents' processor limits fit", evidence)
 }
 
 /// A sum over `agents` for `count` of the same mixture.
@@ -156,13 +156,13 @@ fn scaled(sum: f64, agents: &[&Agent], count: u64) -> f64 {
 
 /// Seconds since 1970: now, and when this tool was built. A clock that is
 /// behind makes certificates "not yet valid".
-pub fn clock(now_s: i64, built_s: i64) -> Option<Finding> {
+pub fn clock(now_s: i64, built_s: i64) -> Option<HostFinding> {
     const DAY_S: i64 = 86_400;
     let behind_s = built_s - now_s;
     (behind_s > DAY_S).then(|| {
-        Finding::new(
+        HostFinding::new(
             "clock",
-            Severity::Warning,
+            HostSeverity::Warning,
             "this host's clock is wrong",
             format!("it is {} days before this tool was built", behind_s / DAY_S),
             "as root: timedatectl set-ntp true, or date --set; else certificates count as not yet valid and nothing can be downloaded",

@@ -2,15 +2,15 @@
 
 use super::super::{
     capacity::read::AGENT_UID,
-    findings::{Finding, Severity},
+    findings::{HostFinding, HostSeverity},
 };
 use crate::podman::facts::Facts;
 
-pub fn limits(facts: &Facts) -> Option<Finding> {
+pub fn limits(facts: &Facts) -> Option<HostFinding> {
     (facts.cgroup_version == "v1").then(|| {
-        Finding::new(
+        HostFinding::new(
             "rootless-limits",
-            Severity::Warning,
+            HostSeverity::Warning,
             "memory, cpu and process limits are ignored",
             "rootless podman cannot set limits on cgroups v1",
             "boot with systemd.unified_cgroup_hierarchy=1, or run as root",
@@ -19,7 +19,7 @@ pub fn limits(facts: &Facts) -> Option<Finding> {
 }
 
 /// `text` is that of `/etc/subuid` or `/etc/subgid`: `name:first:count` lines.
-pub fn subids(file: &str, text: &str, name: &str, uid: &str) -> Option<Finding> {
+pub fn subids(file: &str, text: &str, name: &str, uid: &str) -> Option<HostFinding> {
     let own = text.lines().filter_map(|line| {
         let mut fields = line.split(':');
         let owner = fields.next()?;
@@ -48,9 +48,9 @@ pub fn subids(file: &str, text: &str, name: &str, uid: &str) -> Option<Finding> 
     } else {
         return None;
     };
-    Some(Finding::new(
+    Some(HostFinding::new(
         "rootless-subids",
-        Severity::Error,
+        HostSeverity::Error,
         title,
         evidence,
         format!(
@@ -69,7 +69,7 @@ pub fn user_name(passwd: &str, uid: &str) -> Option<String> {
 
 /// Controllers that agents' limits need and a user is not given. Without `cpu`
 /// podman refuses `--cpus`.
-pub fn controllers(facts: &Facts) -> Option<Finding> {
+pub fn controllers(facts: &Facts) -> Option<HostFinding> {
     const NEEDED: &[&str] = &["cpu", "memory", "pids"];
     // On v1 there are none at all, which `limits` tells.
     if facts.cgroup_version != "v2" || facts.cgroup_controllers.is_empty() {
@@ -82,9 +82,9 @@ pub fn controllers(facts: &Facts) -> Option<Finding> {
         .filter(|name| !given.iter().any(|given| given == name))
         .collect();
     (!missing.is_empty()).then(|| {
-        Finding::new(
+        HostFinding::new(
             "rootless-controllers",
-            Severity::Error,
+            HostSeverity::Error,
             format!("this user may not set limits on {}", missing.join(", ")),
             format!("cgroup controllers of this user: {}", given.join(", ")),
             "as root: mkdir -p /etc/systemd/system/user@.service.d && printf '[Service]\\nDelegate=cpu cpuset io memory pids\\n' > /etc/systemd/system/user@.service.d/delegate.conf && systemctl daemon-reload; then log in again",
@@ -94,11 +94,11 @@ pub fn controllers(facts: &Facts) -> Option<Finding> {
 
 /// With systemd, what a user has started ends with the last session, unless
 /// the user lingers.
-pub fn linger(systemd: bool, lingers: bool, name: &str) -> Option<Finding> {
+pub fn linger(systemd: bool, lingers: bool, name: &str) -> Option<HostFinding> {
     (systemd && !lingers).then(|| {
-        Finding::new(
+        HostFinding::new(
             "rootless-linger",
-            Severity::Warning,
+            HostSeverity::Warning,
             format!("the agents end when `{name}` logs out"),
             format!("systemd runs and /var/lib/systemd/linger/{name} does not exist"),
             format!("loginctl enable-linger {name}"),

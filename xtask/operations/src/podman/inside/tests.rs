@@ -59,7 +59,7 @@ fn a_failure_names_everyone_it_breaks() {
 #[test]
 fn good_news_hold_for_one_image_and_one_question() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let image = |id| Image { tag: "x", id };
+    let image = |id| AskedImage { tag: "x", id };
     let asked = imports(&[("zmq", &["Twin"])]);
     keep(&good_news(image("1"), &asked, folder.path()), b"{}");
     assert!(is_known(image("1"), &asked, folder.path()));
@@ -103,7 +103,7 @@ fn scripted(folder: &Path, script: &str) -> Engine {
 fn a_container_answers_once_for_good_and_again_for_bad_news() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let asked = imports(&[("torch", &["Got"]), ("zmq", &["Got", "Twin"])]);
-    let image = Image {
+    let image = AskedImage {
         tag: "localhost/gpu:latest",
         id: "1",
     };
@@ -203,7 +203,7 @@ fn no_more_failures_are_told_than_can_be_read() {
 #[test]
 fn soundness_holds_for_one_image_and_its_packages() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let image = |id| Image { tag: "x", id };
+    let image = |id| AskedImage { tag: "x", id };
     let names = |names: &[&str]| test_of(names).packages;
     keep_sound(image("1"), &names(&["torch"]), folder.path());
     let known = |id, packages: &[&str]| is_sound(image(id), &names(packages), folder.path());
@@ -229,7 +229,7 @@ fn real_containers_tell_what_does_not_import() {
         ("yaml", &["Twin"]),
         ("no_such.module", &["Got"]),
     ]);
-    let image = Image { tag, id: "1" };
+    let image = AskedImage { tag, id: "1" };
     let broken = cold_import(&engine, image, &asked, folder.path()).expect("it runs");
     let found: Vec<String> = broken
         .iter()

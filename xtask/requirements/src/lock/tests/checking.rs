@@ -6,18 +6,18 @@ use super::{
 };
 
 /// A request whose locks are current.
-fn current() -> Request {
+fn current() -> LockRequest {
     let mut request = lists();
     request.existing = Fake::new().lock(&request, &Upgrade::None).unwrap().files;
     assert_eq!(check(&request), []);
     request
 }
 
-fn told(request: &Request) -> Vec<String> {
+fn told(request: &LockRequest) -> Vec<String> {
     check(request).iter().map(LockProblem::to_string).collect()
 }
 
-fn edit(request: &mut Request, name: &str, from: &str, to: &str) {
+fn edit(request: &mut LockRequest, name: &str, from: &str, to: &str) {
     let text = request.existing.get_mut(name).unwrap();
     assert!(text.contains(from), "{text}");
     *text = text.replace(from, to);
@@ -28,7 +28,7 @@ const STALE: &str =
 
 #[test]
 fn every_input_counts() {
-    let changes: [fn(&mut Request); 6] = [
+    let changes: [fn(&mut LockRequest); 6] = [
         |request| request.python = "3.12".into(),
         |request| request.platform = "aarch64-manylinux_2_28".into(),
         |request| request.limits.clear(),

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use super::super::explain::{Verdict, mentioned, plain_error, source_only, trimmed, verdict};
-use crate::lock::kind::Kind;
+use super::super::explain::{UvVerdict, mentioned, plain_error, source_only, trimmed, verdict};
+use crate::lock::kind::UnmetKind;
 
-fn one(name: &str, kind: Kind) -> Verdict {
-    Verdict::One {
+fn one(name: &str, kind: UnmetKind) -> UvVerdict {
+    UvVerdict::One {
         name: name.into(),
         kind,
     }
@@ -16,39 +16,39 @@ fn one(name: &str, kind: Kind) -> Verdict {
 #[test]
 fn kinds_of_messages_are_told_apart() {
     let unsolvable = |text: &str| format!("error: No solution found\n  cause: {text}");
-    let build = |misses: Option<&str>| Kind::BuildFailed {
+    let build = |misses: Option<&str>| UnmetKind::BuildFailed {
         misses: misses.map(str::to_owned),
     };
     for (said, expected) in [
         (
             unsolvable("Because there is no version of zmq==24.0.1 and you\n require zmq==24.0.1, we"),
-            one("zmq", Kind::NoSuchVersion),
+            one("zmq", UnmetKind::NoSuchVersion),
         ),
         (
             unsolvable("Because only flask<=3.1.3 is available and you require flask>=99, we"),
-            one("flask", Kind::NoSuchVersion),
+            one("flask", UnmetKind::NoSuchVersion),
         ),
         (
             unsolvable("Because only the following versions of A_b are available:\n A_b<=1\n and you require A_b>1,<2, we"),
-            one("a-b", Kind::NoSuchVersion),
+            one("a-b", UnmetKind::NoSuchVersion),
         ),
         (
             unsolvable("Because x was not found in the package registry and you require x, we"),
-            one("x", Kind::NoSuchPackage),
+            one("x", UnmetKind::NoSuchPackage),
         ),
         (
             unsolvable("Because pywin32==306 has no wheels with a matching platform tag and you require pywin32==306, we"),
-            one("pywin32", Kind::NotForPlatform),
+            one("pywin32", UnmetKind::NotForPlatform),
         ),
         (
             unsolvable("Because torchaudio==2.1.0 depends on torch==2.1.0 and torch>=2.2, we"),
-            Verdict::Conflict,
+            UvVerdict::Conflict,
         ),
         (
             unsolvable("Because there is no version of b==2 and a==1 depends on b==2, we. And because you require a==1, we"),
-            Verdict::Conflict,
+            UvVerdict::Conflict,
         ),
-        (unsolvable("Because you require pyzmq<26 and pyzmq==27.0.0, we"), Verdict::Conflict),
+        (unsolvable("Because you require pyzmq<26 and pyzmq==27.0.0, we"), UvVerdict::Conflict),
         (
             "error: Failed to build `openai-whisper==20231117`\n ModuleNotFoundError: No module named 'pkg_resources'".into(),
             one("openai-whisper", build(Some("pkg_resources"))),
@@ -59,14 +59,14 @@ fn kinds_of_messages_are_told_apart() {
         ),
         (
             "error: Request failed after 3 retries\n cause: Failed to fetch: x\n cause: dns error".into(),
-            Verdict::NoIndex,
+            UvVerdict::NoIndex,
         ),
-        ("error: No interpreter found for Python 3.11 in search path".into(), Verdict::NoPython),
+        ("error: No interpreter found for Python 3.11 in search path".into(), UvVerdict::NoPython),
         (
             unsolvable("Because x was not found in the cache and you require x, we\nhint: the network was disabled."),
-            Verdict::NotCached,
+            UvVerdict::NotCached,
         ),
-        ("error: something else".into(), Verdict::Unknown),
+        ("error: something else".into(), UvVerdict::Unknown),
     ] {
         assert_eq!(verdict(&said), expected, "{said}");
     }

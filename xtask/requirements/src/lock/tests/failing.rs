@@ -7,7 +7,7 @@ use super::{
     *,
 };
 
-fn failure(fake: &Fake, request: &Request) -> Failure {
+fn failure(fake: &Fake, request: &LockRequest) -> Failure {
     let error = fake.lock(request, &Upgrade::None).unwrap_err();
     assert!(fake.is_clean());
     error.into_failure(Exit::Findings)

@@ -90,7 +90,7 @@ impl Fake {
         self.folder.path().join("scratch")
     }
 
-    pub fn lock(&self, request: &Request, upgrade: &Upgrade) -> Result<Locked, LockError> {
+    pub fn lock(&self, request: &LockRequest, upgrade: &Upgrade) -> Result<Locked, LockError> {
         let uv = Uv::fake(self.folder.path().join("uv"));
         lock(request, upgrade, &uv, &self.scratch(), &self.cancel)
     }
@@ -112,7 +112,7 @@ impl Fake {
 }
 
 /// The lists that the answers are for.
-pub fn lists() -> Request {
+pub fn lists() -> LockRequest {
     let mut request = request(
         "# Core.\na>=1\n",
         "-r requirements.core.txt\nb\nc==3\n",

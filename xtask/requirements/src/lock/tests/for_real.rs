@@ -8,7 +8,7 @@ use super::{
 };
 
 /// The repository's own lists and limits.
-fn repository() -> Request {
+fn repository() -> LockRequest {
     let read = |name: &str| std::fs::read_to_string(folder().join(name)).unwrap();
     let list = |list: List| read(&list.file());
     let mut request = request(&list(List::Core), &list(List::Gpu), &list(List::Audio));

@@ -24,9 +24,9 @@ fn limit(name: &str, versions: &str, reason: &str, line: usize) -> Limit {
     }
 }
 
-fn request(core: &str, gpu: &str, audio: &str) -> Request {
+fn request(core: &str, gpu: &str, audio: &str) -> LockRequest {
     let text = |text: &str| text.to_owned();
-    Request {
+    LockRequest {
         lists: BTreeMap::from([
             (List::Core, text(core)),
             (List::Gpu, text(gpu)),

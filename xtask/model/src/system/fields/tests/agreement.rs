@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use diagnostics::located::shape::{Absent, Kind, Names};
+use diagnostics::located::shape::{Absent, Names, ValueKind};
 
 use super::{
     Document, Field, TABLES, Table, Validator, decoded,
@@ -133,15 +133,15 @@ const OTHERS: &[&str] = &[
 fn is_for_check(field: &Field) -> bool {
     const PARSED: &[&str] = &["subnet", "ip_range", "python", "ip", "restart"];
     match &field.kind {
-        Kind::Pattern { .. } => !PARSED.contains(&field.key),
-        Kind::List { of, least } => *least > 0 || matches!(of, Kind::Pattern { .. }),
-        Kind::Tables { .. } => true,
-        Kind::Entries { names, .. } => matches!(names, Names::Pattern(_)),
+        ValueKind::Pattern { .. } => !PARSED.contains(&field.key),
+        ValueKind::List { of, least } => *least > 0 || matches!(of, ValueKind::Pattern { .. }),
+        ValueKind::Tables { .. } => true,
+        ValueKind::Entries { names, .. } => matches!(names, Names::Pattern(_)),
         _ => false,
     }
 }
 
-fn values(kind: &Kind) -> Vec<String> {
+fn values(kind: &ValueKind) -> Vec<String> {
     let mut values: Vec<String> = TEXTS.iter().map(|text| format!("'{text}'")).collect();
     values.extend(OTHERS.iter().map(|value| (*value).to_owned()));
     let mut limits = |first: i128, last: i128| {
@@ -149,10 +149,10 @@ fn values(kind: &Kind) -> Vec<String> {
         values.extend(edges.map(|number| number.to_string()));
     };
     match kind {
-        Kind::Integer(range) => limits(i128::from(*range.start()), i128::from(*range.end())),
-        Kind::Number { above, to } => limits(*above as i128, *to as i128),
-        Kind::Either(kinds) => return kinds.iter().flat_map(self::values).collect(),
-        Kind::List { of, .. } => {
+        ValueKind::Integer(range) => limits(i128::from(*range.start()), i128::from(*range.end())),
+        ValueKind::Number { above, to } => limits(*above as i128, *to as i128),
+        ValueKind::Either(kinds) => return kinds.iter().flat_map(self::values).collect(),
+        ValueKind::List { of, .. } => {
             let inner = self::values(of);
             return inner
                 .iter()
@@ -263,19 +263,19 @@ fn the_reader_names_the_limits_of_the_table() {
     every_field(|table, field| {
         let (value, expected) = match &field.kind {
             // Read with a range of its own.
-            Kind::Integer(_) if field.key == "schema" => return,
-            Kind::Integer(range) => (
+            ValueKind::Integer(_) if field.key == "schema" => return,
+            ValueKind::Integer(range) => (
                 (range.end() + 1).to_string(),
                 format!("write a number from {} to {}", range.start(), range.end()),
             ),
-            Kind::Words(words) => (
+            ValueKind::Words(words) => (
                 "'-'".to_owned(),
                 format!(
                     "possible values: {}",
                     diagnostics::names::quoted_list(words)
                 ),
             ),
-            Kind::Number { above, to } => (
+            ValueKind::Number { above, to } => (
                 (to + 1.0).to_string(),
                 format!("write a number greater than {above}, at most {to}"),
             ),

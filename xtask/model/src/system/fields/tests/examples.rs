@@ -1,7 +1,7 @@
 //! Manifests made of examples: one in which every field of every table stands,
 //! and small ones that have what is required and one field more.
 
-use diagnostics::located::shape::{Absent, Kind, Rule};
+use diagnostics::located::shape::{Absent, Rule, ValueKind};
 
 use super::{Field, MANIFEST, Table, decoded, validator};
 
@@ -98,7 +98,7 @@ fn value(field: &Field, edit: Option<&Edit<'_>>) -> String {
     write(&mut text, table, edit);
     let inline = format!("{{ {} }}", text.trim_end().replace('\n', ", "));
     match field.kind {
-        Kind::List { .. } => format!("[{inline}]"),
+        ValueKind::List { .. } => format!("[{inline}]"),
         _ => inline,
     }
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use convert::Document;
-use diagnostics::located::{problem::Problems, shape::Kind};
+use diagnostics::located::{problem::Problems, shape::ValueKind};
 use serde_json::Value;
 use toml::de::DeTable;
 use validator::Validator;
@@ -128,9 +128,9 @@ fn visit(schema: &Value, table: &'static Table, visited: &mut Vec<&'static str>)
         let (Some(inner), below) = (
             field.kind.table(),
             match &field.kind {
-                Kind::Table(_) => below,
-                Kind::List { .. } => &below["items"],
-                Kind::Tables {
+                ValueKind::Table(_) => below,
+                ValueKind::List { .. } => &below["items"],
+                ValueKind::Tables {
                     names: diagnostics::located::shape::Names::Any,
                     ..
                 } => &below["additionalProperties"],

@@ -5,7 +5,7 @@
 //! Tables are written out wherever they are used, since what stands beside a
 //! `$ref` does not count.
 
-use diagnostics::located::shape::{Absent, Kind, Names, Rule};
+use diagnostics::located::shape::{Absent, Names, Rule, ValueKind};
 use serde_json::{Map, Value, json};
 
 use super::{Field, MANIFEST, Table, convert::value_of};
@@ -128,27 +128,29 @@ fn of_field(field: &Field) -> Value {
     Value::Object(schema)
 }
 
-fn of_kind(kind: &Kind) -> Map<String, Value> {
+fn of_kind(kind: &ValueKind) -> Map<String, Value> {
     match kind {
-        Kind::Boolean => object(json!({ "type": "boolean" })),
-        Kind::Integer(range) => object(json!({
+        ValueKind::Boolean => object(json!({ "type": "boolean" })),
+        ValueKind::Integer(range) => object(json!({
             "type": "integer", "minimum": range.start(), "maximum": range.end(),
         })),
-        Kind::Number { above, to } => object(json!({
+        ValueKind::Number { above, to } => object(json!({
             "type": "number", "exclusiveMinimum": above, "maximum": to,
         })),
-        Kind::String => object(json!({ "type": "string" })),
-        Kind::Text(_) => object(json!({ "type": "string", "pattern": r"\S" })),
-        Kind::Pattern { regex, .. } => object(json!({ "type": "string", "pattern": regex })),
-        Kind::Words(words) => object(json!({ "type": "string", "enum": words })),
-        Kind::List { of, least: 0 } => object(json!({ "type": "array", "items": of_kind(of) })),
-        Kind::List { of, least } => object(json!({
+        ValueKind::String => object(json!({ "type": "string" })),
+        ValueKind::Text(_) => object(json!({ "type": "string", "pattern": r"\S" })),
+        ValueKind::Pattern { regex, .. } => object(json!({ "type": "string", "pattern": regex })),
+        ValueKind::Words(words) => object(json!({ "type": "string", "enum": words })),
+        ValueKind::List { of, least: 0 } => {
+            object(json!({ "type": "array", "items": of_kind(of) }))
+        }
+        ValueKind::List { of, least } => object(json!({
             "type": "array", "items": of_kind(of), "minItems": least,
         })),
-        Kind::Table(table) => of_table(table),
-        Kind::Tables { names, of } => of_names(names, of_table(of)),
-        Kind::Entries { names, of } => of_names(names, of_kind(of)),
-        Kind::Either(kinds) => either(kinds),
+        ValueKind::Table(table) => of_table(table),
+        ValueKind::Tables { names, of } => of_names(names, of_table(of)),
+        ValueKind::Entries { names, of } => of_names(names, of_kind(of)),
+        ValueKind::Either(kinds) => either(kinds),
     }
 }
 
@@ -175,7 +177,7 @@ fn of_names(names: &Names, each: Map<String, Value>) -> Map<String, Value> {
 }
 
 /// Kinds of different types: what is asked of one does not touch the others.
-fn either(kinds: &[Kind]) -> Map<String, Value> {
+fn either(kinds: &[ValueKind]) -> Map<String, Value> {
     let mut schema = Map::new();
     let mut types = Vec::new();
     for mut kind in kinds.iter().map(of_kind) {

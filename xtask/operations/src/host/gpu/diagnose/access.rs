@@ -3,9 +3,9 @@
 
 use crate::{
     host::{
-        findings::{Finding, Severity},
+        findings::{HostFinding, HostSeverity},
         gpu::{
-            diagnose::wanted::Podman,
+            diagnose::wanted::PodmanFacts,
             facts::{DevNode, GpuFacts},
         },
     },
@@ -17,7 +17,7 @@ const CDI_SINCE: Version = Version::new(4, 1, 0);
 /// `--gpus` does something.
 const GPUS_SINCE: Version = Version::new(5, 0, 0);
 
-pub(super) fn findings(facts: &GpuFacts, podman: &Podman) -> Vec<Finding> {
+pub(super) fn findings(facts: &GpuFacts, podman: &PodmanFacts) -> Vec<HostFinding> {
     let mut found = Vec::new();
     found.extend(version(podman));
     found.extend(modes(facts, podman));
@@ -27,21 +27,21 @@ pub(super) fn findings(facts: &GpuFacts, podman: &Podman) -> Vec<Finding> {
     found
 }
 
-fn version(podman: &Podman) -> Option<Finding> {
+fn version(podman: &PodmanFacts) -> Option<HostFinding> {
     let version = podman.version;
     if version < CDI_SINCE {
-        return Some(Finding::new(
+        return Some(HostFinding::new(
             "gpu-podman",
-            Severity::Error,
+            HostSeverity::Error,
             format!("podman {version} does not know CDI"),
             "it takes nvidia.com/gpu=0 for a file: `stat nvidia.com/gpu=0: no such file`",
             format!("install podman {CDI_SINCE} or later"),
         ));
     }
     (version < GPUS_SINCE).then(|| {
-        Finding::new(
+        HostFinding::new(
             "gpu-podman",
-            Severity::Info,
+            HostSeverity::Info,
             format!("podman {version} ignores `--gpus`"),
             format!("it came with {GPUS_SINCE}; this tool asks for `--device nvidia.com/gpu=NAME`, which works"),
             "nothing to do; by hand, use --device as well",
@@ -51,7 +51,7 @@ fn version(podman: &Podman) -> Option<Finding> {
 
 /// Agents are no root, in the container or out of it, and CDI changes no
 /// permissions: the device must be open to all, or to a group that they have.
-fn modes(facts: &GpuFacts, podman: &Podman) -> Option<Finding> {
+fn modes(facts: &GpuFacts, podman: &PodmanFacts) -> Option<HostFinding> {
     let closed: Vec<String> = facts
         .nodes
         .iter()
@@ -76,9 +76,9 @@ fn modes(facts: &GpuFacts, podman: &Podman) -> Option<Finding> {
         )
     };
     (!closed.is_empty()).then(|| {
-        Finding::new(
+        HostFinding::new(
             "gpu-access",
-            Severity::Error,
+            HostSeverity::Error,
             "agents may not open the GPU's devices: they do not run as root",
             format!(
                 "{}; in the container it would be `NVML: Insufficient Permissions`",
@@ -94,12 +94,12 @@ fn used(path: &str) -> bool {
     super::super::is_gpu_node(path) || ["/dev/nvidiactl", "/dev/nvidia-uvm"].contains(&path)
 }
 
-fn selinux(facts: &GpuFacts) -> Option<Finding> {
+fn selinux(facts: &GpuFacts) -> Option<HostFinding> {
     let denied = facts.selinux.enforcing && facts.selinux.use_devices != Some(true);
     denied.then(|| {
-        Finding::new(
+        HostFinding::new(
             "gpu-selinux",
-            Severity::Warning,
+            HostSeverity::Warning,
             "SELinux keeps containers from devices",
             match facts.selinux.use_devices {
                 Some(_) => "it is enforcing, and the boolean container_use_devices is off",
@@ -112,7 +112,7 @@ fn selinux(facts: &GpuFacts) -> Option<Finding> {
 
 /// The hook from before CDI runs beside it, and fails rootless unless it is
 /// told to leave cgroups alone.
-fn legacy(facts: &GpuFacts, podman: &Podman) -> Vec<Finding> {
+fn legacy(facts: &GpuFacts, podman: &PodmanFacts) -> Vec<HostFinding> {
     let hooks: Vec<String> = facts
         .legacy_hooks
         .iter()
@@ -121,17 +121,17 @@ fn legacy(facts: &GpuFacts, podman: &Podman) -> Vec<Finding> {
     if hooks.is_empty() {
         return Vec::new();
     }
-    let mut found = vec![Finding::new(
+    let mut found = vec![HostFinding::new(
         "gpu-legacy-hook",
-        Severity::Warning,
+        HostSeverity::Warning,
         "a hook from before CDI injects GPUs, too",
         hooks.join(", "),
         format!("CDI replaces it: sudo rm {}", hooks.join(" ")),
     )];
     if podman.rootless && facts.no_cgroups != Some(true) {
-        found.push(Finding::new(
+        found.push(HostFinding::new(
             "gpu-no-cgroups",
-            Severity::Error,
+            HostSeverity::Error,
             "that hook fails in rootless containers",
             "no-cgroups is not true in /etc/nvidia-container-runtime/config.toml",
             "remove the hook; setting no-cgroups = true instead breaks GPUs in Docker's containers (nvidia-container-toolkit issue 580)",
@@ -143,7 +143,7 @@ fn legacy(facts: &GpuFacts, podman: &Podman) -> Vec<Finding> {
 /// systemd writes the rules for devices anew at `daemon-reload`, from what it
 /// finds in `/dev/char`; a GPU without a link there is lost to containers that
 /// run (nvidia-container-toolkit issue 48). crun asks the kernel, not systemd.
-fn char_links(facts: &GpuFacts, podman: &Podman) -> Option<Finding> {
+fn char_links(facts: &GpuFacts, podman: &PodmanFacts) -> Option<HostFinding> {
     if podman.runtime != "runc" || podman.cgroup_manager != "systemd" {
         return None;
     }
@@ -159,9 +159,9 @@ fn char_links(facts: &GpuFacts, podman: &Podman) -> Option<Finding> {
         .map(|(path, _)| path.as_str())
         .collect();
     (!missing.is_empty()).then(|| {
-        Finding::new(
+        HostFinding::new(
             "gpu-char-links",
-            Severity::Warning,
+            HostSeverity::Warning,
             "containers lose the GPU at the next `systemctl daemon-reload` (`NVML: Unknown Error`)",
             format!("no link in /dev/char for {}; the runtime is runc with cgroups through systemd", missing.join(", ")),
             "sudo nvidia-ctk system create-dev-char-symlinks --create-all, at every start of the host; or use crun. `cargo xtask deploy --recreate NAME` brings a lost GPU back",

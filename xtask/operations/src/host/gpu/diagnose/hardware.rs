@@ -3,7 +3,7 @@
 use model::plan::gpus::{self, Gpus};
 
 use crate::host::{
-    findings::{Finding, Severity},
+    findings::{HostFinding, HostSeverity},
     gpu::{
         diagnose::wanted::{Wanted, driver, release},
         facts::GpuFacts,
@@ -11,7 +11,7 @@ use crate::host::{
     },
 };
 
-pub(super) fn findings(facts: &GpuFacts, wanted: &Wanted<'_>, gpus: &Gpus) -> Vec<Finding> {
+pub(super) fn findings(facts: &GpuFacts, wanted: &Wanted<'_>, gpus: &Gpus) -> Vec<HostFinding> {
     let mut found = vec![loaded(facts)];
     found.extend(smi(facts));
     let known = facts.smi.answer().map_or(&[][..], Vec::as_slice);
@@ -27,9 +27,9 @@ pub(super) fn findings(facts: &GpuFacts, wanted: &Wanted<'_>, gpus: &Gpus) -> Ve
     found
 }
 
-fn loaded(facts: &GpuFacts) -> Finding {
+fn loaded(facts: &GpuFacts) -> HostFinding {
     match driver(facts) {
-        Some(version) => Finding::ok(
+        Some(version) => HostFinding::ok(
             "gpu-driver",
             format!("NVIDIA driver {version}"),
             match facts.driver {
@@ -37,12 +37,12 @@ fn loaded(facts: &GpuFacts) -> Finding {
                 None => "by nvidia-smi; this kernel does not show it",
             },
         ),
-        None => Finding::new(
+        None => HostFinding::new(
             "gpu-driver-missing",
             match facts.pci.is_empty() {
                 // Somebody wrote it by hand, or nvidia-smi is not on PATH.
-                true => Severity::Warning,
-                false => Severity::Error,
+                true => HostSeverity::Warning,
+                false => HostSeverity::Error,
             },
             "no NVIDIA driver is loaded",
             match facts.pci.as_slice() {
@@ -58,25 +58,25 @@ fn loaded(facts: &GpuFacts) -> Finding {
     }
 }
 
-fn smi(facts: &GpuFacts) -> Option<Finding> {
+fn smi(facts: &GpuFacts) -> Option<HostFinding> {
     match &facts.smi {
-        Asked::NotInstalled => Some(Finding::new(
+        Asked::NotInstalled => Some(HostFinding::new(
             "gpu-smi-missing",
-            Severity::Warning,
+            HostSeverity::Warning,
             "nvidia-smi is not installed",
             "names, memory and modes of the GPUs are not known, so that their memory cannot be checked",
             "install the driver's utilities (Debian: nvidia-smi; Ubuntu: nvidia-utils-VERSION)",
         )),
-        Asked::TimedOut { deadline_ms } => Some(Finding::new(
+        Asked::TimedOut { deadline_ms } => Some(HostFinding::new(
             "gpu-smi-hangs",
-            Severity::Error,
+            HostSeverity::Error,
             "nvidia-smi does not answer",
             format!("ended after {} s", deadline_ms / 1_000),
             "the driver hangs: look for `NVRM: Xid` in `sudo dmesg`, and restart the host",
         )),
-        Asked::Failed(why) if why.contains("version mismatch") => Some(Finding::new(
+        Asked::Failed(why) if why.contains("version mismatch") => Some(HostFinding::new(
             "gpu-driver-mismatch",
-            Severity::Error,
+            HostSeverity::Error,
             "the loaded driver and its libraries have different versions",
             format!(
                 "kernel {}; nvidia-smi: {why}",
@@ -84,23 +84,23 @@ fn smi(facts: &GpuFacts) -> Option<Finding> {
             ),
             "the driver was updated while it was in use: restart the host (or unload and load the nvidia modules)",
         )),
-        Asked::Failed(why) => Some(Finding::new(
+        Asked::Failed(why) => Some(HostFinding::new(
             "gpu-smi-failed",
-            Severity::Error,
+            HostSeverity::Error,
             "nvidia-smi fails",
             why.clone(),
             "run `nvidia-smi` by hand; nothing on the GPU works until it does",
         )),
-        Asked::Garbage(answer) => Some(Finding::new(
+        Asked::Garbage(answer) => Some(HostFinding::new(
             "gpu-smi-failed",
-            Severity::Error,
+            HostSeverity::Error,
             "nvidia-smi's answer is not understood",
             format!("it says: {answer}"),
             "is the `nvidia-smi` on PATH really NVIDIA's? A driver of 450 or later is needed",
         )),
-        Asked::Answered(gpus) if gpus.is_empty() => Some(Finding::new(
+        Asked::Answered(gpus) if gpus.is_empty() => Some(HostFinding::new(
             "gpu-smi-failed",
-            Severity::Error,
+            HostSeverity::Error,
             "the driver shows no GPU",
             "nvidia-smi: No devices were found",
             "`sudo dmesg | grep NVRM` says why: a GPU that has fallen off the bus, no power, or a driver that does not know it",
@@ -109,7 +109,7 @@ fn smi(facts: &GpuFacts) -> Option<Finding> {
     }
 }
 
-fn listed(gpu: &Gpu) -> Finding {
+fn listed(gpu: &Gpu) -> HostFinding {
     let mb = |value: Option<u64>| value.map_or_else(|| "unknown".into(), |mb| format!("{mb} MB"));
     let mode = gpu.compute_mode.as_deref().unwrap_or("unknown");
     let mig = match gpu.mig {
@@ -117,7 +117,7 @@ fn listed(gpu: &Gpu) -> Finding {
         Some(false) => ", MIG off",
         None => "",
     };
-    Finding::ok(
+    HostFinding::ok(
         "gpu-found",
         format!("GPU {}: {}", gpu.index, gpu.name),
         format!(
@@ -129,14 +129,14 @@ fn listed(gpu: &Gpu) -> Finding {
     )
 }
 
-fn compute_mode(gpu: &Gpu, wanted: &Wanted<'_>, offered: &Gpus) -> Option<Finding> {
+fn compute_mode(gpu: &Gpu, wanted: &Wanted<'_>, offered: &Gpus) -> Option<HostFinding> {
     let mode = gpu.compute_mode.as_deref()?;
     let index = gpu.index;
     let fix = format!("sudo nvidia-smi -i {index} -c DEFAULT");
     if mode == "Prohibited" {
-        return Some(Finding::new(
+        return Some(HostFinding::new(
             "gpu-compute-mode",
-            Severity::Error,
+            HostSeverity::Error,
             format!("GPU {index} lets nobody compute"),
             "its compute mode is Prohibited",
             fix,
@@ -154,9 +154,9 @@ fn compute_mode(gpu: &Gpu, wanted: &Wanted<'_>, offered: &Gpus) -> Option<Findin
         .map(|agent| agent.name.as_str())
         .collect();
     (mode.starts_with("Exclusive") && users.len() > 1).then(|| {
-        Finding::new(
+        HostFinding::new(
             "gpu-compute-mode",
-            Severity::Error,
+            HostSeverity::Error,
             format!(
                 "GPU {index} lets one process compute, and {} agents share it",
                 users.len()
@@ -169,7 +169,7 @@ fn compute_mode(gpu: &Gpu, wanted: &Wanted<'_>, offered: &Gpus) -> Option<Findin
 
 /// Changes of slices while the host runs are not noticed by the service that
 /// makes specifications (nvidia-container-toolkit issue 1828).
-fn mig(known: &[Gpu], offered: &Gpus) -> Vec<Finding> {
+fn mig(known: &[Gpu], offered: &Gpus) -> Vec<HostFinding> {
     let on: Vec<&Gpu> = known.iter().filter(|gpu| gpu.mig == Some(true)).collect();
     let slices: Vec<&str> = offered
         .units
@@ -180,9 +180,9 @@ fn mig(known: &[Gpu], offered: &Gpus) -> Vec<Finding> {
     let indices: Vec<String> = on.iter().map(|gpu| gpu.index.to_string()).collect();
     let indices = indices.join(", ");
     if !on.is_empty() && slices.is_empty() {
-        return vec![Finding::new(
+        return vec![HostFinding::new(
             "gpu-mig",
-            Severity::Error,
+            HostSeverity::Error,
             "MIG is on, and no slice can be asked for",
             format!("GPU {indices}; the CDI specifications list no slice such as 0:0"),
             format!(
@@ -192,9 +192,9 @@ fn mig(known: &[Gpu], offered: &Gpus) -> Vec<Finding> {
         )];
     }
     if on.is_empty() && !slices.is_empty() && !known.is_empty() {
-        return vec![Finding::new(
+        return vec![HostFinding::new(
             "gpu-mig",
-            Severity::Error,
+            HostSeverity::Error,
             "the CDI specifications list slices, and MIG is off",
             format!("slices: {}", slices.join(", ")),
             format!("make the specification again: {}", super::wanted::GENERATE),
@@ -203,9 +203,9 @@ fn mig(known: &[Gpu], offered: &Gpus) -> Vec<Finding> {
     if on.is_empty() {
         return Vec::new();
     }
-    vec![Finding::new(
+    vec![HostFinding::new(
         "gpu-mig",
-        Severity::Info,
+        HostSeverity::Info,
         "MIG is on: agents are given slices",
         format!(
             "GPU {indices}; slices {}; their memory is not in the budget",
@@ -223,14 +223,14 @@ fn mig(known: &[Gpu], offered: &Gpus) -> Vec<Finding> {
 /// toolkit's release notes).
 const OLDEST_DRIVERS: [(u32, &str); 3] = [(11, "450.80.02"), (12, "525.60.13"), (13, "580")];
 
-fn too_old(facts: &GpuFacts, wanted: &Wanted<'_>) -> Option<Finding> {
+fn too_old(facts: &GpuFacts, wanted: &Wanted<'_>) -> Option<HostFinding> {
     let (major, minor) = wanted.cuda?;
     let version = driver(facts)?;
     let (_, oldest) = OLDEST_DRIVERS.iter().find(|(known, _)| *known == major)?;
     (release(version) < release(oldest)).then(|| {
-        Finding::new(
+        HostFinding::new(
             "gpu-driver-old",
-            Severity::Error,
+            HostSeverity::Error,
             format!("the driver is too old for CUDA {major}.{minor} of the locked packages"),
             format!("driver {version}; CUDA {major} needs {oldest} or later"),
             format!("install driver {oldest} or later, or lock packages for an older CUDA"),
@@ -238,25 +238,25 @@ fn too_old(facts: &GpuFacts, wanted: &Wanted<'_>) -> Option<Finding> {
     })
 }
 
-fn nodes(facts: &GpuFacts) -> Vec<Finding> {
+fn nodes(facts: &GpuFacts) -> Vec<HostFinding> {
     let mut found = Vec::new();
     let has = |path: &str| facts.nodes.contains_key(path);
     let gpus = facts.nodes.keys();
     let any = gpus.filter(|path| super::super::is_gpu_node(path)).count() > 0;
     if !any || !has("/dev/nvidiactl") {
         let there: Vec<&str> = facts.nodes.keys().map(String::as_str).collect();
-        found.push(Finding::new(
+        found.push(HostFinding::new(
             "gpu-nodes",
-            Severity::Error,
+            HostSeverity::Error,
             "device files of the driver are missing",
             format!("needed: /dev/nvidiactl and /dev/nvidia0; there are: {}", list(&there)),
             "`sudo nvidia-modprobe -c 0` makes them, as does nvidia-persistenced at every start of the host",
         ));
     }
     if !has("/dev/nvidia-uvm") {
-        found.push(Finding::new(
+        found.push(HostFinding::new(
             "gpu-uvm",
-            Severity::Error,
+            HostSeverity::Error,
             "/dev/nvidia-uvm is missing, without which CUDA does not start",
             match facts.majors.get("nvidia-uvm") {
                 Some(major) => format!("the module nvidia-uvm is loaded (major {major})"),

@@ -9,7 +9,7 @@ use model::{
 };
 
 use crate::host::{
-    findings::{Finding, Severity},
+    findings::{HostFinding, HostSeverity},
     gpu::{
         diagnose::wanted::Wanted,
         facts::GpuFacts,
@@ -22,16 +22,16 @@ pub(super) fn findings(
     wanted: &Wanted<'_>,
     offered: &Gpus,
     budgets: &[Budget],
-) -> Vec<Finding> {
+) -> Vec<HostFinding> {
     let system = wanted.system;
     let chosen = |agent: &&Agent| wanted.chosen.contains(&agent.name);
     let agents = system.agents.iter().filter(chosen);
     let refusals = agents.filter_map(|agent| gpus::refusal(system, agent, offered));
-    let mut found: Vec<Finding> = refusals.filter_map(|error| refused(&error)).collect();
+    let mut found: Vec<HostFinding> = refusals.filter_map(|error| refused(&error)).collect();
     for line in gpus::sharing(system, offered, &wanted.chosen) {
-        found.push(Finding::new(
+        found.push(HostFinding::new(
             "gpu-shared",
-            Severity::Info,
+            HostSeverity::Info,
             "agents share a GPU",
             line,
             "nothing to do as long as its memory suffices; another GPU, or `gpu_device`, sets them apart",
@@ -41,15 +41,15 @@ pub(super) fn findings(
     found
 }
 
-fn refused(error: &PlanError) -> Option<Finding> {
+fn refused(error: &PlanError) -> Option<HostFinding> {
     match error {
         PlanError::GpusTooFew {
             agent,
             asked,
             offered,
-        } => Some(Finding::new(
+        } => Some(HostFinding::new(
             "gpu-too-few",
-            Severity::Error,
+            HostSeverity::Error,
             format!(
                 "{agent} asks for {asked} GPUs, and there are {}",
                 offered.len()
@@ -61,9 +61,9 @@ fn refused(error: &PlanError) -> Option<Finding> {
             agent,
             device,
             offered,
-        } => Some(Finding::new(
+        } => Some(HostFinding::new(
             "gpu-device-unknown",
-            Severity::Error,
+            HostSeverity::Error,
             format!("{agent} asks for the GPU `{device}`, which no CDI specification lists"),
             format!("CDI offers {}", offered.join(", ")),
             format!(
@@ -76,7 +76,7 @@ fn refused(error: &PlanError) -> Option<Finding> {
 }
 
 /// Advisory: nothing holds an agent to what it declares.
-fn memory(budget: &Budget, facts: &GpuFacts) -> Option<Finding> {
+fn memory(budget: &Budget, facts: &GpuFacts) -> Option<HostFinding> {
     facts.smi.answer()?;
     let counted = budget.agents.iter().filter(|share| share.counted);
     let agents: Vec<String> = counted
@@ -96,15 +96,15 @@ fn memory(budget: &Budget, facts: &GpuFacts) -> Option<Finding> {
         budget.others_mb
     );
     Some(if budget.overdrawn() {
-        Finding::new(
+        HostFinding::new(
             "gpu-memory",
-            Severity::Warning,
+            HostSeverity::Warning,
             format!("GPU {} has too little memory for its agents", budget.gpu),
             evidence,
             "an estimate that holds nobody to it: deploy fewer agents, spread them with `gpu_device`, or correct `vram_mb` (`cargo xtask check-gpu --learn 60` measures)",
         )
     } else {
-        Finding::ok(
+        HostFinding::ok(
             "gpu-memory",
             format!("GPU {} has room for what its agents declare", budget.gpu),
             evidence,

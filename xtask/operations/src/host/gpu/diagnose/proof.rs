@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    host::findings::{Finding, Severity},
+    host::findings::{HostFinding, HostSeverity},
     podman::gpu::Seen,
 };
 
@@ -19,7 +19,7 @@ pub struct Expected {
 }
 
 /// Compares both.
-pub fn judge(expected: &Expected, image: &str, seen: &Seen) -> Finding {
+pub fn judge(expected: &Expected, image: &str, seen: &Seen) -> HostFinding {
     let device = &expected.device;
     let lines = seen.smi.as_deref().unwrap_or_default();
     let uuid = |line: &&String| line.starts_with("GPU-") || line.starts_with("MIG-");
@@ -64,7 +64,7 @@ pub fn judge(expected: &Expected, image: &str, seen: &Seen) -> Finding {
         [] => list(&seen.nodes.iter().map(String::as_str).collect::<Vec<_>>()),
         uuids => list(uuids),
     };
-    Finding::ok(
+    HostFinding::ok(
         "gpu-proof",
         format!("a container that is given {device} sees exactly that GPU"),
         format!("{what}, in {image}"),
@@ -72,17 +72,17 @@ pub fn judge(expected: &Expected, image: &str, seen: &Seen) -> Finding {
 }
 
 /// podman did not run the container.
-pub fn not_run(device: &str, error: &str) -> Finding {
+pub fn not_run(device: &str, error: &str) -> HostFinding {
     wrong(
         format!("no container starts that is given {device}"),
         error.to_owned(),
     )
 }
 
-fn wrong(title: String, evidence: String) -> Finding {
-    Finding::new(
+fn wrong(title: String, evidence: String) -> HostFinding {
+    HostFinding::new(
         "gpu-proof",
-        Severity::Error,
+        HostSeverity::Error,
         title,
         evidence,
         format!(

@@ -7,10 +7,10 @@ use model::plan::gpus::{CDI_KIND, Gpus};
 
 use crate::{
     host::{
-        findings::{Finding, Severity},
+        findings::{HostFinding, HostSeverity},
         gpu::{
             cdi::Spec,
-            diagnose::wanted::{GENERATE, Podman, any_gpu, driver},
+            diagnose::wanted::{GENERATE, PodmanFacts, any_gpu, driver},
             facts::{CDI_FOLDERS, Content, GpuFacts, SpecFile},
             smi::Asked,
         },
@@ -30,7 +30,7 @@ const CDI_LIMITS: [(Version, (u32, u32, u32)); 3] = [
 /// Names in findings that are listed before the rest is counted.
 const SHOWN: usize = 3;
 
-pub(super) fn findings(facts: &GpuFacts, podman: &Podman, gpus: &Gpus) -> Vec<Finding> {
+pub(super) fn findings(facts: &GpuFacts, podman: &PodmanFacts, gpus: &Gpus) -> Vec<HostFinding> {
     let mut found = toolkit(facts, gpus);
     found.extend(offered(facts, gpus));
     for file in &facts.specs {
@@ -38,7 +38,7 @@ pub(super) fn findings(facts: &GpuFacts, podman: &Podman, gpus: &Gpus) -> Vec<Fi
             Content::Unreadable(error) => {
                 found.push(unreadable(file, error, podman, unread(file, gpus)));
             }
-            Content::Malformed(problem) => found.push(Finding::new(
+            Content::Malformed(problem) => found.push(HostFinding::new(
                 "gpu-spec-malformed",
                 unread(file, gpus),
                 format!(
@@ -63,34 +63,34 @@ pub(super) fn findings(facts: &GpuFacts, podman: &Podman, gpus: &Gpus) -> Vec<Fi
     found
 }
 
-fn toolkit(facts: &GpuFacts, gpus: &Gpus) -> Vec<Finding> {
+fn toolkit(facts: &GpuFacts, gpus: &Gpus) -> Vec<HostFinding> {
     // Without it what is there still works; it only cannot be made anew.
     let severity = match gpus.is_empty() {
-        true => Severity::Error,
-        false => Severity::Warning,
+        true => HostSeverity::Error,
+        false => HostSeverity::Warning,
     };
     let mut found = Vec::new();
     match &facts.toolkit {
-        Asked::Answered(version) => found.push(Finding::ok(
+        Asked::Answered(version) => found.push(HostFinding::ok(
             "gpu-toolkit",
             format!("nvidia-container-toolkit {version}"),
             "nvidia-ctk --version",
         )),
-        Asked::NotInstalled => found.push(Finding::new(
+        Asked::NotInstalled => found.push(HostFinding::new(
             "gpu-toolkit-missing",
             severity,
             "nvidia-container-toolkit is not installed",
             "there is no nvidia-ctk on PATH, which makes the CDI specification",
             "install the package nvidia-container-toolkit-base from NVIDIA's repository (docs.nvidia.com, Installing the NVIDIA Container Toolkit)",
         )),
-        Asked::TimedOut { deadline_ms } => found.push(Finding::new(
+        Asked::TimedOut { deadline_ms } => found.push(HostFinding::new(
             "gpu-toolkit-hangs",
             severity,
             "nvidia-ctk does not answer",
             format!("`nvidia-ctk --version` was ended after {} s", deadline_ms / 1_000),
             "run `nvidia-ctk --debug --version` by hand; reinstall the package nvidia-container-toolkit-base",
         )),
-        Asked::Failed(said) | Asked::Garbage(said) => found.push(Finding::new(
+        Asked::Failed(said) | Asked::Garbage(said) => found.push(HostFinding::new(
             "gpu-toolkit-failed",
             severity,
             "nvidia-ctk does not tell its version",
@@ -100,9 +100,9 @@ fn toolkit(facts: &GpuFacts, gpus: &Gpus) -> Vec<Finding> {
     }
     let broken = driver(facts).is_some_and(|version| version.starts_with("565."));
     if broken && gpus.is_empty() && facts.toolkit.answer().is_some() {
-        found.push(Finding::new(
+        found.push(HostFinding::new(
             "gpu-driver-565",
-            Severity::Warning,
+            HostSeverity::Warning,
             "with driver 565 nvidia-ctk fails to make a specification",
             "a known fault of one of its libraries (nvidia-container-toolkit issue 1517)",
             "sudo env NVIDIA_CTK_CDI_GENERATE_FEATURE_FLAGS=disable-nvsandboxutils nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml",
@@ -111,14 +111,14 @@ fn toolkit(facts: &GpuFacts, gpus: &Gpus) -> Vec<Finding> {
     found
 }
 
-fn offered(facts: &GpuFacts, gpus: &Gpus) -> Option<Finding> {
+fn offered(facts: &GpuFacts, gpus: &Gpus) -> Option<HostFinding> {
     let files = facts.specs.iter().filter(|file| file.gpus().is_some());
     let files: Vec<String> = files.map(|file| file.path.display().to_string()).collect();
     if gpus.is_empty() {
         return any_gpu(facts).then(|| {
-            Finding::new(
+            HostFinding::new(
                 "gpu-spec-missing",
-                Severity::Error,
+                HostSeverity::Error,
                 format!("no CDI specification offers {CDI_KIND}"),
                 format!(
                     "podman reads {}; asked for a GPU, it says `unresolvable CDI devices`",
@@ -129,7 +129,7 @@ fn offered(facts: &GpuFacts, gpus: &Gpus) -> Option<Finding> {
         });
     }
     let names: Vec<&str> = gpus.names.iter().map(String::as_str).collect();
-    Some(Finding::ok(
+    Some(HostFinding::ok(
         "gpu-spec",
         format!(
             "CDI offers {} of {CDI_KIND}: {}",
@@ -140,13 +140,18 @@ fn offered(facts: &GpuFacts, gpus: &Gpus) -> Option<Finding> {
     ))
 }
 
-fn unreadable(file: &SpecFile, error: &str, podman: &Podman, severity: Severity) -> Finding {
+fn unreadable(
+    file: &SpecFile,
+    error: &str,
+    podman: &PodmanFacts,
+    severity: HostSeverity,
+) -> HostFinding {
     let path = file.path.display();
     let who = match podman.rootless {
         true => "this user, whose podman must read it, cannot",
         false => "podman cannot either, and passes it over",
     };
-    Finding::new(
+    HostFinding::new(
         "gpu-spec-unreadable",
         severity,
         format!("{path} cannot be read"),
@@ -156,29 +161,29 @@ fn unreadable(file: &SpecFile, error: &str, podman: &Podman, severity: Severity)
 }
 
 /// A file that nobody can read may be about another vendor's devices.
-fn unread(file: &SpecFile, gpus: &Gpus) -> Severity {
+fn unread(file: &SpecFile, gpus: &Gpus) -> HostSeverity {
     let name = file.path.file_name().unwrap_or_default().to_string_lossy();
     match gpus.is_empty() || name.contains("nvidia") {
-        true => Severity::Error,
-        false => Severity::Warning,
+        true => HostSeverity::Error,
+        false => HostSeverity::Warning,
     }
 }
 
-fn version(file: &SpecFile, spec: &Spec, podman: &Podman) -> Option<Finding> {
+fn version(file: &SpecFile, spec: &Spec, podman: &PodmanFacts) -> Option<HostFinding> {
     let path = file.path.display();
     let Some(declared) = spec.version_numbers() else {
-        return Some(Finding::new(
+        return Some(HostFinding::new(
             "gpu-spec-version",
-            Severity::Error,
+            HostSeverity::Error,
             format!("{path} has a cdiVersion that does not exist"),
             format!("cdiVersion: {}", spec.version),
             remake(file),
         ));
     };
     if spec.needs > declared {
-        return Some(Finding::new(
+        return Some(HostFinding::new(
             "gpu-spec-version",
-            Severity::Error,
+            HostSeverity::Error,
             format!("{path} uses what its cdiVersion does not have, so podman passes it over"),
             format!(
                 "cdiVersion {}, and fields that came with {}",
@@ -193,9 +198,9 @@ fn version(file: &SpecFile, spec: &Spec, podman: &Podman) -> Option<Finding> {
         .find(|(before, _)| podman.version < *before)
         .map(|(_, limit)| *limit)?;
     (declared > limit).then(|| {
-        Finding::new(
+        HostFinding::new(
             "gpu-spec-version",
-            Severity::Error,
+            HostSeverity::Error,
             format!("{path} is too new for podman {}", podman.version),
             format!(
                 "cdiVersion {}; this podman reads {} and earlier",
@@ -209,7 +214,7 @@ fn version(file: &SpecFile, spec: &Spec, podman: &Podman) -> Option<Finding> {
 
 /// Versions in the names of libraries (`libcuda.so.550.90.07`) that are not the
 /// driver's: the driver was updated since (podman issue 23935).
-fn stale(file: &SpecFile, facts: &GpuFacts) -> Option<Finding> {
+fn stale(file: &SpecFile, facts: &GpuFacts) -> Option<HostFinding> {
     let loaded = driver(facts)?;
     let spec = file.gpus()?;
     let mentioned: BTreeSet<&str> = spec
@@ -219,9 +224,9 @@ fn stale(file: &SpecFile, facts: &GpuFacts) -> Option<Finding> {
         .collect();
     (!mentioned.is_empty() && !mentioned.contains(loaded)).then(|| {
         let mentioned: Vec<&str> = mentioned.into_iter().collect();
-        Finding::new(
+        HostFinding::new(
             "gpu-spec-stale",
-            Severity::Error,
+            HostSeverity::Error,
             format!("{} was made for another driver", file.path.display()),
             format!(
                 "it mounts libraries of {}; loaded is {loaded}",
@@ -248,7 +253,7 @@ fn library_version(path: &str) -> Option<&str> {
     (ours && numbers && driver).then_some(version)
 }
 
-fn gone(file: &SpecFile) -> Option<Finding> {
+fn gone(file: &SpecFile) -> Option<HostFinding> {
     let absent = file.live.iter().filter(|(_, node)| node.is_none());
     let gone: Vec<&str> = file
         .gone
@@ -257,9 +262,9 @@ fn gone(file: &SpecFile) -> Option<Finding> {
         .chain(absent.map(|(path, _)| path.as_str()))
         .collect();
     (!gone.is_empty()).then(|| {
-        Finding::new(
+        HostFinding::new(
             "gpu-spec-path-gone",
-            Severity::Error,
+            HostSeverity::Error,
             format!(
                 "{} names files that do not exist, so containers with a GPU do not start",
                 file.path.display()
@@ -273,7 +278,7 @@ fn gone(file: &SpecFile) -> Option<Finding> {
 /// The majors of nvidia-uvm and nvidia-caps are given anew at every start of
 /// the host; with a wrong one `nvidia-smi` works and CUDA does not (NemoClaw
 /// issue 4733).
-fn majors(file: &SpecFile, spec: &Spec) -> Option<Finding> {
+fn majors(file: &SpecFile, spec: &Spec) -> Option<HostFinding> {
     let mut wrong = Vec::new();
     let nodes = spec.all_edits().flat_map(|edits| &edits.nodes);
     for node in nodes {
@@ -298,9 +303,9 @@ fn majors(file: &SpecFile, spec: &Spec) -> Option<Finding> {
     wrong.dedup();
     let shown: Vec<&str> = wrong.iter().map(String::as_str).collect();
     (!wrong.is_empty()).then(|| {
-        Finding::new(
+        HostFinding::new(
             "gpu-spec-device-major",
-            Severity::Error,
+            HostSeverity::Error,
             format!(
                 "{} has other device numbers than the host",
                 file.path.display()
@@ -313,7 +318,7 @@ fn majors(file: &SpecFile, spec: &Spec) -> Option<Finding> {
 
 /// Of two definitions in one folder podman takes none, of two folders the
 /// later one's.
-fn twice(facts: &GpuFacts) -> Vec<Finding> {
+fn twice(facts: &GpuFacts) -> Vec<HostFinding> {
     let mut places: BTreeMap<&str, Vec<&SpecFile>> = BTreeMap::new();
     for file in &facts.specs {
         for device in file.gpus().into_iter().flat_map(|spec| &spec.devices) {
@@ -337,17 +342,17 @@ fn twice(facts: &GpuFacts) -> Vec<Finding> {
     let findings = clashes.into_iter().map(|(paths, (refused, names))| {
         let evidence = format!("{} in {}", names.join(", "), paths.join(" and "));
         if refused {
-            return Finding::new(
+            return HostFinding::new(
                 "gpu-spec-conflict",
-                Severity::Error,
+                HostSeverity::Error,
                 "two CDI specifications define the same devices, so podman takes neither",
                 evidence,
                 "remove all but one of these files",
             );
         }
-        Finding::new(
+        HostFinding::new(
             "gpu-spec-shadowed",
-            Severity::Info,
+            HostSeverity::Info,
             "two CDI specifications define the same devices; podman takes the last one",
             evidence,
             format!(
@@ -359,7 +364,7 @@ fn twice(facts: &GpuFacts) -> Vec<Finding> {
     findings.collect()
 }
 
-fn elsewhere(facts: &GpuFacts, podman: &Podman) -> Option<Finding> {
+fn elsewhere(facts: &GpuFacts, podman: &PodmanFacts) -> Option<HostFinding> {
     let paths: Vec<String> = facts
         .specs_elsewhere
         .iter()
@@ -373,9 +378,9 @@ fn elsewhere(facts: &GpuFacts, podman: &Podman) -> Option<Finding> {
         false => "move it to /etc/cdi as a .yaml or .json file",
     };
     (!paths.is_empty()).then(|| {
-        Finding::new(
+        HostFinding::new(
             "gpu-spec-elsewhere",
-            Severity::Warning,
+            HostSeverity::Warning,
             "a CDI specification for NVIDIA GPUs stands where podman does not look",
             format!(
                 "{}; podman reads .yaml and .json files in {}",
@@ -389,7 +394,7 @@ fn elsewhere(facts: &GpuFacts, podman: &Podman) -> Option<Finding> {
 
 /// A GPU that was added, or whose slices changed, after the specification was
 /// made.
-fn incomplete(facts: &GpuFacts, gpus: &Gpus) -> Option<Finding> {
+fn incomplete(facts: &GpuFacts, gpus: &Gpus) -> Option<HostFinding> {
     let known = facts.smi.answer()?;
     let whole: Vec<&str> = known
         .iter()
@@ -403,9 +408,9 @@ fn incomplete(facts: &GpuFacts, gpus: &Gpus) -> Option<Finding> {
         .map(|gpu| gpu.uuid.as_str())
         .collect();
     (!gpus.is_empty() && !whole.is_empty()).then(|| {
-        Finding::new(
+        HostFinding::new(
             "gpu-spec-incomplete",
-            Severity::Warning,
+            HostSeverity::Warning,
             "a GPU is in no CDI specification",
             some_of(&whole),
             format!("make the specification again: {GENERATE}"),

@@ -11,7 +11,7 @@ pub const GENERATE: &str = "sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidi
 
 /// What podman is, as far as GPUs are concerned.
 #[derive(Debug, Clone)]
-pub struct Podman {
+pub struct PodmanFacts {
     pub version: Version,
     pub rootless: bool,
     pub runtime: String,

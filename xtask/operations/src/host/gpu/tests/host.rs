@@ -15,8 +15,8 @@ use super::super::{
 };
 use crate::{
     host::{
-        findings::Finding,
-        gpu::diagnose::{Podman, Wanted},
+        findings::HostFinding,
+        gpu::diagnose::{PodmanFacts, Wanted},
     },
     podman::caps::Version,
 };
@@ -46,7 +46,7 @@ devices:
 pub struct Host {
     root: tempfile::TempDir,
     pub answers: Answers,
-    pub podman: Podman,
+    pub podman: PodmanFacts,
     pub cuda: Option<(u32, u32)>,
     pub require: bool,
     agents: Vec<String>,
@@ -76,7 +76,7 @@ impl Host {
                 processes: Asked::Answered(Vec::new()),
                 toolkit: Asked::Answered("1.17.8".into()),
             },
-            podman: Podman {
+            podman: PodmanFacts {
                 version: Version::new(4, 3, 1),
                 rootless: false,
                 runtime: "crun".into(),
@@ -118,7 +118,7 @@ impl Host {
         self.answers.toolkit = Asked::NotInstalled;
     }
 
-    pub fn findings(&self) -> Vec<Finding> {
+    pub fn findings(&self) -> Vec<HostFinding> {
         let mut facts = with(self.root.path(), self.answers.clone());
         for path in &self.closed {
             facts.nodes.get_mut(path).expect("a device").mode = 0o660;

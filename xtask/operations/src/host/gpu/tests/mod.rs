@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use host::Host;
 use table::TABLE;
 
-use crate::{host::findings::Severity, podman::caps::Version};
+use crate::{host::findings::HostSeverity, podman::caps::Version};
 
 /// `gpu-proof` is about a container; its own test stands below.
 const APART: [&str; 1] = ["gpu-proof"];
@@ -28,7 +28,7 @@ fn every_situation_shows_its_finding() {
         });
         let hit = hit.unwrap_or_else(|| panic!("{severity:?} {id} `{words}`\n{}", all.join("\n")));
         assert!(!hit.evidence.is_empty(), "{id}");
-        let fixable = *severity != Severity::Ok;
+        let fixable = *severity != HostSeverity::Ok;
         assert_eq!(
             hit.fix.as_ref().is_some_and(|fix| !fix.is_empty()),
             fixable,
@@ -57,7 +57,7 @@ fn a_healthy_host_shows_nothing_bad() {
             let bad: Vec<String> = host
                 .findings()
                 .iter()
-                .filter(|finding| finding.severity > Severity::Info)
+                .filter(|finding| finding.severity > HostSeverity::Info)
                 .map(|finding| format!("{finding:?}"))
                 .collect();
             assert!(bad.is_empty(), "podman {version}: {bad:#?}");
@@ -92,7 +92,7 @@ fn the_table_is_complete() {
 #[test]
 fn one_fault_is_one_finding() {
     let mut several = BTreeMap::new();
-    for (id, severity, change, _) in TABLE.iter().filter(|row| row.1 > Severity::Info) {
+    for (id, severity, change, _) in TABLE.iter().filter(|row| row.1 > HostSeverity::Info) {
         let mut host = Host::healthy();
         change(&mut host);
         let found = host.findings();
@@ -134,33 +134,33 @@ fn what_a_container_shows_is_judged() {
     };
     let node: &[&str] = &["/dev/nvidia0"];
     for (smi, nodes, severity, words) in [
-        (Some(&["GPU-0"][..]), node, Severity::Ok, "GPU-0"),
-        (None, node, Severity::Ok, "/dev/nvidia0"),
+        (Some(&["GPU-0"][..]), node, HostSeverity::Ok, "GPU-0"),
+        (None, node, HostSeverity::Ok, "/dev/nvidia0"),
         (
             Some(&["GPU-1"]),
             node,
-            Severity::Error,
+            HostSeverity::Error,
             "asked for GPU-0, it sees GPU-1",
         ),
         (
             Some(&["GPU-0", "GPU-1"]),
             node,
-            Severity::Error,
+            HostSeverity::Error,
             "GPU-0, GPU-1",
         ),
         (
             Some(&["Failed to initialize NVML"]),
             node,
-            Severity::Error,
+            HostSeverity::Error,
             "Failed to",
         ),
         (
             Some(&["GPU-0"]),
             &["/dev/nvidia0", "/dev/nvidia1"],
-            Severity::Error,
+            HostSeverity::Error,
             "it has /dev/nvidia0, /dev/nvidia1",
         ),
-        (None, &[], Severity::Error, "neither"),
+        (None, &[], HostSeverity::Error, "neither"),
     ] {
         let finding = judge(&expected, "image", &seen(smi, nodes));
         assert_eq!(
@@ -171,7 +171,7 @@ fn what_a_container_shows_is_judged() {
         assert!(finding.evidence.contains(words), "{finding:?}");
     }
     let failed = not_run("0", "unresolvable CDI devices nvidia.com/gpu=0");
-    assert_eq!(failed.severity, Severity::Error);
+    assert_eq!(failed.severity, HostSeverity::Error);
     assert!(failed.evidence.contains("unresolvable"));
 }
 

@@ -2,7 +2,7 @@
 
 use super::host::{Host, gpu};
 use crate::{
-    host::{findings::Severity, gpu::smi::Asked},
+    host::{findings::HostSeverity, gpu::smi::Asked},
     podman::caps::Version,
 };
 
@@ -10,8 +10,8 @@ use crate::{
 pub type Change = fn(&mut Host);
 
 /// A finding, its severity, what makes it appear, and words of its evidence.
-pub const TABLE: &[(&str, Severity, Change, &str)] = {
-    use Severity::{Error, Info, Ok, Warning};
+pub const TABLE: &[(&str, HostSeverity, Change, &str)] = {
+    use HostSeverity::{Error, Info, Ok, Warning};
     &[
         ("gpu-none", Info, |host| host.without_gpu(), "no nvidia-smi"),
         (

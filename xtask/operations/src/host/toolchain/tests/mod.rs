@@ -7,14 +7,14 @@ use std::net::TcpListener;
 use model::{
     plan::{
         image_tag,
-        state::{Container, Image, Network, Status},
+        state::{Container, Network, Status, StoredImage},
     },
     system::{self, BaseSource},
 };
 
 use super::{engine::*, manifest::*, network::*, resources::*, rootless::*, *};
 use crate::{
-    host::findings::Severity,
+    host::findings::HostSeverity,
     podman::{
         caps::{FEATURES, Version},
         quirks::{Proof, Quirks},
@@ -72,8 +72,8 @@ fn facts() -> Facts {
 }
 
 /// `severity id: title | evidence | fix`
-fn words(finding: &Finding) -> String {
-    let Finding {
+fn words(finding: &HostFinding) -> String {
+    let HostFinding {
         id,
         severity,
         title,
@@ -85,7 +85,7 @@ fn words(finding: &Finding) -> String {
 }
 
 #[track_caller]
-fn check(found: impl IntoIterator<Item = Finding>, expected: &[&str]) {
+fn check(found: impl IntoIterator<Item = HostFinding>, expected: &[&str]) {
     let found: Vec<String> = found.into_iter().map(|finding| words(&finding)).collect();
     assert_eq!(found, expected);
 }
@@ -132,7 +132,7 @@ fn the_network_backend_must_be_netavark() {
     let found = network_backend(&facts).expect("an error");
     assert_eq!(
         (found.id, found.severity),
-        ("network-backend", Severity::Error)
+        ("network-backend", HostSeverity::Error)
     );
     assert_eq!(
         found.title,
@@ -147,7 +147,7 @@ fn one_firewall_tool_is_enough() {
     let found = with(&[]).expect("an error");
     assert_eq!(
         (found.id, found.severity),
-        ("firewall-tool", Severity::Error)
+        ("firewall-tool", HostSeverity::Error)
     );
 }
 
@@ -156,7 +156,10 @@ fn rootless_needs_cgroups_v2_and_ranges_of_ids() {
     check(limits(&facts()), &[]);
     let mut old = facts();
     old.cgroup_version = "v1".into();
-    assert_eq!(limits(&old).expect("a warning").severity, Severity::Warning);
+    assert_eq!(
+        limits(&old).expect("a warning").severity,
+        HostSeverity::Warning
+    );
     let ranges = "alice:100000:65536\n1001:165536:65536\n";
     check(subids("/etc/subuid", ranges, "alice", "1000"), &[]);
     check(subids("/etc/subuid", ranges, "bob", "1001"), &[]);
@@ -198,10 +201,10 @@ fn disk_space_is_judged_by_what_is_missing() {
              images takes about 790 MB: demo-base, demo-code | -",
         ],
     );
-    let images = ["demo-base", "demo-code"].map(|name| (image_tag(name), Image::default()));
+    let images = ["demo-base", "demo-code"].map(|name| (image_tag(name), StoredImage::default()));
     state.images.extend(images);
     let found = judged(&facts, &state, 3_000_000_000);
-    assert_eq!(found.severity, Severity::Ok);
+    assert_eq!(found.severity, HostSeverity::Ok);
     assert!(
         found.evidence.ends_with("all images are there"),
         "{}",
@@ -229,10 +232,10 @@ fn the_plans_images_need_about_25_gb() {
         };
         space(&facts, free, &system, &State::default(), &agents).severity
     };
-    assert_eq!(judged("overlay", 15_000_000_000), Severity::Warning);
-    assert_eq!(judged("overlay", 25_000_000_000), Severity::Ok);
-    assert_eq!(judged("vfs", 60_000_000_000), Severity::Warning);
-    assert_eq!(judged("vfs", 120_000_000_000), Severity::Ok);
+    assert_eq!(judged("overlay", 15_000_000_000), HostSeverity::Warning);
+    assert_eq!(judged("overlay", 25_000_000_000), HostSeverity::Ok);
+    assert_eq!(judged("vfs", 60_000_000_000), HostSeverity::Warning);
+    assert_eq!(judged("vfs", 120_000_000_000), HostSeverity::Ok);
 }
 
 #[test]
@@ -270,9 +273,9 @@ fn processors_may_be_shared() {
     let agents = everyone(&system);
     let severity = |count| cpus(&agents, count, 2).severity;
     let each = agents[0].cpus as u64;
-    assert_eq!(severity(2 / each), Severity::Ok);
-    assert_eq!(severity(16 / each), Severity::Info);
-    assert_eq!(severity(18 / each), Severity::Warning);
+    assert_eq!(severity(2 / each), HostSeverity::Ok);
+    assert_eq!(severity(16 / each), HostSeverity::Info);
+    assert_eq!(severity(18 / each), HostSeverity::Warning);
 }
 
 #[test]
@@ -362,7 +365,7 @@ fn the_base_image_needs_a_source() {
     );
     state
         .images
-        .insert(image_tag("demo-base"), Image::default());
+        .insert(image_tag("demo-base"), StoredImage::default());
     assert_eq!(found(&system, &state, false), None);
 }
 

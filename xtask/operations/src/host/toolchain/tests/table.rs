@@ -112,7 +112,7 @@ impl World {
     }
 
     /// Everything that is found, the ports of real listeners included.
-    fn findings(&self) -> Vec<Finding> {
+    fn findings(&self) -> Vec<HostFinding> {
         let look = Look::below(self.folder.path());
         let mut found = of_facts(&self.facts, &look, &self.rules, &|_| self.tools);
         let asked = Asked {
@@ -128,83 +128,85 @@ impl World {
 }
 
 /// Spoils the world and says what is found then.
-type Situation = fn(World) -> Vec<Finding>;
+type Situation = fn(World) -> Vec<HostFinding>;
 
 /// Id, severity, and what makes the finding appear.
-const TABLE: &[(&str, Severity, Situation)] = &[
-    ("podman-version", Severity::Ok, |world| {
+const TABLE: &[(&str, HostSeverity, Situation)] = &[
+    ("podman-version", HostSeverity::Ok, |world| {
         vec![version(Path::new("podman"), &world.facts)]
     }),
-    ("podman-feature", Severity::Info, |world| world.findings()),
-    ("podman-bug", Severity::Info, |mut world| {
+    ("podman-feature", HostSeverity::Info, |world| {
+        world.findings()
+    }),
+    ("podman-bug", HostSeverity::Info, |mut world| {
         world.facts.version = Version::new(4, 9, 3);
         world.findings()
     }),
-    ("network-backend", Severity::Error, |mut world| {
+    ("network-backend", HostSeverity::Error, |mut world| {
         world.facts.network_backend = "cni".into();
         world.findings()
     }),
-    ("storage-vfs", Severity::Warning, |mut world| {
+    ("storage-vfs", HostSeverity::Warning, |mut world| {
         world.facts.storage_driver = "vfs".into();
         world.findings()
     }),
-    ("engine-runs", Severity::Ok, |_| proven(&refused())),
-    ("engine-quirks", Severity::Info, |_| proven(&refused())),
-    ("rootless-limits", Severity::Warning, |_| {
+    ("engine-runs", HostSeverity::Ok, |_| proven(&refused())),
+    ("engine-quirks", HostSeverity::Info, |_| proven(&refused())),
+    ("rootless-limits", HostSeverity::Warning, |_| {
         let mut world = World::rootless();
         world.facts.cgroup_version = "v1".into();
         world.findings()
     }),
-    ("rootless-controllers", Severity::Error, |_| {
+    ("rootless-controllers", HostSeverity::Error, |_| {
         let mut world = World::rootless();
         world.facts.cgroup_controllers = ["memory", "pids"].map(str::to_owned).to_vec();
         world.findings()
     }),
-    ("rootless-subids", Severity::Error, |_| {
+    ("rootless-subids", HostSeverity::Error, |_| {
         let world = World::rootless();
         world.write("etc/subuid", "somebody:100000:65536\n");
         world.findings()
     }),
-    ("rootless-linger", Severity::Warning, |_| {
+    ("rootless-linger", HostSeverity::Warning, |_| {
         let world = World::rootless();
         world.write("run/systemd/system/x", "");
         world.findings()
     }),
-    ("firewall-tool", Severity::Error, |mut world| {
+    ("firewall-tool", HostSeverity::Error, |mut world| {
         world.tools = false;
         world.findings()
     }),
-    ("name-server", Severity::Warning, |world| {
+    ("name-server", HostSeverity::Warning, |world| {
         world.remove("usr/libexec/podman/aardvark-dns");
         world.findings()
     }),
-    ("nameservers", Severity::Warning, |world| {
+    ("nameservers", HostSeverity::Warning, |world| {
         world.write(
             "etc/resolv.conf",
             "search lan\nnameserver 127.0.0.1\nnameserver ::1\n",
         );
         world.findings()
     }),
-    ("dns-port", Severity::Error, |mut world| {
+    ("dns-port", HostSeverity::Error, |mut world| {
         world.facts.version = Version::new(5, 4, 2);
         world.write("proc/net/udp", "sl\n0: 00000000:0035 00000000:0000 07\n");
         world.findings()
     }),
-    ("ip-forward", Severity::Error, |_| {
+    ("ip-forward", HostSeverity::Error, |_| {
         names::forwarding(Some(0), true).into_iter().collect()
     }),
-    ("firewalld", Severity::Warning, |world| {
+    ("firewalld", HostSeverity::Warning, |world| {
         world.write("proc/77/comm", "firewalld\n");
         world.findings()
     }),
-    ("forward-drop", Severity::Warning, |mut world| {
+    ("forward-drop", HostSeverity::Warning, |mut world| {
         world.rules = "-P FORWARD DROP\n-A FORWARD -j DOCKER-USER\n".into();
         world.findings()
     }),
-    ("clock", Severity::Warning, |_| {
+    ("clock", HostSeverity::Warning, |_| {
         clock(0, 1_700_000_000).into_iter().collect()
     }),
-    ("storage-space", Severity::Error, |world| {
+    ("storage-space", HostSeverity::Error, |world| {
         vec![space(
             &world.facts,
             1,
@@ -213,93 +215,93 @@ const TABLE: &[(&str, Severity, Situation)] = &[
             &everyone(&world.system),
         )]
     }),
-    ("memory-budget", Severity::Warning, |world| {
+    ("memory-budget", HostSeverity::Warning, |world| {
         world.write("proc/meminfo", "MemTotal: 1000 kB\nMemAvailable: 900 kB\n");
         world.findings()
     }),
-    ("cpu-budget", Severity::Warning, |mut world| {
+    ("cpu-budget", HostSeverity::Warning, |mut world| {
         world.system.agents[0].cpus = 1e6;
         world.findings()
     }),
-    ("port-taken", Severity::Error, |mut world| {
+    ("port-taken", HostSeverity::Error, |mut world| {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         world.system.agents[0].host_health_port = listener.local_addr().expect("bound").port();
         world.findings()
     }),
-    ("port-range", Severity::Warning, |mut world| {
+    ("port-range", HostSeverity::Warning, |mut world| {
         world.system.agents[0].host_health_port = 7001;
         world.write("proc/sys/net/ipv4/ip_local_port_range", "1024 60999");
         world.write("proc/sys/net/ipv4/ip_local_reserved_ports", "5000-5010");
         world.findings()
     }),
-    ("subnet-overlap", Severity::Error, |world| {
+    ("subnet-overlap", HostSeverity::Error, |world| {
         let route = "Iface\ntun0 000015AC 00000000 0001 0 0 0 0000FFFF 0 0 0\n";
         world.write("proc/net/route", route);
         world.findings()
     }),
-    ("base-image", Severity::Error, |mut world| {
+    ("base-image", HostSeverity::Error, |mut world| {
         world.system.base.sources = vec![BaseSource::Present];
         world.findings()
     }),
-    ("relaxed-security", Severity::Info, |mut world| {
+    ("relaxed-security", HostSeverity::Info, |mut world| {
         world.system.agents[0].relax.root_user = Some("opens a raw device".into());
         world.findings()
     }),
-    ("selinux-label", Severity::Warning, |_| {
+    ("selinux-label", HostSeverity::Warning, |_| {
         let label = "unconfined_u:object_r:user_home_t:s0".to_owned();
         labels(&[(PathBuf::from("/home/alice/models"), Some(label))])
     }),
-    ("capacity", Severity::Ok, |world| world.findings()),
-    ("capacity-keys", Severity::Error, |mut world| {
+    ("capacity", HostSeverity::Ok, |world| world.findings()),
+    ("capacity-keys", HostSeverity::Error, |mut world| {
         world.write("proc/key-users", "    0: 9 8/8 199/200 900/20000\n");
         world.sysctl("kernel.keys.root_maxkeys", 200);
         world.count = Some(2);
         world.findings()
     }),
-    ("capacity-processes", Severity::Error, |world| {
+    ("capacity-processes", HostSeverity::Error, |world| {
         world.write("sys/fs/cgroup/machine.slice/pids.max", "100");
         world.write("sys/fs/cgroup/machine.slice/pids.current", "99");
         world.findings()
     }),
-    ("capacity-locks", Severity::Error, |world| {
+    ("capacity-locks", HostSeverity::Error, |world| {
         world.write("dev/shm/libpod_lock", lock_file(2, 64));
         world.findings()
     }),
-    ("capacity-namespaces", Severity::Error, |world| {
+    ("capacity-namespaces", HostSeverity::Error, |world| {
         world.sysctl("user.max_net_namespaces", 0);
         world.findings()
     }),
-    ("capacity-inotify", Severity::Warning, |mut world| {
+    ("capacity-inotify", HostSeverity::Warning, |mut world| {
         world.count = Some(129);
         world.findings()
     }),
-    ("capacity-files", Severity::Error, |world| {
+    ("capacity-files", HostSeverity::Error, |world| {
         world.write("proc/sys/fs/file-nr", "1000 0 1001");
         world.findings()
     }),
-    ("capacity-memory", Severity::Warning, |world| {
+    ("capacity-memory", HostSeverity::Warning, |world| {
         world.write(
             "proc/meminfo",
             "MemTotal: 4194304 kB\nMemAvailable: 1024 kB\n",
         );
         world.findings()
     }),
-    ("capacity-disk", Severity::Warning, |mut world| {
+    ("capacity-disk", HostSeverity::Warning, |mut world| {
         world.count = Some(100_000_000);
         world.findings()
     }),
-    ("capacity-neighbours", Severity::Warning, |world| {
+    ("capacity-neighbours", HostSeverity::Warning, |world| {
         world.sysctl("net.ipv4.neigh.default.gc_thresh3", 6);
         world.findings()
     }),
-    ("capacity-addresses", Severity::Error, |mut world| {
+    ("capacity-addresses", HostSeverity::Error, |mut world| {
         // Half of it is the range that podman gives addresses from.
         let left = world.system.networks.get_mut("left").expect("a network");
         left.subnet = "172.21.0.0/28".parse().expect("a subnet");
         world.count = Some(14);
         world.findings()
     }),
-    ("capacity-bridge", Severity::Error, |mut world| {
+    ("capacity-bridge", HostSeverity::Error, |mut world| {
         world.count = Some(1024);
         world.findings()
     }),
@@ -329,7 +331,7 @@ fn every_situation_is_found_with_evidence_and_fix() {
             !finding.title.is_empty() && !finding.evidence.is_empty(),
             "{id}"
         );
-        let needs_fix = *severity > Severity::Ok;
+        let needs_fix = *severity > HostSeverity::Ok;
         assert_eq!(
             finding.fix.as_ref().is_some_and(|fix| !fix.is_empty()),
             needs_fix,
@@ -344,7 +346,7 @@ fn a_healthy_host_shows_nothing_worse_than_info() {
         let worse: Vec<String> = world
             .findings()
             .iter()
-            .filter(|finding| finding.severity > Severity::Info)
+            .filter(|finding| finding.severity > HostSeverity::Info)
             .map(words)
             .collect();
         // Where mmdebstrap is not installed, a registry is needed.
@@ -367,7 +369,7 @@ fn an_unreadable_host_is_no_sick_host() {
     let worse = empty
         .findings()
         .into_iter()
-        .filter(|found| found.severity > Severity::Info);
+        .filter(|found| found.severity > HostSeverity::Info);
     let ids: BTreeSet<&str> = worse.map(|finding| finding.id).collect();
     let told = ["base-image", "name-server", "nameservers"];
     assert!(ids.iter().all(|id| told.contains(id)), "{ids:?}");
