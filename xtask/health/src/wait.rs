@@ -28,7 +28,7 @@ pub struct Schedule {
 /// How a wait ended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Waited {
-    pub ending: Ending,
+    pub ending: WaitEnd,
     /// The last finished attempt; if there was none, a timeout.
     pub probe: Probe,
     /// Attempts that were finished.
@@ -37,7 +37,7 @@ pub struct Waited {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
+pub enum WaitEnd {
     /// The last probe is good.
     Healthy,
     /// The time is up.
@@ -76,7 +76,7 @@ pub async fn wait_healthy(
         }
         last = Some(attempt);
         if good {
-            break Ending::Healthy;
+            break WaitEnd::Healthy;
         }
         let next = Instant::now() + pause(started.elapsed());
         if let Err(ending) = until(deadline, &stop, sleep_until(next)).await {
@@ -85,8 +85,8 @@ pub async fn wait_healthy(
     };
     let waited = started.elapsed();
     let none = match ending {
-        Ending::Stopped => ProbeFinding::Interrupted,
-        Ending::Healthy | Ending::Deadline => ProbeFinding::OutOfTime,
+        WaitEnd::Stopped => ProbeFinding::Interrupted,
+        WaitEnd::Healthy | WaitEnd::Deadline => ProbeFinding::OutOfTime,
     };
     Waited {
         ending,
@@ -108,18 +108,18 @@ async fn until<T>(
     deadline: Instant,
     stop: &impl Fn() -> bool,
     future: impl Future<Output = T>,
-) -> Result<T, Ending> {
+) -> Result<T, WaitEnd> {
     let mut future = pin!(future);
     loop {
         if stop() {
-            return Err(Ending::Stopped);
+            return Err(WaitEnd::Stopped);
         }
         let look_up = Instant::now() + CANCEL_POLL;
         if let Ok(done) = timeout_at(look_up.min(deadline), &mut future).await {
             return Ok(done);
         }
         if Instant::now() >= deadline {
-            return Err(Ending::Deadline);
+            return Err(WaitEnd::Deadline);
         }
     }
 }

@@ -18,7 +18,7 @@ use super::{known, name::normalized, rules::Rules};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
-pub enum Source {
+pub enum ProviderSource {
     /// `[imports]` of the rules.
     Rules,
     /// The metadata of the built image.
@@ -35,7 +35,7 @@ pub enum Resolution {
     /// Any of these provides it, the usual one first. Never empty; normalised.
     Found {
         distributions: Vec<String>,
-        by: Source,
+        by: ProviderSource,
     },
     /// The rules say that it does not matter.
     Ignored,
@@ -100,7 +100,7 @@ impl<'a> Resolver<'a> {
         }
         let ruled = prefixes(module).find_map(|prefix| self.rules.imports.get(prefix));
         if let Some(distribution) = ruled {
-            return found(vec![distribution.clone()], Source::Rules);
+            return found(vec![distribution.clone()], ProviderSource::Rules);
         }
         if known::is_windows_only(top) {
             return Resolution::WindowsOnly;
@@ -118,17 +118,17 @@ impl<'a> Resolver<'a> {
             let picked = dotted.map(|(_, picked)| picked).unwrap_or_default();
             let mut both = names.iter().filter(|name| picked.contains(&name.as_str()));
             return match both.next() {
-                Some(name) => found(vec![name.clone()], Source::Image),
-                None if dotted.is_some() => found(owned(picked), Source::Curated),
-                None => found(names, Source::Image),
+                Some(name) => found(vec![name.clone()], ProviderSource::Image),
+                None if dotted.is_some() => found(owned(picked), ProviderSource::Curated),
+                None => found(names, ProviderSource::Image),
             };
         }
         if let Some((_, names)) = curated {
-            return found(owned(names), Source::Curated);
+            return found(owned(names), ProviderSource::Curated);
         }
         let name = normalized(top);
         if known::is_known(&name) || self.listed.contains(&name) || self.locked.contains(&name) {
-            return found(vec![name], Source::SameName);
+            return found(vec![name], ProviderSource::SameName);
         }
         Resolution::Unknown
     }
@@ -162,7 +162,7 @@ fn prefixes(module: &str) -> impl Iterator<Item = &str> {
     std::iter::successors(Some(module), |longer| Some(longer.rsplit_once('.')?.0))
 }
 
-fn found(distributions: Vec<String>, by: Source) -> Resolution {
+fn found(distributions: Vec<String>, by: ProviderSource) -> Resolution {
     Resolution::Found { distributions, by }
 }
 
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn the_first_source_that_knows_a_name_decides() {
-        use Source::{Curated, Image, Rules, SameName};
+        use ProviderSource::{Curated, Image, Rules, SameName};
         for (module, name, by) in [
             ("cv2", "opencv-python", Rules),
             ("cv2.aruco", "opencv-python", Rules),

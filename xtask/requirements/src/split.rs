@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 
 use diagnostics::finding::Finding;
 use report::Report;
-pub use report::{Import, Placed, Split, SplitRequest, Usage};
+pub use report::{Import, ImportUsage, Placed, Split, SplitInput};
 
 use super::{
     distributions::Resolver,
@@ -31,7 +31,7 @@ use super::{
 };
 
 /// Decides about every requirement. Never fails: what is wrong is a finding.
-pub fn split(request: &SplitRequest<'_>) -> Split {
+pub fn split(request: &SplitInput<'_>) -> Split {
     let mut report = Report {
         findings: request.files.findings.clone(),
         ..Report::default()
@@ -43,7 +43,7 @@ pub fn split(request: &SplitRequest<'_>) -> Split {
     let mut listed: BTreeSet<String> = asked.iter().map(|a| a.requirement.name.clone()).collect();
     listed.extend(report.left_out.iter().map(|placed| placed.name.clone()));
     let resolver = Resolver::new(request.rules, request.installed, listed, request.locked);
-    let nothing = Usage::default();
+    let nothing = ImportUsage::default();
     let usage = request.usage.unwrap_or(&nothing);
     let uses = imports::uses(usage, &resolver, &asked);
     let mut requirements = place::place(asked, &uses, &mut report);

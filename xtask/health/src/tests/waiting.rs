@@ -26,7 +26,7 @@ const NO_FAILURE: fn(u32, &Probe) = |_, found| panic!("{found:?}");
 fn a_healthy_agent_is_not_waited_for() {
     let peers = replier(|_| vec![GOOD.to_vec()]);
     let waited = wait(peers.address(), schedule(5_000), NEVER, NO_FAILURE);
-    assert_eq!((waited.ending, waited.attempts), (Ending::Healthy, 1));
+    assert_eq!((waited.ending, waited.attempts), (WaitEnd::Healthy, 1));
     assert_eq!(waited.probe.outcome, ProbeOutcome::Healthy);
 }
 
@@ -50,7 +50,7 @@ fn an_agent_that_comes_late_is_seen_soon() {
         let note = |number, found: &Probe| seen.push((number, told(found)));
         let waited = wait(address, schedule(10_000), NEVER, note);
         let found = Instant::now();
-        assert_eq!(waited.ending, Ending::Healthy);
+        assert_eq!(waited.ending, WaitEnd::Healthy);
         assert_eq!(waited.attempts as usize, seen.len() + 1);
         assert_eq!(seen[0], (1, (ProbeFinding::Refused, None)));
         let (opened, _peers) = peers.join().unwrap();
@@ -95,7 +95,7 @@ fn text_is_enough_where_the_caller_says_so() {
     let waited = wait(peers.address(), schedule, NEVER, NO_FAILURE);
     assert_eq!(
         (waited.ending, waited.probe.outcome),
-        (Ending::Healthy, ProbeOutcome::Answering)
+        (WaitEnd::Healthy, ProbeOutcome::Answering)
     );
 }
 
@@ -108,7 +108,7 @@ fn the_deadline_holds() {
         (silent.address(), (ProbeFinding::OutOfTime, None)),
     ] {
         let waited = wait(address, schedule(200), NEVER, |_, _| {});
-        assert_eq!(waited.ending, Ending::Deadline);
+        assert_eq!(waited.ending, WaitEnd::Deadline);
         assert_eq!(told(&waited.probe), expect);
         assert!((200.0..1_000.0).contains(&waited.waited_ms), "{waited:?}");
     }
@@ -120,11 +120,11 @@ fn the_caller_stops_the_wait() {
     let started = Instant::now();
     let stop = || started.elapsed() > Duration::from_millis(100);
     let waited = wait(silent.address(), schedule(60_000), stop, NO_FAILURE);
-    assert_eq!((waited.ending, waited.attempts), (Ending::Stopped, 0));
+    assert_eq!((waited.ending, waited.attempts), (WaitEnd::Stopped, 0));
     assert_eq!(told(&waited.probe), (ProbeFinding::Interrupted, None));
     assert!(waited.waited_ms < 1_000.0, "{waited:?}");
     let waited = wait(silent.address(), schedule(60_000), || true, NO_FAILURE);
-    assert_eq!(waited.ending, Ending::Stopped);
+    assert_eq!(waited.ending, WaitEnd::Stopped);
 }
 
 #[test]

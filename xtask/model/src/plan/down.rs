@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{label, state::StoredImage, step::Action};
+use super::{label, state::ObservedImage, step::Action};
 use crate::{
     plan::{
         names::{groups_before, image_tag, volume_name},
@@ -188,7 +188,7 @@ fn images(system: &System, state: &State, plan: &mut Plan, after: &[usize]) {
     let mut before: Vec<usize> = after.to_vec();
     for name in names.iter().rev() {
         let tag = image_tag(name);
-        let ours = |image: &StoredImage| image.labels.get(label::SYSTEM) == Some(&system.name);
+        let ours = |image: &ObservedImage| image.labels.get(label::SYSTEM) == Some(&system.name);
         if state.images.get(&tag).is_some_and(ours) {
             let step = plan.push(
                 name,

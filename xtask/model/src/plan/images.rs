@@ -153,7 +153,7 @@ fn smoke_test(tag: String, recipe: &Recipe, built: bool) -> Action {
 /// A base image that we did not make is taken as it is.
 fn stale_base(
     system: &System,
-    found: Option<&state::StoredImage>,
+    found: Option<&state::ObservedImage>,
     base: &BaseSpec,
 ) -> Option<&'static str> {
     let Some(found) = found else {
@@ -166,7 +166,7 @@ fn stale_base(
 
 fn stale(
     state: &State,
-    found: Option<&state::StoredImage>,
+    found: Option<&state::ObservedImage>,
     recipe: &Recipe,
     parent: Option<&str>,
     parent_rebuilt: bool,

@@ -15,12 +15,12 @@ pub struct State {
     /// Every container on the engine by name, ours or not.
     pub containers: BTreeMap<String, Container>,
     /// Images with a tag, by tag (`localhost/ai-system-core:latest`).
-    pub images: BTreeMap<String, StoredImage>,
+    pub images: BTreeMap<String, ObservedImage>,
     /// Tags of images whose own packages have been found to import.
     pub sound: BTreeSet<String>,
     /// Systems that have images without a tag, which new ones have taken.
     pub replaced: BTreeSet<String>,
-    pub networks: BTreeMap<String, Network>,
+    pub networks: BTreeMap<String, ObservedNetwork>,
     /// Names of volumes.
     pub volumes: BTreeSet<String>,
     /// Agents that answered a health request just now.
@@ -59,7 +59,7 @@ pub enum Status {
 }
 
 #[derive(Debug, Clone, Default)]
-pub struct StoredImage {
+pub struct ObservedImage {
     pub id: String,
     pub labels: BTreeMap<String, String>,
     pub size_bytes: u64,
@@ -68,7 +68,7 @@ pub struct StoredImage {
 }
 
 #[derive(Debug, Clone, Default)]
-pub struct Network {
+pub struct ObservedNetwork {
     pub subnets: Vec<String>,
     /// Traffic from and to other isolated networks is dropped.
     pub isolated: bool,

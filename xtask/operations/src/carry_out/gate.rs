@@ -5,7 +5,7 @@
 //! is asked in bulk by one watcher for all gates, and only for agents that do
 //! not answer at once.
 
-use health::{self, Ending, ProbeBudget, Schedule};
+use health::{self, ProbeBudget, Schedule, WaitEnd};
 use model::plan::Gate;
 use serde::Serialize;
 
@@ -117,7 +117,7 @@ fn wait_once(
             answer: String::new(),
         })
     })?;
-    if waited.ending == Ending::Healthy {
+    if waited.ending == WaitEnd::Healthy {
         return Ok(Ok(()));
     }
     if podman.cancel.requested() {

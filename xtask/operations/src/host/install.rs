@@ -9,7 +9,7 @@ use crate::podman::run::{BUILD_DEADLINE_MS, tail};
 
 /// Commands that install the packages, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recipe {
+pub struct InstallRecipe {
     commands: Vec<Vec<&'static str>>,
     /// Programs that are on PATH afterwards: podman itself and, where the
     /// distribution has it, what bootstraps the base image without a registry.
@@ -20,7 +20,7 @@ pub struct Recipe {
 #[derive(Debug)]
 pub struct Missing {
     pub programs: Vec<&'static str>,
-    recipe: Recipe,
+    recipe: InstallRecipe,
 }
 
 impl Missing {
@@ -76,7 +76,7 @@ fn absent(programs: &[&'static str]) -> Vec<&'static str> {
     absent.copied().collect()
 }
 
-fn recipe_for(os_release: &str) -> Option<Recipe> {
+fn recipe_for(os_release: &str) -> Option<InstallRecipe> {
     let families: Vec<&str> = os_release
         .lines()
         .filter_map(|line| {
@@ -141,10 +141,10 @@ fn recipe_for(os_release: &str) -> Option<Recipe> {
         } else {
             return None;
         };
-    Some(Recipe { commands, provides })
+    Some(InstallRecipe { commands, provides })
 }
 
-impl Recipe {
+impl InstallRecipe {
     /// The commands as a shell would take them.
     fn lines(&self) -> Vec<String> {
         let owned = |words: &Vec<&str>| -> Vec<String> {

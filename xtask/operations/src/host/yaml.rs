@@ -34,7 +34,7 @@ pub enum Value {
 
 /// Why a text is not what it should be, and where (lines and columns from 1).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Malformed {
+pub struct MalformedYaml {
     pub line: usize,
     pub column: usize,
     pub problem: String,
@@ -44,7 +44,7 @@ pub struct Malformed {
 ///
 /// # Errors
 /// The text is no YAML, holds no document, or is too deep or too large.
-pub fn parse(text: &str) -> Result<Node, Malformed> {
+pub fn parse(text: &str) -> Result<Node, MalformedYaml> {
     let mut builder = Builder::default();
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| scan_error(&error))?;
@@ -52,7 +52,7 @@ pub fn parse(text: &str) -> Result<Node, Malformed> {
             return Ok(root);
         }
     }
-    Err(Malformed {
+    Err(MalformedYaml {
         line: 1,
         column: 1,
         problem: "the file is empty".into(),
@@ -76,7 +76,7 @@ struct Builder {
 
 impl Builder {
     /// The root once it is complete.
-    fn take(&mut self, event: Event<'_>, span: Span) -> Result<Option<Node>, Malformed> {
+    fn take(&mut self, event: Event<'_>, span: Span) -> Result<Option<Node>, MalformedYaml> {
         let node = |value: Value| Node {
             line: span.start.line(),
             column: span.start.col() + 1,
@@ -104,7 +104,7 @@ impl Builder {
         }
     }
 
-    fn begin(&mut self, node: Node, anchor: usize) -> Result<Option<Node>, Malformed> {
+    fn begin(&mut self, node: Node, anchor: usize) -> Result<Option<Node>, MalformedYaml> {
         if self.open.len() >= DEPTH_MAX {
             return Err(wrong(&node, format!("nested more than {DEPTH_MAX} deep")));
         }
@@ -116,7 +116,7 @@ impl Builder {
         Ok(None)
     }
 
-    fn done(&mut self, node: Node, anchor: usize) -> Result<Option<Node>, Malformed> {
+    fn done(&mut self, node: Node, anchor: usize) -> Result<Option<Node>, MalformedYaml> {
         self.values += 1;
         if self.values > VALUES_MAX {
             return Err(wrong(&node, format!("more than {VALUES_MAX} values")));
@@ -191,23 +191,23 @@ fn depth(node: &Node) -> usize {
     }
 }
 
-fn wrong(node: &Node, problem: impl Into<String>) -> Malformed {
-    Malformed {
+fn wrong(node: &Node, problem: impl Into<String>) -> MalformedYaml {
+    MalformedYaml {
         line: node.line,
         column: node.column,
         problem: problem.into(),
     }
 }
 
-fn scan_error(error: &ScanError) -> Malformed {
-    Malformed {
+fn scan_error(error: &ScanError) -> MalformedYaml {
+    MalformedYaml {
         line: error.marker().line(),
         column: error.marker().col() + 1,
         problem: error.info().to_owned(),
     }
 }
 
-impl std::fmt::Display for Malformed {
+impl std::fmt::Display for MalformedYaml {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (line, column) = (self.line, self.column);
         write!(out, "line {line}, column {column}: {}", self.problem)

@@ -68,7 +68,7 @@ pub struct Inside {
     /// Places that can be written to, and the MiB that are left there.
     #[serde(default)]
     pub free_mb: BTreeMap<String, u64>,
-    pub gpu: Option<Gpu>,
+    pub gpu: Option<SeenGpu>,
     /// The user id that the agent runs as.
     #[serde(default)]
     pub user: u32,
@@ -120,7 +120,7 @@ pub enum PathKind {
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct Gpu {
+pub struct SeenGpu {
     pub nodes: Vec<String>,
     pub count: u64,
     pub error: Option<String>,

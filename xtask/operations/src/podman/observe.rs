@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use model::plan::{
     label,
-    state::{Container, Network, State, Status, StoredImage},
+    state::{Container, ObservedImage, ObservedNetwork, State, Status},
 };
 use serde::Deserialize;
 
@@ -90,7 +90,7 @@ pub fn containers(podman: &Podman) -> Result<BTreeMap<String, Container>, Podman
 pub fn images_with_layers(
     podman: &Podman,
     tags: &[String],
-) -> Result<BTreeMap<String, StoredImage>, PodmanError> {
+) -> Result<BTreeMap<String, ObservedImage>, PodmanError> {
     let mut args = vec!["image", "inspect"];
     args.extend(tags.iter().map(String::as_str));
     let call = Call::look("inspect images", &args);
@@ -107,7 +107,7 @@ pub fn images_with_layers(
     let mut images = BTreeMap::new();
     for image in known {
         let tagged = image.repo_tags.clone().unwrap_or_default();
-        let image = StoredImage {
+        let image = ObservedImage {
             id: plain_id(&image.id),
             labels: image.labels.unwrap_or_default(),
             size_bytes: image.size,
@@ -121,13 +121,13 @@ pub fn images_with_layers(
 /// Images by tag, and the systems that have some without.
 fn listed_images(
     podman: &Podman,
-) -> Result<(BTreeMap<String, StoredImage>, BTreeSet<String>), PodmanError> {
+) -> Result<(BTreeMap<String, ObservedImage>, BTreeSet<String>), PodmanError> {
     let call = Call::look("list images", &["images", "--format", "json"]);
     let listed: Vec<ListedImage> = podman.json(&call)?;
-    let mut images: BTreeMap<String, StoredImage> = BTreeMap::new();
+    let mut images: BTreeMap<String, ObservedImage> = BTreeMap::new();
     let mut replaced = BTreeSet::new();
     for listed in listed {
-        let image = StoredImage {
+        let image = ObservedImage {
             id: plain_id(&listed.id),
             labels: listed.labels.unwrap_or_default(),
             size_bytes: listed.size,
@@ -144,7 +144,7 @@ fn listed_images(
 
 fn add_layers(
     podman: &Podman,
-    images: &mut BTreeMap<String, StoredImage>,
+    images: &mut BTreeMap<String, ObservedImage>,
 ) -> Result<(), PodmanError> {
     let ids: BTreeSet<&str> = images
         .iter()
@@ -188,7 +188,7 @@ pub fn addresses(
     Ok(all.collect())
 }
 
-fn networks(podman: &Podman) -> Result<BTreeMap<String, Network>, PodmanError> {
+fn networks(podman: &Podman) -> Result<BTreeMap<String, ObservedNetwork>, PodmanError> {
     let call = Call::look("list networks", &["network", "ls", "--format", "json"]);
     let listed: Vec<ListedNetwork> = podman.json(&call)?;
     Ok(listed
@@ -196,7 +196,7 @@ fn networks(podman: &Podman) -> Result<BTreeMap<String, Network>, PodmanError> {
         .map(|network| {
             let subnets = network.subnets.unwrap_or_default();
             let options = network.options.unwrap_or_default();
-            let found = Network {
+            let found = ObservedNetwork {
                 subnets: subnets.into_iter().map(|subnet| subnet.subnet).collect(),
                 isolated: options
                     .get("isolate")

@@ -73,7 +73,7 @@ pub struct Problem {
 
 /// How a container of tests ended.
 #[derive(Debug)]
-pub struct Ended {
+pub struct TestsEnded {
     /// Exit code of the container: pytest's, if it came so far.
     pub code: i32,
     pub events: Vec<TestEvent>,
@@ -91,7 +91,7 @@ pub fn run(
     spec: &TestSpec,
     timeout_s: u32,
     on_event: &(dyn Fn(TestEvent) + Sync),
-) -> Result<Ended, PodmanError> {
+) -> Result<TestsEnded, PodmanError> {
     let call = Call::long(
         format!("run tests in {}", spec.name),
         argv::run_test(spec, &engine.quirks),
@@ -105,7 +105,7 @@ pub fn run(
         let _ = remove(engine, &spec.name);
     }
     let ended = ended?;
-    Ok(Ended {
+    Ok(TestsEnded {
         code: ended.code,
         events: ended.stdout.lines().filter_map(event).collect(),
         output: tail(&ended.stderr, 15),

@@ -9,7 +9,7 @@ use python::{
     modules::{Path, Sources},
 };
 use requirements::{
-    distributions::{Resolution, Resolver, Source},
+    distributions::{ProviderSource, Resolution, Resolver},
     known,
     list::List,
 };
@@ -108,7 +108,7 @@ pub struct Package {
     /// Normalised name of the package that provides it.
     pub distribution: String,
     /// Where the answer comes from.
-    pub origin: Source,
+    pub origin: ProviderSource,
     /// It does not start without.
     pub hard: bool,
     /// Where it is imported, below the monorepo.

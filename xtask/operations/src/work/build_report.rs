@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use model::{
-    plan::{Action, Plan, State, image_tag, images::closure, state::StoredImage},
+    plan::{Action, Plan, State, image_tag, images::closure, state::ObservedImage},
     system::System,
 };
 use serde::Serialize;
@@ -82,8 +82,9 @@ fn row(name: &str, names: &[String], state: &State, plan: &Plan, outcomes: &[Out
     let step = steps.find(|step| step.subject == name && makes(&step.action));
     let found = state.images.get(&image_tag(name));
     let below = found.and_then(|found| below(name, found, names, state));
-    let shared =
-        |value: fn(&StoredImage) -> u64| found.map(|_| below.map_or(0, |(_, image)| value(image)));
+    let shared = |value: fn(&ObservedImage) -> u64| {
+        found.map(|_| below.map_or(0, |(_, image)| value(image)))
+    };
     let shared_bytes = shared(|image| image.size_bytes);
     ImageRow {
         name: name.to_owned(),
@@ -109,10 +110,10 @@ fn row(name: &str, names: &[String], state: &State, plan: &Plan, outcomes: &[Out
 /// need no asking: an image is as large as its layers together.
 fn below<'a>(
     name: &str,
-    found: &StoredImage,
+    found: &ObservedImage,
     names: &'a [String],
     state: &'a State,
-) -> Option<(&'a str, &'a StoredImage)> {
+) -> Option<(&'a str, &'a ObservedImage)> {
     let others = names.iter().filter(|other| *other != name);
     others
         .filter_map(|other| Some((other.as_str(), state.images.get(&image_tag(other))?)))

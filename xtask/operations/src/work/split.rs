@@ -23,7 +23,7 @@ use requirements::{
     lock::{self, LockError, Locked, Unmet, UnmetKind, Upgrade},
     lock_file::LockFile,
     marker::Environment,
-    split::{self, Import, Placed, Split, Usage, wheels},
+    split::{self, Import, ImportUsage, Placed, Split, wheels},
     uv,
 };
 use serde::Serialize;
@@ -167,7 +167,7 @@ struct Work<'p> {
     requirements: &'p Requirements,
     installed: Rc<Installed>,
     files: Files,
-    usage: Usage,
+    usage: ImportUsage,
     environment: Environment,
     out: PathBuf,
     python: String,
@@ -231,7 +231,7 @@ impl<'p> Work<'p> {
     }
 
     fn split(&self, known: &Known) -> Split {
-        split::split(&split::SplitRequest {
+        split::split(&split::SplitInput {
             files: &self.files,
             rules: &self.requirements.rules,
             usage: Some(&self.usage),
@@ -306,7 +306,7 @@ fn default_file(monorepo: &Path) -> Result<PathBuf, Failure> {
 }
 
 /// What the agents of the manifest import, and the lists of their images.
-fn usage(project: &Project) -> Result<Usage, Failure> {
+fn usage(project: &Project) -> Result<ImportUsage, Failure> {
     let mut imports = Vec::new();
     for agent in project.scans()?.iter() {
         let lists = lists_of(&project.system, &agent.manifest_image);
@@ -321,7 +321,7 @@ fn usage(project: &Project) -> Result<Usage, Failure> {
             }));
         }
     }
-    Ok(Usage { imports })
+    Ok(ImportUsage { imports })
 }
 
 /// The lists of an image besides core; core alone for an image of nothing else.

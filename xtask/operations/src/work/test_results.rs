@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{build_report::ImageReport, deploy::Deployment, dry_run::Script};
 use crate::podman::{
     PodmanError,
-    pytest::{Ended, Test, TestEvent, TestOutcome},
+    pytest::{Test, TestEvent, TestOutcome, TestsEnded},
 };
 
 /// pytest's exit code where nothing was collected.
@@ -71,7 +71,7 @@ impl Subject {
     pub fn new(
         name: &str,
         from: Option<&str>,
-        ended: Result<Ended, PodmanError>,
+        ended: Result<TestsEnded, PodmanError>,
         elapsed_ms: u64,
     ) -> Self {
         let mut subject = Subject {
@@ -94,7 +94,7 @@ impl Subject {
 
     /// Tests that were not run for a reason that is known.
     pub fn not_run(name: &str, from: Option<&str>, problem: String) -> Self {
-        let ended = Ended {
+        let ended = TestsEnded {
             code: 0,
             events: Vec::new(),
             output: Vec::new(),
@@ -105,7 +105,7 @@ impl Subject {
         }
     }
 
-    fn read(&mut self, ended: Ended) {
+    fn read(&mut self, ended: TestsEnded) {
         let mut end = None;
         for event in ended.events {
             match event {

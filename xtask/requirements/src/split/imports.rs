@@ -12,7 +12,7 @@ use crate::{
     distributions::{Resolution, Resolver},
     known,
     list::List,
-    split::report::{Asked, Import, Placed, Report, SplitRequest, Usage, sentence},
+    split::report::{Asked, Import, ImportUsage, Placed, Report, SplitInput, sentence},
 };
 
 /// Imports by what they turned out to be.
@@ -36,7 +36,7 @@ impl<'u> Uses<'u> {
 }
 
 /// Resolves every import. Their order does not matter.
-pub fn uses<'u>(usage: &'u Usage, resolver: &Resolver<'_>, asked: &[Asked]) -> Uses<'u> {
+pub fn uses<'u>(usage: &'u ImportUsage, resolver: &Resolver<'_>, asked: &[Asked]) -> Uses<'u> {
     let names: BTreeSet<&str> = asked.iter().map(|a| a.requirement.name.as_str()).collect();
     let mut imports: Vec<&Import> = usage.imports.iter().collect();
     imports.sort_by_key(|import| (!import.hard, &import.file, import.line, &import.agent));
@@ -75,7 +75,7 @@ pub fn uses<'u>(usage: &'u Usage, resolver: &Resolver<'_>, asked: &[Asked]) -> U
 }
 
 /// Reports what imports and requirements do not agree about.
-pub fn check(request: &SplitRequest<'_>, uses: &Uses<'_>, placed: &[Placed], report: &mut Report) {
+pub fn check(request: &SplitInput<'_>, uses: &Uses<'_>, placed: &[Placed], report: &mut Report) {
     missing(request, uses, report);
     for (module, imports) in &uses.windows {
         let who = Who::of(imports);
@@ -137,7 +137,7 @@ pub fn check(request: &SplitRequest<'_>, uses: &Uses<'_>, placed: &[Placed], rep
     }
 }
 
-fn missing(request: &SplitRequest<'_>, uses: &Uses<'_>, report: &mut Report) {
+fn missing(request: &SplitInput<'_>, uses: &Uses<'_>, report: &mut Report) {
     let left_out: BTreeMap<String, String> = report
         .left_out
         .iter()

@@ -10,11 +10,11 @@ use crate::{file::Files, marker::Environment, requirement::Requirement, rules::R
 
 /// Everything a split depends on.
 #[derive(Debug, Clone, Copy)]
-pub struct SplitRequest<'a> {
+pub struct SplitInput<'a> {
     pub files: &'a Files,
     pub rules: &'a Rules,
     /// `None`: the code was not looked at, and nothing is said about imports.
-    pub usage: Option<&'a Usage>,
+    pub usage: Option<&'a ImportUsage>,
     /// `importlib.metadata.packages_distributions()` of the built images.
     pub installed: &'a BTreeMap<String, Vec<String>>,
     /// Names in the locks of all lists, normalised.
@@ -28,7 +28,7 @@ pub struct SplitRequest<'a> {
 
 /// What the code imports.
 #[derive(Debug, Clone, Default)]
-pub struct Usage {
+pub struct ImportUsage {
     pub imports: Vec<Import>,
 }
 

@@ -17,11 +17,11 @@ use crate::{
     known,
     requirement::{Requirement, Wanted},
     rules::Rules,
-    split::report::{Asked, Report, SplitRequest, sentence},
+    split::report::{Asked, Report, SplitInput, sentence},
 };
 
 /// What is left, in the order of the files, then what the rules add.
-pub fn sift(request: &SplitRequest<'_>, report: &mut Report) -> Vec<Asked> {
+pub fn sift(request: &SplitInput<'_>, report: &mut Report) -> Vec<Asked> {
     let mut kept = Vec::new();
     let listed = listed(request);
     for entry in &request.files.entries {
@@ -79,7 +79,7 @@ pub fn sift(request: &SplitRequest<'_>, report: &mut Report) -> Vec<Asked> {
 /// The first place of every name.
 type Listed<'r> = BTreeMap<&'r str, &'r Place>;
 
-fn listed<'r>(request: &SplitRequest<'r>) -> Listed<'r> {
+fn listed<'r>(request: &SplitInput<'r>) -> Listed<'r> {
     let mut listed = Listed::new();
     let entries = request
         .files
@@ -98,7 +98,7 @@ fn listed<'r>(request: &SplitRequest<'r>) -> Listed<'r> {
 }
 
 fn can_be_installed(
-    request: &SplitRequest<'_>,
+    request: &SplitInput<'_>,
     entry: &Entry,
     asked: &Asked,
     report: &mut Report,

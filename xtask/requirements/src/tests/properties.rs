@@ -13,7 +13,7 @@ use crate::{
     marker::Environment,
     requirement::{self, Requirement},
     rules::Rules,
-    split::{Import, Split, SplitRequest, Usage, split},
+    split::{Import, ImportUsage, Split, SplitInput, split},
     statement::{self, Statement},
 };
 
@@ -95,8 +95,8 @@ fn read(bytes: &[u8]) -> Files {
     })
 }
 
-fn split_of(files: &Files, usage: Option<&Usage>) -> Split {
-    split(&SplitRequest {
+fn split_of(files: &Files, usage: Option<&ImportUsage>) -> Split {
+    split(&SplitInput {
         files,
         rules: &Rules::default(),
         usage,
@@ -225,7 +225,7 @@ fn a_written_list_splits_into_itself() {
         let text: Vec<String> = (0..random.below(12))
             .map(|_| requirement(&mut random))
             .collect();
-        let usage = Usage {
+        let usage = ImportUsage {
             imports: (0..random.below(6))
                 .map(|line| import(&mut random, line + 1))
                 .collect(),

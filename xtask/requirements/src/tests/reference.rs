@@ -12,7 +12,7 @@ use crate::{
     list::List,
     marker::Environment,
     rules,
-    split::{Split, SplitRequest, split},
+    split::{Split, SplitInput, split},
 };
 
 /// The lists of the plan's third phase.
@@ -83,7 +83,7 @@ fn reference() -> Split {
     let file = root().join("containers/reference/requirements.txt");
     let rules = rules::read(&root().join("requirements/rules.toml"));
     let rules = rules.unwrap_or_else(|error| panic!("{}", error.render(false)));
-    split(&SplitRequest {
+    split(&SplitInput {
         files: &file::read(&[file], &mut file::from_disk),
         rules: &rules,
         usage: None,

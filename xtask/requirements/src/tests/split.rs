@@ -11,7 +11,7 @@ use super::{
 struct Case {
     files: Files,
     rules: Rules,
-    usage: Option<Usage>,
+    usage: Option<ImportUsage>,
     locked: BTreeSet<String>,
     refused: BTreeMap<String, String>,
     source_only: BTreeSet<String>,
@@ -59,12 +59,12 @@ impl Case {
             }
         };
         let imports = imports.iter().enumerate().map(import).collect();
-        self.usage = Some(Usage { imports });
+        self.usage = Some(ImportUsage { imports });
         self
     }
 
     fn split(&self) -> Split {
-        split(&SplitRequest {
+        split(&SplitInput {
             files: &self.files,
             rules: &self.rules,
             usage: self.usage.as_ref(),

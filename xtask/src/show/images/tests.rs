@@ -6,7 +6,7 @@ use model::{
     plan::{
         Action, Plan, State, image_tag,
         spec::{BuildSpec, SmokeSpec},
-        state::StoredImage,
+        state::ObservedImage,
         step::BaseSpec,
     },
     system::{self, System},
@@ -50,16 +50,16 @@ fn system() -> System {
         .unwrap_or_else(|error| panic!("{}", error.render(false)))
 }
 
-fn image(layers: &[&str], size_mb: u64) -> StoredImage {
-    StoredImage {
+fn image(layers: &[&str], size_mb: u64) -> ObservedImage {
+    ObservedImage {
         size_bytes: size_mb * 1_000_000,
         layers: layers.iter().map(|layer| (*layer).to_owned()).collect(),
-        ..StoredImage::default()
+        ..ObservedImage::default()
     }
 }
 
-fn state(images: &[(&str, StoredImage)]) -> State {
-    let tagged = |(name, image): &(&str, StoredImage)| (image_tag(name), image.clone());
+fn state(images: &[(&str, ObservedImage)]) -> State {
+    let tagged = |(name, image): &(&str, ObservedImage)| (image_tag(name), image.clone());
     State {
         images: images.iter().map(tagged).collect(),
         ..State::default()

@@ -3,7 +3,7 @@
 use super::*;
 use crate::plan::{
     down::{Remove, plan},
-    state::{Container, Network, Status},
+    state::{Container, ObservedNetwork, Status},
 };
 
 const ALL: Remove = Remove {
@@ -112,9 +112,9 @@ fn isolated_networks_stay_apart_when_another_one_is_left_empty() {
     let mut case = Case::deployed("one: A B");
     let state = &mut case.world.state;
     for name in ["net", "live", "other"] {
-        let network = Network {
+        let network = ObservedNetwork {
             isolated: name != "other",
-            ..Network::default()
+            ..ObservedNetwork::default()
         };
         state.networks.insert(name.to_owned(), network);
     }
@@ -164,7 +164,7 @@ fn the_rest_goes_when_asked_for_children_before_parents() {
     case.world
         .state
         .networks
-        .insert("podman".into(), Network::default());
+        .insert("podman".into(), ObservedNetwork::default());
     case.world.state.volumes = ["demo-logs", "demo-other", "logs"]
         .map(str::to_owned)
         .into();

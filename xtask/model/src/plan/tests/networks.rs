@@ -1,7 +1,7 @@
 //! Networks: missing, the same, drifted, somebody else's, overlapping.
 
 use super::*;
-use crate::plan::{networks, state::Network};
+use crate::plan::{networks, state::ObservedNetwork};
 
 fn net(case: &Case, recreate: bool) -> Result<Plan, Vec<PlanError>> {
     networks::plan(&case.system, &case.world.state, &["net".into()], recreate)
@@ -14,10 +14,10 @@ fn created(sketch: &str) -> Case {
     case
 }
 
-fn foreign(subnets: &[&str]) -> Network {
-    Network {
+fn foreign(subnets: &[&str]) -> ObservedNetwork {
+    ObservedNetwork {
         subnets: subnets.iter().map(|subnet| (*subnet).to_owned()).collect(),
-        ..Network::default()
+        ..ObservedNetwork::default()
     }
 }
 

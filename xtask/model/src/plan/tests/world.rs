@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::super::{
     spec::hash_of,
-    state::{Container, Network, Status, StoredImage},
+    state::{Container, ObservedImage, ObservedNetwork, Status},
     *,
 };
 use crate::system::System;
@@ -22,10 +22,10 @@ impl World {
             now_s: 1_000_000,
             ..State::default()
         };
-        let base = StoredImage {
+        let base = ObservedImage {
             id: "base".into(),
             layers: vec!["base".into()],
-            ..StoredImage::default()
+            ..ObservedImage::default()
         };
         state.images.insert(image_tag(&system.base.name), base);
         let all = system.images.keys().cloned().collect();
@@ -38,11 +38,11 @@ impl World {
                 (label::SYSTEM.into(), system.name.clone()),
                 (label::INPUTS.into(), format!("inputs of {name}")),
             ]);
-            let image = StoredImage {
+            let image = ObservedImage {
                 id: format!("id of {name}"),
                 labels,
                 layers,
-                ..StoredImage::default()
+                ..ObservedImage::default()
             };
             state.images.insert(image_tag(&name), image);
         }
@@ -130,7 +130,7 @@ impl World {
                     (label::SYSTEM.into(), spec.system.clone()),
                     (label::SPEC.into(), hash_of(spec)),
                 ]);
-                let network = Network {
+                let network = ObservedNetwork {
                     subnets: vec![spec.subnet.clone()],
                     isolated: spec.isolate,
                     labels,

@@ -13,7 +13,7 @@ use crate::{
     carry_out::AgentStatus,
     doctor::evidence::{AgentEvidence, ImportedPackage, Look, SourcePath, Standing},
     host::ports::Listener,
-    podman::inspect::{ConnectOutcome, Gpu, OwnPort},
+    podman::inspect::{ConnectOutcome, OwnPort, SeenGpu},
 };
 
 pub type Spoil = fn(&mut AgentEvidence);
@@ -389,7 +389,7 @@ fn gpu_missing(agent: &mut AgentEvidence) {
     agent.wanted.gpu = true;
     agent.detail(|seen| seen.gpus = vec!["nvidia.com/gpu=0".into()]);
     agent.within(|inside| {
-        inside.gpu = Some(Gpu {
+        inside.gpu = Some(SeenGpu {
             nodes: Vec::new(),
             count: 0,
             error: Some("libnvidia-ml.so.1: no such file".into()),

@@ -8,7 +8,7 @@
 use model::{plan::State, system::System};
 
 use super::{
-    Counts, Demand, Limit, Remedy,
+    Counts, Demand, HostLimit, Remedy,
     read::{Readings, key_settings},
 };
 use crate::host::capacity::quota::Quota;
@@ -47,7 +47,7 @@ pub fn limits(
     demand: &Demand,
     read: &Readings,
     root: bool,
-) -> Vec<Limit> {
+) -> Vec<HostLimit> {
     let mut limits = keys(read, root);
     limits.extend(processes(read));
     limits.extend(engine(read));
@@ -56,47 +56,47 @@ pub fn limits(
     limits
 }
 
-fn keys(read: &Readings, root: bool) -> Vec<Limit> {
+fn keys(read: &Readings, root: bool) -> Vec<HostLimit> {
     let (count, bytes) = key_settings(root);
-    let limit = |quota: Quota, name: &'static str, each: f64| Limit {
+    let limit = |quota: Quota, name: &'static str, each: f64| HostLimit {
         beyond: "the runtime says `unable to join session keyring: disk quota exceeded`",
         remedy: Remedy::Sysctl(name),
-        ..Limit::new("capacity-keys", name, quota, each)
+        ..HostLimit::new("capacity-keys", name, quota, each)
     };
     let count = read.keys.map(|quota| limit(quota, count, KEYS));
     let bytes = read.key_bytes.map(|quota| limit(quota, bytes, KEY_BYTES));
     count.into_iter().chain(bytes).collect()
 }
 
-fn processes(read: &Readings) -> Vec<Limit> {
+fn processes(read: &Readings) -> Vec<HostLimit> {
     const BEYOND: &str = "nothing can be started: `resource temporarily unavailable`";
     let global = [
         ("kernel.pid_max", read.pids),
         ("kernel.threads-max", read.threads),
     ];
     let global = global.into_iter().filter_map(|(name, quota)| {
-        Some(Limit {
+        Some(HostLimit {
             beyond: BEYOND,
             remedy: Remedy::Sysctl(name),
-            ..Limit::new("capacity-processes", name, quota?, TASKS)
+            ..HostLimit::new("capacity-processes", name, quota?, TASKS)
         })
     });
-    let groups = read.cgroups.iter().map(|group| Limit {
+    let groups = read.cgroups.iter().map(|group| HostLimit {
         beyond: BEYOND,
         remedy: Remedy::Words(tasks_max(&group.path)),
-        ..Limit::new(
+        ..HostLimit::new(
             "capacity-processes",
             format!("pids.max of {}", group.path),
             group.tasks,
             TASKS,
         )
     });
-    let own = read.nproc.map(|quota| Limit {
+    let own = read.nproc.map(|quota| HostLimit {
         beyond: "agents cannot start threads; all of them are one user, whose processes are counted together",
         remedy: Remedy::Words(
             "raise the hard limit on processes (nproc in /etc/security/limits.conf), log in again, and `cargo xtask check-toolchain`".into(),
         ),
-        ..Limit::new("capacity-processes", "nproc of the agents' user", quota, OWN_TASKS)
+        ..HostLimit::new("capacity-processes", "nproc of the agents' user", quota, OWN_TASKS)
     });
     global.chain(groups).chain(own).collect()
 }
@@ -110,47 +110,47 @@ fn tasks_max(path: &str) -> String {
     format!("as root: echo max > pids.max, in the cgroup {path}")
 }
 
-fn engine(read: &Readings) -> Vec<Limit> {
-    let locks = read.locks.map(|quota| Limit {
+fn engine(read: &Readings) -> Vec<HostLimit> {
+    let locks = read.locks.map(|quota| HostLimit {
         beyond: "podman says `allocation failed; exceeded num_locks`",
         counts: Counts::Created,
         remedy: Remedy::Words(
             "num_locks = 8192 in the [engine] section of /etc/containers/containers.conf; stop all containers, then `podman system renumber`".into(),
         ),
-        ..Limit::new("capacity-locks", "podman's locks (num_locks)", quota, 1.0)
+        ..HostLimit::new("capacity-locks", "podman's locks (num_locks)", quota, 1.0)
     });
-    let namespaces = read.net_namespaces.map(|quota| Limit {
+    let namespaces = read.net_namespaces.map(|quota| HostLimit {
         beyond: "podman cannot make a network namespace",
         remedy: Remedy::Sysctl("user.max_net_namespaces"),
-        ..Limit::new("capacity-namespaces", "user.max_net_namespaces", quota, 1.0)
+        ..HostLimit::new("capacity-namespaces", "user.max_net_namespaces", quota, 1.0)
     });
     // conmon only warns, and the container runs.
-    let inotify = read.inotify.map(|quota| Limit {
+    let inotify = read.inotify.map(|quota| HostLimit {
         beyond: "conmon cannot tell that a container ran out of memory, and other programs cannot watch files",
         hard: false,
         remedy: Remedy::Sysctl("fs.inotify.max_user_instances"),
-        ..Limit::new("capacity-inotify", "fs.inotify.max_user_instances", quota, INOTIFY)
+        ..HostLimit::new("capacity-inotify", "fs.inotify.max_user_instances", quota, INOTIFY)
     });
     locks.into_iter().chain(namespaces).chain(inotify).collect()
 }
 
-fn host(read: &Readings, demand: &Demand) -> Vec<Limit> {
-    let files = read.files.map(|quota| Limit {
+fn host(read: &Readings, demand: &Demand) -> Vec<HostLimit> {
+    let files = read.files.map(|quota| HostLimit {
         beyond: "nothing can be opened: `too many open files in system`",
         remedy: Remedy::Sysctl("fs.file-max"),
-        ..Limit::new("capacity-files", "fs.file-max", quota, FILES)
+        ..HostLimit::new("capacity-files", "fs.file-max", quota, FILES)
     });
-    let memory = read.memory_mb.map(|quota| Limit {
+    let memory = read.memory_mb.map(|quota| HostLimit {
         beyond: "the host swaps or kills processes",
         hard: false,
         remedy: Remedy::Words("end what else runs, or deploy fewer agents".into()),
-        ..Limit::new("capacity-memory", "memory in MB", quota, MEMORY_MB)
+        ..HostLimit::new("capacity-memory", "memory in MB", quota, MEMORY_MB)
     });
-    let disk = read.disk_mb.map(|quota| Limit {
+    let disk = read.disk_mb.map(|quota| HostLimit {
         beyond: "logs fill the disk",
         hard: false,
         remedy: Remedy::Words("free some space; `podman system df` shows what podman holds".into()),
-        ..Limit::new("capacity-disk", "free disk in MB", quota, DISK_MB)
+        ..HostLimit::new("capacity-disk", "free disk in MB", quota, DISK_MB)
     });
     let attached: u64 = demand
         .networks
@@ -158,11 +158,11 @@ fn host(read: &Readings, demand: &Demand) -> Vec<Limit> {
         .map(|on| on.fixed + on.dynamic)
         .sum();
     let neighbours = NEIGHBOURS * demand.share(attached) + demand.share(demand.peers);
-    let table = read.neighbours.map(|quota| Limit {
+    let table = read.neighbours.map(|quota| HostLimit {
         beyond: "connections fail now and then: `neighbour table overflow` in the kernel's log",
         hard: false,
         remedy: Remedy::Sysctl("net.ipv4.neigh.default.gc_thresh3"),
-        ..Limit::new(
+        ..HostLimit::new(
             "capacity-neighbours",
             "net.ipv4.neigh.default.gc_thresh3",
             quota,
@@ -178,7 +178,7 @@ fn host(read: &Readings, demand: &Demand) -> Vec<Limit> {
 }
 
 /// Addresses and ports of each network that the agents attach to.
-fn networks(system: &System, state: &State, demand: &Demand) -> Vec<Limit> {
+fn networks(system: &System, state: &State, demand: &Demand) -> Vec<HostLimit> {
     let mut limits = Vec::new();
     for (name, attached) in &demand.networks {
         let Some(network) = system.networks.get(name) else {
@@ -207,10 +207,10 @@ fn networks(system: &System, state: &State, demand: &Demand) -> Vec<Limit> {
         ];
         for (agents, allows, used, kind) in quotas {
             let quota = Quota { allows, used };
-            limits.push(Limit {
+            limits.push(HostLimit {
                 beyond: "there is no address left to give",
                 remedy: Remedy::Words(format!("a larger subnet for `{name}` in the manifest")),
-                ..Limit::new(
+                ..HostLimit::new(
                     "capacity-addresses",
                     format!("{kind} addresses of {name}"),
                     quota,
@@ -222,10 +222,10 @@ fn networks(system: &System, state: &State, demand: &Demand) -> Vec<Limit> {
             allows: BRIDGE_PORTS,
             used: ours + others,
         };
-        limits.push(Limit {
+        limits.push(HostLimit {
             beyond: "netavark cannot attach a container: `Exchange full`",
             remedy: Remedy::Words(format!("another network beside `{name}` in the manifest")),
-            ..Limit::new(
+            ..HostLimit::new(
                 "capacity-bridge",
                 format!("ports of the bridge of {name}"),
                 quota,

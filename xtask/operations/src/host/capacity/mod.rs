@@ -64,7 +64,7 @@ pub enum Remedy {
 /// Something of which there is so much and no more.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Limit {
+pub struct HostLimit {
     /// Id of the finding when it does not suffice.
     pub id: &'static str,
     /// The setting's own name, or words for it.
@@ -99,7 +99,7 @@ pub struct Capacity {
     /// Name of the limit that runs out first; null if none is known.
     pub first: Option<String>,
     /// The first to run out first.
-    pub limits: Vec<Limit>,
+    pub limits: Vec<HostLimit>,
 }
 
 /// Of the room that there is, more than this share taken is a warning.
@@ -149,11 +149,11 @@ impl Demand {
     }
 }
 
-impl Limit {
+impl HostLimit {
     /// A hard limit on what runs; `room` is worked out.
     pub fn new(id: &'static str, name: impl Into<String>, quota: quota::Quota, each: f64) -> Self {
         let free = quota.allows.saturating_sub(quota.used);
-        Limit {
+        HostLimit {
             id,
             name: name.into(),
             allows: quota.allows,
@@ -228,7 +228,7 @@ impl Limit {
 }
 
 impl Capacity {
-    pub fn new(mut limits: Vec<Limit>, demand: &Demand) -> Self {
+    pub fn new(mut limits: Vec<HostLimit>, demand: &Demand) -> Self {
         limits.retain(|limit| limit.each > 0.0);
         // The order of equals is that of the list.
         limits.sort_by_key(|limit| limit.room);

@@ -24,8 +24,8 @@ fn demand(agents: u64) -> Demand {
     .new_agents(agents)
 }
 
-fn limit(name: &str, quota: Quota, each: f64) -> Limit {
-    Limit::new("capacity-files", name, quota, each)
+fn limit(name: &str, quota: Quota, each: f64) -> HostLimit {
+    HostLimit::new("capacity-files", name, quota, each)
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn the_first_to_run_out_is_named() {
 #[test]
 fn a_warning_comes_when_a_fifth_of_the_room_would_be_left() {
     let judged = |agents: u64, hard: bool| {
-        let limit = Limit {
+        let limit = HostLimit {
             hard,
             ..limit("files", quota(20, 0), 2.0)
         };
@@ -73,7 +73,7 @@ fn a_warning_comes_when_a_fifth_of_the_room_would_be_left() {
 
 #[test]
 fn the_fix_would_do_for_twice_as_many() {
-    let limit = Limit {
+    let limit = HostLimit {
         remedy: Remedy::Sysctl("kernel.keys.maxkeys"),
         ..limit("keys", quota(200, 190), 1.0)
     };
@@ -139,7 +139,7 @@ fn networks_are_counted_by_the_mixture_of_agents() {
 
 #[test]
 fn stopped_containers_are_started_and_not_created() {
-    let locks = Limit {
+    let locks = HostLimit {
         counts: Counts::Created,
         ..limit("locks", quota(10, 10), 1.0)
     };

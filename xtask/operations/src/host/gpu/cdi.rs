@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::host::yaml::{self, Malformed, Node as Yaml, Value};
+use crate::host::yaml::{self, MalformedYaml, Node as Yaml, Value};
 
 /// A specification, as far as it is of interest here.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub struct Spec {
     pub version: String,
     /// `nvidia.com/gpu`
     pub kind: String,
-    pub devices: Vec<Device>,
+    pub devices: Vec<CdiDevice>,
     /// What every one of its devices brings.
     pub edits: Edits,
     /// It uses a field that came with this version of CDI, the newest of all.
@@ -22,7 +22,7 @@ pub struct Spec {
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Device {
+pub struct CdiDevice {
     pub name: String,
     pub edits: Edits,
 }
@@ -88,7 +88,7 @@ impl Spec {
 /// # Errors
 /// No YAML, or not the shape that the CDI specification asks for
 /// (github.com/cncf-tags/container-device-interface, SPEC.md).
-pub fn parse(text: &str) -> Result<Spec, Malformed> {
+pub fn parse(text: &str) -> Result<Spec, MalformedYaml> {
     let root = &yaml::parse(text)?;
     let root = Map::new(root, "the specification")?;
     let version = root.text("cdiVersion")?;
@@ -101,7 +101,7 @@ pub fn parse(text: &str) -> Result<Spec, Malformed> {
     if root.find("annotations").is_some() || class.contains('.') {
         needs = needs.max((0, 6, 0));
     }
-    let mut devices: Vec<Device> = Vec::new();
+    let mut devices: Vec<CdiDevice> = Vec::new();
     for node in root.list("devices")? {
         let map = Map::new(node, "a device")?;
         let name = map.text("name")?;
@@ -115,7 +115,7 @@ pub fn parse(text: &str) -> Result<Spec, Malformed> {
             return Err(map.wrong("name", "stands there twice"));
         }
         let edits = edits(&map, &mut needs)?;
-        devices.push(Device { name, edits });
+        devices.push(CdiDevice { name, edits });
     }
     if devices.is_empty() {
         return Err(root.wrong("devices", "must list at least one device"));
@@ -129,7 +129,7 @@ pub fn parse(text: &str) -> Result<Spec, Malformed> {
     })
 }
 
-fn edits(parent: &Map<'_>, needs: &mut (u32, u32, u32)) -> Result<Edits, Malformed> {
+fn edits(parent: &Map<'_>, needs: &mut (u32, u32, u32)) -> Result<Edits, MalformedYaml> {
     let mut edits = Edits::default();
     let Some(node) = parent.find("containerEdits") else {
         return Ok(edits);
@@ -184,7 +184,7 @@ struct Map<'a> {
 }
 
 impl<'a> Map<'a> {
-    fn new(node: &'a Yaml, what: &'static str) -> Result<Self, Malformed> {
+    fn new(node: &'a Yaml, what: &'static str) -> Result<Self, MalformedYaml> {
         match &node.value {
             Value::Map(_) => Ok(Map { node, what }),
             _ => Err(at(node, format!("{what} must be a mapping"))),
@@ -200,14 +200,14 @@ impl<'a> Map<'a> {
         (value.value != Value::Null).then_some(value)
     }
 
-    fn text(&self, key: &str) -> Result<String, Malformed> {
+    fn text(&self, key: &str) -> Result<String, MalformedYaml> {
         match self.optional(key)? {
             Some(text) if !text.is_empty() => Ok(text),
             _ => Err(self.wrong(key, "is missing")),
         }
     }
 
-    fn optional(&self, key: &str) -> Result<Option<String>, Malformed> {
+    fn optional(&self, key: &str) -> Result<Option<String>, MalformedYaml> {
         let Some(node) = self.find(key) else {
             return Ok(None);
         };
@@ -216,7 +216,7 @@ impl<'a> Map<'a> {
         Ok(Some(text.to_owned()))
     }
 
-    fn number(&self, key: &str) -> Result<Option<i64>, Malformed> {
+    fn number(&self, key: &str) -> Result<Option<i64>, MalformedYaml> {
         let Some(node) = self.find(key) else {
             return Ok(None);
         };
@@ -226,7 +226,7 @@ impl<'a> Map<'a> {
         }
     }
 
-    fn list(&self, key: &str) -> Result<&'a [Yaml], Malformed> {
+    fn list(&self, key: &str) -> Result<&'a [Yaml], MalformedYaml> {
         let Some(node) = self.find(key) else {
             return Ok(&[]);
         };
@@ -236,7 +236,7 @@ impl<'a> Map<'a> {
         }
     }
 
-    fn wrong(&self, key: &str, problem: &str) -> Malformed {
+    fn wrong(&self, key: &str, problem: &str) -> MalformedYaml {
         let place = self.find(key).unwrap_or(self.node);
         at(place, format!("`{key}` of {} {problem}", self.what))
     }
@@ -249,8 +249,8 @@ fn string(node: &Yaml) -> Option<&str> {
     }
 }
 
-fn at(node: &Yaml, problem: impl Into<String>) -> Malformed {
-    Malformed {
+fn at(node: &Yaml, problem: impl Into<String>) -> MalformedYaml {
+    MalformedYaml {
         line: node.line,
         column: node.column,
         problem: problem.into(),

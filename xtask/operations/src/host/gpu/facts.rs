@@ -17,7 +17,7 @@ use super::{
     cdi::{self, Spec},
     smi::{self, Asked, Gpu, Process},
 };
-use crate::host::yaml::Malformed;
+use crate::host::yaml::MalformedYaml;
 
 /// Folders that podman reads CDI specifications from, the last one first
 /// (podman 4.1 and later; only 5.5 and later can be told others).
@@ -97,7 +97,7 @@ pub struct SpecFile {
 #[derive(Debug, Clone)]
 pub enum Content {
     Unreadable(String),
-    Malformed(Malformed),
+    Malformed(MalformedYaml),
     Read(Spec),
 }
 

@@ -7,7 +7,7 @@ use std::net::TcpListener;
 use model::{
     plan::{
         image_tag,
-        state::{Container, Network, Status, StoredImage},
+        state::{Container, ObservedImage, ObservedNetwork, Status},
     },
     system::{self, BaseSource},
 };
@@ -201,7 +201,7 @@ fn disk_space_is_judged_by_what_is_missing() {
              images takes about 790 MB: demo-base, demo-code | -",
         ],
     );
-    let images = ["demo-base", "demo-code"].map(|name| (image_tag(name), StoredImage::default()));
+    let images = ["demo-base", "demo-code"].map(|name| (image_tag(name), ObservedImage::default()));
     state.images.extend(images);
     let found = judged(&facts, &state, 3_000_000_000);
     assert_eq!(found.severity, HostSeverity::Ok);
@@ -331,7 +331,9 @@ fn routes_that_a_new_network_would_hide_are_named() {
         ],
     );
     let mut state = State::default();
-    state.networks.insert("left".into(), Network::default());
+    state
+        .networks
+        .insert("left".into(), ObservedNetwork::default());
     check(routes(&demo(), &state, &clash), &[]);
     let fine = [
         "eth0 00000000 0100000A 0003 0 0 0 00000000 0 0 0",
@@ -365,7 +367,7 @@ fn the_base_image_needs_a_source() {
     );
     state
         .images
-        .insert(image_tag("demo-base"), StoredImage::default());
+        .insert(image_tag("demo-base"), ObservedImage::default());
     assert_eq!(found(&system, &state, false), None);
 }
 
