@@ -1,5 +1,10 @@
 //! Many agents, and the same plan for the same input.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "it is the tests that take the time"
+)]
+
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
