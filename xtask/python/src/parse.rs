@@ -23,7 +23,7 @@ use super::{
     tokens::{self, Fault},
 };
 
-/// Stack that a thread needs for [`file`], in bytes; it is used by files that
+/// Stack that a thread needs for [`file()`], in bytes; it is used by files that
 /// were made to harm alone.
 pub const STACK: usize = 256 << 20;
 
@@ -61,7 +61,7 @@ pub fn file(path: String, bytes: Vec<u8>, version: PythonVersion) -> FileFacts {
     facts
 }
 
-/// As [`file`], on a thread of its own.
+/// As [`file()`], on a thread of its own.
 pub fn one(path: String, bytes: Vec<u8>, version: PythonVersion) -> FileFacts {
     let name = path.clone();
     let reader = std::thread::Builder::new().stack_size(STACK);
