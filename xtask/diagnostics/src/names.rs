@@ -28,7 +28,7 @@ const LIST_MAX: usize = 12;
 /// the five nearest of many.
 pub fn suggestion(name: &str, plural: &str, known: &[&str]) -> String {
     if let Some(candidate) = nearest(name, known.iter().copied()) {
-        return format!("did you mean `{candidate}`?");
+        return did_you_mean(&[candidate]);
     }
     if known.is_empty() {
         return format!("there are no {plural}");

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 
 use diagnostics::{Exit, Failure, located::problem::ProblemRow};
 use model::{
-    plan::{State, agents},
+    plan::{Plan, State, agents},
     system::{self, Group, Source, System},
 };
 use process::Cancel;
@@ -17,13 +17,14 @@ use super::{
     failures::podman_failure,
 };
 use crate::{
-    carry_out, host,
+    carry_out::{self, Report},
+    host,
     podman::{
         Engine,
         engine::{Options, cache_folder},
         observe::{self, Ask},
     },
-    ui::{self, Ui},
+    ui::{self, Ui, progress::Progress},
 };
 
 /// What the user has asked of every command.
@@ -171,23 +172,25 @@ impl App {
         if self.settings.dry_run {
             return Ok(None);
         }
-        let say = |text: &str| self.ui.note(text);
-        exclusive::take(
-            &system.name,
-            command,
-            self.settings.lock_timeout_ms,
-            &self.cancel,
-            &say,
-        )
-        .map(Some)
+        self.exclusive(&system.name, command).map(Some)
     }
 
     /// Takes the lock on containers of tests, of which one run at a time has any.
     pub fn lock_tests(&self, system: &System, command: &str) -> Result<Exclusive, Failure> {
+        self.exclusive(&format!("{}-tests", system.name), command)
+    }
+
+    fn exclusive(&self, name: &str, command: &str) -> Result<Exclusive, Failure> {
         let say = |text: &str| self.ui.note(text);
-        let name = format!("{}-tests", system.name);
         let timeout_ms = self.settings.lock_timeout_ms;
-        exclusive::take(&name, command, timeout_ms, &self.cancel, &say)
+        exclusive::take(name, command, timeout_ms, &self.cancel, &say)
+    }
+
+    /// Carries a plan out with at most `slots` podman calls at a time, and shows
+    /// how it goes.
+    pub fn carry_out(&self, engine: &Engine, plan: &Plan, slots: usize) -> Report {
+        let progress = Progress::new(self.ui, plan);
+        carry_out::execute(engine, plan, slots, &progress)
     }
 
     /// Engine and host as the planners want them, health of running agents

@@ -24,10 +24,9 @@ use super::{
     project::Project,
 };
 use crate::{
-    carry_out::{self, Report, StepResult},
+    carry_out::{Report, StepResult},
     images::{bill, recipes},
     podman::{Engine, PodmanError, argv, inside, observe, run::Call},
-    ui::progress::Progress,
 };
 
 /// Two builds keep the disk and the network busy; more only compete.
@@ -115,9 +114,7 @@ pub fn converge(
         engine.ready()?;
     }
     let slots = app.settings.jobs.map_or(PARALLEL_BUILDS, usize::from);
-    let progress = Progress::new(app.ui, &plan);
-    let report = carry_out::execute(engine, &plan, slots, &progress);
-    drop(progress);
+    let report = app.carry_out(engine, &plan, slots);
     let failure = match outcome::failure(&plan, &report, Exit::Build) {
         Some(failure) if failure.exit == Exit::Interrupted => return Err(failure),
         failure => failure,

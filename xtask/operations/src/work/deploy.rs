@@ -17,11 +17,7 @@ use super::{
     app::App, dry_run::Script, ending::Ending, failures::plan_failure, gpu, import_check, outcome,
     project::Project, toolchain,
 };
-use crate::{
-    carry_out,
-    podman::{Engine, observe::Ask},
-    ui::progress::Progress,
-};
+use crate::podman::{Engine, observe::Ask};
 
 /// How to deploy.
 #[derive(Debug, Clone, Copy)]
@@ -105,9 +101,7 @@ pub fn converge(
         engine.ready()?;
     }
     let settle_ms = if plan.is_empty() { 0 } else { how.settle_ms };
-    let progress = Progress::new(app.ui, &plan);
-    let report = carry_out::execute(engine, &plan, app.slots(), &progress);
-    drop(progress);
+    let report = app.carry_out(engine, &plan, app.slots());
     let elapsed_ms = (started.elapsed().as_millis() as u64).saturating_sub(settle_ms);
     let agents = outcome::outcomes(&plan, &report).into_iter();
     let agents = agents

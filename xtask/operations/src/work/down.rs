@@ -12,13 +12,9 @@ use serde::Serialize;
 use super::{
     app::App, dry_run::Script, ending::Ending, failures::podman_failure, outcome, outcome::Outcome,
 };
-use crate::{
-    carry_out,
-    podman::{
-        Engine,
-        observe::{self, Ask},
-    },
-    ui::progress::Progress,
+use crate::podman::{
+    Engine,
+    observe::{self, Ask},
 };
 
 /// The end of `down`.
@@ -51,9 +47,7 @@ pub fn take_down(
     if app.settings.dry_run {
         return Ok(Ending::Planned(Script::new(engine, plan)));
     }
-    let progress = Progress::new(app.ui, &plan);
-    let report = carry_out::execute(engine, &plan, app.slots(), &progress);
-    drop(progress);
+    let report = app.carry_out(engine, &plan, app.slots());
     let removal = Removal {
         removed: outcome::outcomes(&plan, &report),
         elapsed_ms: started.elapsed().as_millis() as u64,

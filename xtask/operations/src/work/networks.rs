@@ -12,13 +12,9 @@ use super::{
     outcome,
     outcome::Outcome,
 };
-use crate::{
-    carry_out,
-    podman::{
-        Engine,
-        observe::{self, Ask},
-    },
-    ui::progress::Progress,
+use crate::podman::{
+    Engine,
+    observe::{self, Ask},
 };
 
 /// The end of `create-networks`.
@@ -50,9 +46,7 @@ pub fn create(
     for warning in &plan.warnings {
         app.ui.warn(warning);
     }
-    let progress = Progress::new(app.ui, &plan);
-    let report = carry_out::execute(engine, &plan, app.slots(), &progress);
-    drop(progress);
+    let report = app.carry_out(engine, &plan, app.slots());
     let networks = outcome::outcomes(&plan, &report);
     let failure = outcome::failure(&plan, &report, Exit::Conflict);
     Ok(Ending::new(Creation { networks }, failure))
