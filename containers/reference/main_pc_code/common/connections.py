@@ -4,6 +4,7 @@ A REQ socket by itself waits for the reply to a request that died with its recei
 that a connection is refused or lost, and heartbeats, which zmq answers however busy an agent is, find frozen ones.
 """
 
+import math
 import threading
 import time
 from typing import Any
@@ -101,7 +102,7 @@ class Connection:
             if source is not None:
                 poller.register(source, zmq.POLLIN)
         self._socket.send(request)
-        ready = dict(poller.poll(int(timeout_s * 1000)))
+        ready = dict(poller.poll(math.ceil(timeout_s * 1000)))  # Not before the time is up.
         if self._socket in ready:
             return parse(self._socket.recv_multipart())
         if self._monitor in ready:

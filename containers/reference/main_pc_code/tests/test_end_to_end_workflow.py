@@ -75,12 +75,13 @@ def test_a_frame_of_sound_becomes_a_changed_mood(system: LiveSystem) -> None:
         subscriber.subscribe(b"")
         subscriber.connect(engine.publish_address())
         before = engine.ask("get_emotion")["events"]
+        lost_before = capture.health()["events_lost"]  # A system that has been up for a while may have lost some.
         inject(capture.ask, [bytes(640)] * 30)
         reply = inject(capture.ask, voiced(25, 150))
         assert "voice_started" in reply["events"], reply
         wait_for(lambda: engine.ask("get_emotion")["events"] > before, "EmotionEngine has heard of it")
         assert wait_for(lambda: published_for(subscriber, "voice"), "the changed mood is published")
-    assert capture.health()["events_lost"] == 0
+        assert capture.health()["events_lost"] == lost_before
 
 
 def inject(ask: Callable[..., Message], frames: list[bytes]) -> Message:
