@@ -1,7 +1,9 @@
 //! `deploy`: converge the agents, gated on health, in order.
 
+use std::collections::BTreeSet;
+
 use diagnostics::Failure;
-use model::plan::agents::Order;
+use model::{plan::agents::Order, system::System};
 use operations::work::{App, deploy, project::Project, select};
 
 use super::{duration_ms, finish::finish};
@@ -28,9 +30,18 @@ pub struct How {
     /// Look at all agents again after this time; 0s: do not
     #[arg(long, default_value = "10s", value_name = "DURATION", value_parser = duration_ms)]
     pub settle: u64,
-    /// Replace containers that are as they should be, too
+    /// Replace the named agents' containers (all, without names) even if they are as they should be
     #[arg(long)]
     pub recreate: bool,
+    /// Remove containers whose agents the manifest no longer has
+    #[arg(long)]
+    pub prune: bool,
+    /// Restart agents that run and do not answer well, instead of only telling
+    #[arg(long)]
+    pub restart_hung: bool,
+    /// Keep what came up if others fail, instead of putting all former containers back
+    #[arg(long)]
+    pub no_rollback: bool,
     /// Leave an agent that fails its gate as it is
     #[arg(long)]
     pub keep: bool,
@@ -59,14 +70,21 @@ impl From<StartOrder> for Order {
 
 impl How {
     /// The same for those who do not know the command line.
-    pub fn plain(&self) -> deploy::How {
-        deploy::How {
+    pub fn plain(&self, system: &System, names: &[String]) -> Result<deploy::How, Failure> {
+        let recreate = match self.recreate {
+            true => select(system, names, true)?,
+            false => BTreeSet::new(),
+        };
+        Ok(deploy::How {
             order: self.order.into(),
             settle_ms: self.settle,
-            recreate: self.recreate,
+            recreate,
+            prune: self.prune,
+            restart_hung: self.restart_hung,
+            go_back: !self.no_rollback,
             keep: self.keep,
             no_import_check: self.no_import_check,
-        }
+        })
     }
 }
 
@@ -75,8 +93,9 @@ pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
     let chosen = select(&project.system, &args.names, args.how.no_deps)?;
     let mut engine = app.engine(&project.system)?;
     let _alone = app.lock(&project.system, "deploy")?;
-    let (how, host) = (args.how.plain(), deploy::Host::Unknown);
-    let ending = deploy::converge(app, &project, &mut engine, &chosen, how, host)?;
+    let how = args.how.plain(&project.system, &args.names)?;
+    let host = deploy::Host::Unknown;
+    let ending = deploy::converge(app, &project, &mut engine, &chosen, &how, host)?;
     if let Some(deployment) = finish(app, "deploy", ending)? {
         show::deploy::show(&app.ui, &deployment);
     }

@@ -2,13 +2,13 @@
 
 use diagnostics::Failure;
 use model::plan::down::Remove;
-use operations::work::{App, down, ending::Ending, select};
+use operations::work::{App, down, ending::Ending};
 
 use crate::show;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Agents and groups [default: everything of this system]
+    /// Agents, groups, and what the manifest no longer has [default: everything of this system]
     #[arg(value_name = "NAME")]
     names: Vec<String>,
     /// Remove the networks, too
@@ -24,10 +24,6 @@ pub struct Args {
 
 pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
     let system = app.system()?;
-    let chosen = match args.names.as_slice() {
-        [] => None,
-        names => Some(select(&system, names, true)?),
-    };
     let engine = app.engine(&system)?;
     let _alone = app.lock(&system, "down")?;
     let remove = Remove {
@@ -35,7 +31,7 @@ pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
         images: args.images,
         volumes: args.volumes,
     };
-    match down::take_down(app, &system, &engine, chosen.as_ref(), remove)? {
+    match down::take_down(app, &system, &engine, &args.names, remove)? {
         Ending::Planned(script) => show::script::show(&app.ui, "down", &script),
         Ending::Done(removal) => show::changes::removal(&app.ui, &removal),
         Ending::Failed(removal, failure) => {

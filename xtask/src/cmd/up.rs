@@ -28,9 +28,9 @@ pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
     let project = Project::open(app)?;
     let system = &project.system;
     let chosen = select(system, &args.names, args.how.no_deps)?;
-    let how = args.how.plain();
+    let how = args.how.plain(system, &args.names)?;
     if app.settings.dry_run {
-        let preview = up::preview(app, &project, &chosen, how, args.install)?;
+        let preview = up::preview(app, &project, &chosen, &how, args.install)?;
         show::up::preview(&app.ui, &preview);
         return Ok(());
     }
@@ -39,7 +39,7 @@ pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
         phases.run("install", || up::install(app))?;
     }
     let _alone = app.lock(system, "up")?;
-    let mut engine = phases.run("check", || up::check(app, &project, &chosen, how))?;
+    let mut engine = phases.run("check", || up::check(app, &project, &chosen, &how))?;
     let wanted = build::needed(system, &chosen);
     let images = phases.run("build", || {
         let ending = build::converge(app, &project, &mut engine, &wanted, false)?;
@@ -51,7 +51,7 @@ pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
     }
     let deployment = phases.run("deploy", || {
         let host = deployment::Host::Checked;
-        let ending = deployment::converge(app, &project, &mut engine, &chosen, how, host)?;
+        let ending = deployment::converge(app, &project, &mut engine, &chosen, &how, host)?;
         finish(app, "deploy", ending)
     })?;
     let Some(deployment) = deployment else {

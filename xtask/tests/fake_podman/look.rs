@@ -57,13 +57,38 @@ fn listed(name: &str, container: &Container) -> Value {
         "Pid": container.pid,
         "Pod": "",
         "PodName": "",
-        "Ports": null,
+        "Ports": ports(&container.create),
         "Size": null,
         // What Go makes of a time that was never set.
         "StartedAt": if container.starts == 0 { -62_135_596_800 } else { container.started_at },
         "State": container.state,
         "Status": "",
     })
+}
+
+/// As podman lists them, from the words behind `create`.
+fn ports(create: &[String]) -> Value {
+    let published = create
+        .iter()
+        .filter_map(|word| word.strip_prefix("127.0.0.1:"));
+    let port = |word: &str| word.parse::<u16>().expect("a port");
+    let listed: Vec<Value> = published
+        .filter_map(|pair| pair.split_once(':'))
+        .map(|(host, inside)| {
+            json!({
+                "host_ip": "127.0.0.1",
+                "container_port": port(inside),
+                "host_port": port(host),
+                "range": 1,
+                "protocol": "tcp",
+            })
+        })
+        .collect();
+    if listed.is_empty() {
+        Value::Null
+    } else {
+        json!(listed)
+    }
 }
 
 pub fn container_inspect(store: &Store, args: &[String]) -> Answer {

@@ -74,6 +74,11 @@ fn dispatch(store: &Store, global: &[String], args: &[String], fault: Option<&Fa
         ["create", ..] => change::create(store, &args[1..]),
         ["start", ..] => change::start(store, global, &args[1..], fault),
         ["stop", ..] => change::stop(store, &args[1..]),
+        ["restart", ..] => {
+            let name = args.last().expect("a name").clone();
+            change::stop(store, &args[1..])
+                .and_then(|_| change::start(store, global, &[name], fault))
+        }
         ["rename", ..] => change::rename(store, &args[1..]),
         ["rm", ..] => change::rm(store, &args[1..]),
         ["rmi", ..] => change::rmi(store, &args[1..]),

@@ -26,6 +26,7 @@ mod interrupt;
 mod json;
 mod reading;
 mod repair;
+mod rollout;
 mod schema;
 mod take_down;
 mod testing;

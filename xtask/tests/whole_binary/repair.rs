@@ -2,12 +2,7 @@
 
 use serde_json::json;
 
-use crate::{
-    agents::Health,
-    fixture::{AGENTS, Fixture},
-    golden,
-    tool::wait_until,
-};
+use crate::{agents::Health, fixture::Fixture, golden, tool::wait_until};
 
 const SETTLED: [&str; 5] = ["deploy", "--settle", "0s", "--jobs", "1"];
 
@@ -41,30 +36,6 @@ fn an_exited_container_is_started() {
     exit(&fixture, "coordinator-agent", 137);
     let outcome = fixture.deploy().expect(0);
     golden::check("repair_exited", &fixture, &outcome);
-    fixture.assert_whole();
-}
-
-#[test]
-fn a_running_agent_that_does_not_answer_is_restarted() {
-    let fixture = Fixture::deployed();
-    fixture.set_health("EmotionEngine", Health::Deaf);
-    restart(&fixture, "emotion-engine");
-    fixture
-        .agents
-        .book
-        .catch_up(&fixture.path("podman/state.json"));
-    // Younger than its start timeout, it gets a chance to answer first.
-    fixture.change_state(|state| {
-        let container = &mut state["containers"]["emotion-engine"];
-        let started = container["started_at"].as_i64().expect("a time");
-        container["started_at"] = json!(started - 60);
-    });
-    fixture.set_health("EmotionEngine", Health::Good);
-    let outcome = fixture.deploy().expect(0);
-    assert_eq!(
-        outcome.changes(),
-        ["stop --time 1 emotion-engine", "start emotion-engine"]
-    );
     fixture.assert_whole();
 }
 
@@ -270,12 +241,4 @@ fn exit(fixture: &Fixture, container: &str, code: i32) {
         container["exit_code"] = code.into();
         container["pid"] = 0.into();
     });
-}
-
-/// As a user would, by hand.
-fn restart(fixture: &Fixture, container: &str) {
-    let podman = |args: &[&str]| fixture.program("podman").args(args).run().expect(0);
-    podman(&["stop", "--time", "1", container]);
-    podman(&["start", container]);
-    assert_eq!(fixture.containers().len(), AGENTS.len());
 }

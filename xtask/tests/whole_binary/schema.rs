@@ -30,6 +30,8 @@ const OPTIONAL: &[&str] = &[
     "from",
     "hint",
     "learned",
+    "left_over",
+    "rollback",
     "sick",
     "without_tests",
 ];

@@ -6,53 +6,37 @@
 //! its successor is healthy; names ending in `-next` and `-previous` are the
 //! marks that an earlier run was cut short, and are repaired here.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-pub use super::replace::{next_name, previous_name};
+mod closing;
+mod possible;
+
 use super::{
-    gpus, label,
+    gpus,
+    handover::{Claims, Held},
+    label,
+    orphans::orphans,
     replace::{bring_back, remove, rename, restore, start_action, stop},
+    request::waits_for,
+    rollout::{Replaced, Rollout},
     spec::{self, ContainerSpec},
     state::{Container, Status},
     step::{Action, Gate, Plan},
 };
+pub use super::{
+    replace::{next_name, previous_name},
+    request::{DeployRequest, Order, gate, patient_gate},
+};
 use crate::{
-    plan::{
-        names::{groups_before, image_tag},
-        refusal::PlanError,
-        state::State,
-        workload::Workload,
-    },
-    system::{Agent, GpuPolicy, Net, RestartPolicy, System},
+    plan::{refusal::PlanError, state::State},
+    system::{Agent, System},
 };
 
-/// Which agents to deploy and how.
-#[derive(Debug, Clone)]
-pub struct DeployRequest {
-    /// Names of agents, all of them known.
-    pub agents: BTreeSet<String>,
-    pub order: Order,
-    /// Keep a container that failed its gate as it is, for a post-mortem.
-    pub keep: bool,
-    /// Replace even what is as it should be.
-    pub recreate: bool,
-    /// 0: no settle window.
-    pub settle_ms: u64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
-    /// A group starts when the groups it comes after are healthy.
-    Groups,
-    /// Only `depends_on` counts; groups start side by side.
-    Dependencies,
-}
-
 /// Steps that bring the asked-for agents to the manifest's state.
-pub fn plan(
-    system: &System,
-    state: &State,
-    request: &DeployRequest,
+pub fn plan<'a>(
+    system: &'a System,
+    state: &'a State,
+    request: &'a DeployRequest,
 ) -> Result<Plan, Vec<PlanError>> {
     let mut planner = Planner {
         system,
@@ -60,37 +44,29 @@ pub fn plan(
         request,
         plan: Plan::default(),
         gates: BTreeMap::new(),
-        gated: Vec::new(),
+        chosen: Vec::new(),
         leftovers: Vec::new(),
+        claims: BTreeMap::new(),
+        held: Held::by_running(&system.name, state),
+        released: BTreeMap::new(),
+        rollout: Rollout::default(),
         errors: Vec::new(),
     };
     // Created ahead of every start, so that a start waits for nothing else.
-    let prepared: Vec<(&Agent, Prepared)> = system
+    let prepared: Vec<(&'a Agent, Prepared)> = system
         .agents
         .iter()
         .filter(|agent| request.agents.contains(&agent.name))
         .filter_map(|agent| Some((agent, planner.prepare(agent)?)))
         .collect();
+    let orphans = orphans(system, state);
+    planner.release(&prepared, &orphans);
     for (agent, prepared) in prepared {
         planner.bring_up(agent, prepared);
     }
     let shared = gpus::sharing(system, &state.gpus, &request.agents);
     planner.plan.warnings.extend(shared);
-    planner.finish()
-}
-
-pub fn gate(agent: &Agent) -> Gate {
-    Gate {
-        agent: agent.name.clone(),
-        container: agent.container.clone(),
-        host_health_port: agent.host_health_port,
-        health_port: agent.health_port,
-        health: agent.health.clone(),
-        timeout_ms: agent.start_timeout_ms,
-        attempts: agent.start_attempts,
-        restarts: agent.restart != RestartPolicy::No,
-        stop_timeout_s: agent.stop_timeout_s,
-    }
+    planner.finish(&orphans)
 }
 
 struct Planner<'a> {
@@ -100,9 +76,17 @@ struct Planner<'a> {
     plan: Plan,
     /// Agent to the position of its gate and its group.
     gates: BTreeMap<String, (usize, String)>,
-    gated: Vec<Gate>,
+    /// The gates of all that were asked for, of those that need none, too.
+    chosen: Vec<Gate>,
     /// Containers to remove once everything is healthy.
     leftovers: Vec<(String, String)>,
+    /// What each agent needs that gets a new container or a start.
+    claims: BTreeMap<String, Claims>,
+    held: Held<'a>,
+    /// Containers that are stopped ahead of their turn, and the step that does it:
+    /// another agent needs what they hold.
+    released: BTreeMap<String, usize>,
+    rollout: Rollout<'a>,
     errors: Vec<PlanError>,
 }
 
@@ -125,15 +109,20 @@ enum Prepared {
     /// Running, as specified, but not (yet) answering.
     Waiting {
         after: Vec<usize>,
-        restart: bool,
         cause: &'static str,
         undo: Vec<Action>,
+        /// The container that it replaced was started.
+        unconfirmed: Option<bool>,
     },
     /// A container of its name exists; `after` are the steps that made it.
     Startable {
         after: Vec<usize>,
         cause: String,
         undo: Vec<Action>,
+        /// It has no container that was healthy before; whether that one was started.
+        unconfirmed: Option<bool>,
+        /// It is new, or made anew.
+        created: bool,
     },
     /// A successor stands ready under the next name.
     Replaceable {
@@ -150,7 +139,8 @@ impl<'a> Planner<'a> {
         let image = self.possible(agent)?;
         let wanted = spec::container(self.system, agent, self.state);
         let hash = spec::hash_of(&wanted);
-        let recreate = self.request.recreate;
+        self.claims.insert(agent.name.clone(), Claims::of(&wanted));
+        let recreate = self.request.recreate.contains(&agent.name);
         let difference = |current: &Container| {
             if recreate {
                 Some("asked for")
@@ -169,6 +159,8 @@ impl<'a> Planner<'a> {
                 after: vec![created],
                 cause: "created".into(),
                 undo: vec![stop(agent)],
+                unconfirmed: None,
+                created: true,
             });
         };
         if let Some(cause) = difference(current) {
@@ -246,56 +238,73 @@ impl<'a> Planner<'a> {
 
     fn as_specified(&self, agent: &Agent, current: &Container, standing: Standing<'_>) -> Prepared {
         let after = standing.after;
-        let undo = standing
-            .unconfirmed
-            .map(|old| restore(agent, old.started_at_s > 0));
+        let unconfirmed = standing.unconfirmed.map(|old| old.started_at_s > 0);
+        let undo = unconfirmed.map(|start_old| restore(agent, start_old));
         if !current.running() {
             let cause = match current.status {
                 Status::Created => "was created but not started".to_owned(),
                 _ => format!("has exited with code {}", current.exit_code),
             };
-            let undo = undo.unwrap_or_else(|| vec![stop(agent)]);
-            return Prepared::Startable { after, cause, undo };
+            return Prepared::Startable {
+                after,
+                cause,
+                undo: undo.unwrap_or_else(|| vec![stop(agent)]),
+                unconfirmed,
+                created: false,
+            };
         }
         let healthy = self.state.healthy.contains(&agent.name);
         if healthy && undo.is_none() && after.is_empty() {
             return Prepared::Healthy;
         }
-        let age_ms = (self.state.now_s - current.started_at_s).max(0) as u64 * 1000;
-        let restart = !healthy && age_ms > agent.start_timeout_ms;
         Prepared::Waiting {
             after,
-            restart,
-            cause: match (healthy, restart) {
-                (true, _) => "is healthy, but an earlier run was cut short",
-                (false, true) => "runs but does not answer",
-                (false, false) => "is running but has not answered",
+            cause: match healthy {
+                true => "is healthy, but an earlier run was cut short",
+                false if self.state.unhealthy.contains(&agent.name) => "says that it is not well",
+                false => "is running but has not answered",
             },
             undo: undo.unwrap_or_default(),
+            unconfirmed,
         }
     }
 
-    fn bring_up(&mut self, agent: &Agent, prepared: Prepared) {
+    fn bring_up(&mut self, agent: &'a Agent, prepared: Prepared) {
         let mut waits = self.waits_for(agent);
         match prepared {
-            Prepared::Healthy => self.plan.unchanged.push(agent.name.clone()),
+            Prepared::Healthy => {
+                self.plan.unchanged.push(agent.name.clone());
+                self.chosen.push(gate(agent));
+            }
             Prepared::Waiting {
                 after,
-                restart,
                 cause,
                 undo,
+                unconfirmed,
             } => {
                 waits.extend(after);
-                if restart {
-                    let stopped = self.plan.push(&agent.name, stop(agent), waits, cause);
-                    waits = vec![self.start(agent, vec![stopped], cause, Vec::new())];
+                let asked = patient_gate(agent, self.request.restart_hung);
+                let gated = self.gate(agent, asked, waits, cause, undo);
+                if let Some(start_old) = unconfirmed {
+                    self.rollout.unconfirmed(agent, gated, start_old);
                 }
-                self.gate(agent, waits, cause, undo);
             }
-            Prepared::Startable { after, cause, undo } => {
+            Prepared::Startable {
+                after,
+                cause,
+                undo,
+                unconfirmed,
+                created,
+            } => {
                 waits.extend(after);
+                waits.extend(self.freed_for(agent));
                 let started = self.start(agent, waits, &cause, Vec::new());
-                self.gate(agent, vec![started], &cause, undo);
+                let gated = self.gate(agent, gate(agent), vec![started], &cause, undo);
+                match (unconfirmed, created) {
+                    (Some(start_old), _) => self.rollout.unconfirmed(agent, gated, start_old),
+                    (None, true) => self.rollout.created(agent, started, gated),
+                    (None, false) => {}
+                }
             }
             Prepared::Replaceable {
                 created,
@@ -304,142 +313,58 @@ impl<'a> Planner<'a> {
                 cause,
             } => {
                 waits.push(created);
-                if running {
-                    waits = vec![self.plan.push(&agent.name, stop(agent), waits, &cause)];
+                match self.released.get(&agent.container) {
+                    Some(stopped) => waits.push(*stopped),
+                    None if running => {
+                        waits.extend(self.rollout.batch(self.system, agent));
+                        waits = vec![self.plan.push(&agent.name, stop(agent), waits, &cause)];
+                    }
+                    None => {}
                 }
                 self.replace(agent, waits, start_old, &cause);
             }
         }
     }
 
-    /// The old one, stopped, makes room for its successor.
-    fn replace(&mut self, agent: &Agent, waits: Vec<usize>, start_old: bool, cause: &str) {
+    /// The old one, stopped, makes room for its successor. Where ports or addresses
+    /// pass from one agent to another, only the way back can start an old one.
+    fn replace(&mut self, agent: &'a Agent, waits: Vec<usize>, start_old: bool, cause: &str) {
         let name = &agent.container;
         let (next, previous) = (next_name(name), previous_name(name));
+        let alone = !self.rollout.together || !self.goes_back();
+        let undo = |actions: Vec<Action>| if alone { actions } else { Vec::new() };
+        let stopped = waits.last().copied();
         let moved = self
             .plan
             .push(&agent.name, rename(name, &previous), waits, cause);
-        self.plan.steps[moved].on_failure =
-            start_old.then(|| start_action(agent)).into_iter().collect();
+        let started = start_old.then(|| start_action(agent)).into_iter().collect();
+        self.plan.steps[moved].on_failure = undo(started);
         let named = self
             .plan
             .push(&agent.name, rename(&next, name), vec![moved], cause);
-        self.plan.steps[named].on_failure = bring_back(agent, start_old);
+        self.plan.steps[named].on_failure = undo(bring_back(agent, start_old));
         // What did not start need not be stopped: podman would refuse to.
         let mut unstarted = restore(agent, start_old);
         unstarted.remove(0);
-        let started = self.start(agent, vec![named], cause, unstarted);
-        self.gate(agent, vec![started], cause, restore(agent, start_old));
+        let mut ready = self.freed_for(agent);
+        ready.push(named);
+        let started = self.start(agent, ready, cause, undo(unstarted));
+        let restored = undo(restore(agent, start_old));
+        let gated = self.gate(agent, gate(agent), vec![started], cause, restored);
+        self.rollout.replaced(Replaced {
+            agent,
+            stopped: stopped.unwrap_or(moved),
+            moved,
+            named,
+            started,
+            gated,
+            start_old,
+        });
         self.leftovers.push((agent.name.clone(), previous));
     }
 
-    fn finish(mut self) -> Result<Plan, Vec<PlanError>> {
-        let mut after: Vec<usize> = self.gates.values().map(|(step, _)| *step).collect();
-        after.sort_unstable();
-        if !self.gated.is_empty() && self.request.settle_ms > 0 {
-            let settle = Action::Settle {
-                window_ms: self.request.settle_ms,
-                gates: std::mem::take(&mut self.gated),
-            };
-            after = vec![
-                self.plan
-                    .push("system", settle, after, "all agents have answered"),
-            ];
-        }
-        for (agent, container) in std::mem::take(&mut self.leftovers) {
-            let cause = "its successor is healthy";
-            self.plan
-                .push(&agent, remove(&container), after.clone(), cause);
-        }
-        if self.errors.is_empty() {
-            Ok(self.plan)
-        } else {
-            Err(self.errors)
-        }
-    }
-
-    /// The id of the agent's image, or `None` after noting why it cannot run.
-    fn possible(&mut self, agent: &Agent) -> Option<String> {
-        let group = self.system.group(&agent.group);
-        let before = self.errors.len();
-        if group.net == Net::Pod {
-            self.note(PlanError::PodMode {
-                group: group.name.clone(),
-            });
-        }
-        if agent.script_missing {
-            self.note(PlanError::NotImplemented {
-                agent: agent.name.clone(),
-                script: agent.script.clone(),
-            });
-        }
-        if let Some(refused) = gpus::refusal(self.system, agent, &self.state.gpus) {
-            self.note(refused);
-        }
-        if agent.gpu.is_some() && self.state.gpus.is_empty() {
-            match group.gpu {
-                GpuPolicy::Required => self.note(PlanError::GpuMissing {
-                    agent: agent.name.clone(),
-                }),
-                GpuPolicy::Auto => self.plan.warnings.push(format!(
-                    "{} runs on the CPU: no NVIDIA CDI device on this host",
-                    agent.name
-                )),
-                GpuPolicy::Off => {}
-            }
-        }
-        for device in &agent.devices {
-            if device.optional || self.state.devices.contains_key(&device.path) {
-                continue;
-            }
-            self.note(PlanError::DeviceMissing {
-                agent: agent.name.clone(),
-                device: device.path.display().to_string(),
-            });
-        }
-        let tag = image_tag(&agent.image);
-        let image = self.state.images.get(&tag).map(|image| image.id.clone());
-        if image.is_none() {
-            self.note(PlanError::ImageMissing {
-                agent: agent.name.clone(),
-                image: agent.image.clone(),
-            });
-        }
-        image.filter(|_| self.errors.len() == before)
-    }
-
-    fn note(&mut self, error: PlanError) {
-        if !self.errors.contains(&error) {
-            self.errors.push(error);
-        }
-    }
-
-    /// The container of that name if it is ours; an error if it is not.
-    fn owned(&mut self, name: &str, agent: &Agent) -> Option<Option<&'a Container>> {
-        let ours = self.mark(name, agent);
-        if ours.is_some() || !self.state.containers.contains_key(name) {
-            return Some(ours);
-        }
-        self.note(PlanError::ContainerTaken {
-            agent: agent.name.clone(),
-            container: name.to_owned(),
-        });
-        None
-    }
-
-    /// A container under one of the names that only a replacement uses, if it
-    /// is this agent's.
-    fn mark(&self, name: &str, agent: &Agent) -> Option<&'a Container> {
-        let state = self.state;
-        state.containers.get(name).filter(|found| {
-            found.belongs_to(&self.system.name)
-                && Workload::of(found).is_some_and(|of| of.name() == agent.name)
-        })
-    }
-
-    /// `None` after noting that somebody else's container has this name.
-    fn free(&mut self, name: &str, agent: &Agent) -> Option<()> {
-        self.owned(name, agent).map(drop)
+    fn goes_back(&self) -> bool {
+        self.request.go_back && !self.request.keep
     }
 
     fn create(
@@ -467,8 +392,14 @@ impl<'a> Planner<'a> {
         step
     }
 
-    fn gate(&mut self, agent: &Agent, after: Vec<usize>, cause: &str, on_failure: Vec<Action>) {
-        let gate = gate(agent);
+    fn gate(
+        &mut self,
+        agent: &Agent,
+        gate: Gate,
+        after: Vec<usize>,
+        cause: &str,
+        on_failure: Vec<Action>,
+    ) -> usize {
         let step = self
             .plan
             .push(&agent.name, Action::Gate(gate.clone()), after, cause);
@@ -477,24 +408,30 @@ impl<'a> Planner<'a> {
         }
         self.gates
             .insert(agent.name.clone(), (step, agent.group.clone()));
-        self.gated.push(gate);
+        self.chosen.push(gate);
+        step
     }
 
     /// Gates planned so far that the agent's start has to wait for.
     fn waits_for(&self, agent: &Agent) -> Vec<usize> {
-        let before = match self.request.order {
-            Order::Groups => groups_before(self.system, &agent.group),
-            Order::Dependencies => BTreeSet::new(),
-        };
-        let mut waits: Vec<usize> = self
-            .gates
-            .iter()
-            .filter(|(other, (_, group))| {
-                before.contains(group.as_str()) || agent.depends_on.contains(other)
-            })
-            .map(|(_, (step, _))| *step)
-            .collect();
-        waits.sort_unstable();
-        waits
+        waits_for(self.system, self.request.order, agent, &self.gates)
+    }
+}
+
+impl Prepared {
+    /// It gets ports and addresses that it does not hold yet.
+    fn starts(&self) -> bool {
+        matches!(
+            self,
+            Prepared::Startable { .. } | Prepared::Replaceable { .. }
+        )
+    }
+
+    /// The step that makes its successor.
+    fn created(&self) -> Option<usize> {
+        match self {
+            Prepared::Replaceable { created, .. } => Some(*created),
+            _ => None,
+        }
     }
 }

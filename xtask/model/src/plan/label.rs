@@ -7,6 +7,8 @@ pub const AGENT: &str = "ai-system.agent";
 pub const GROUP: &str = "ai-system.group";
 /// Hash of the specification that a container or network was made from.
 pub const SPEC: &str = "ai-system.spec";
+/// The fixed addresses of a container; `handover::addresses_of` reads it.
+pub const ADDRESSES: &str = "ai-system.addresses";
 /// Hash of what went into an image.
 pub const INPUTS: &str = "ai-system.inputs";
 /// The system that a container tests.

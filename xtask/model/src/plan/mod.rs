@@ -7,12 +7,16 @@
 pub mod agents;
 pub mod down;
 pub mod gpus;
+pub mod handover;
 pub mod images;
 pub mod label;
 mod names;
 pub mod networks;
+mod orphans;
 mod refusal;
 mod replace;
+mod request;
+mod rollout;
 pub mod spec;
 pub mod state;
 pub mod step;
@@ -23,7 +27,8 @@ mod words;
 mod workload;
 
 pub use names::{groups_before, image_tag, volume_name};
+pub use orphans::orphans;
 pub use refusal::PlanError;
 pub use state::State;
-pub use step::{Action, Gate, Plan, Step};
+pub use step::{Action, Gate, Plan, Rollback, Step};
 pub use workload::Workload;

@@ -42,4 +42,16 @@ pub enum PlanError {
     },
     /// A device that is not optional does not exist on the host.
     DeviceMissing { agent: String, device: String },
+    /// Another container of the system holds a port or an address that the agent
+    /// needs, and this run would not stop it.
+    Held {
+        agent: String,
+        /// The port or address, in words.
+        what: String,
+        container: String,
+        /// Whose container that is.
+        by: String,
+        /// The manifest has no such agent any more.
+        orphan: bool,
+    },
 }

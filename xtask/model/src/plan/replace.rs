@@ -38,9 +38,13 @@ pub fn remove(container: &str) -> Action {
 }
 
 pub fn stop(agent: &Agent) -> Action {
+    stop_container(&agent.container, agent.stop_timeout_s)
+}
+
+pub fn stop_container(container: &str, timeout_s: u32) -> Action {
     Action::StopContainer {
-        container: agent.container.clone(),
-        timeout_s: agent.stop_timeout_s,
+        container: container.into(),
+        timeout_s,
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
     path::PathBuf,
 };
 
@@ -23,8 +24,10 @@ pub struct State {
     pub networks: BTreeMap<String, ObservedNetwork>,
     /// Names of volumes.
     pub volumes: BTreeSet<String>,
-    /// Agents that answered a health request just now.
+    /// Agents that answered a health request just now, and well.
     pub healthy: BTreeSet<String>,
+    /// Agents that answered, but not well.
+    pub unhealthy: BTreeSet<String>,
     /// NVIDIA GPUs that the host offers through CDI.
     pub gpus: Gpus,
     /// Devices named in the manifest that exist on the host, with the id of the
@@ -45,6 +48,10 @@ pub struct Container {
     pub pid: u32,
     /// Networks that it is attached to.
     pub networks: BTreeSet<String>,
+    /// Ports of the host that it publishes, whether it runs or not.
+    pub host_ports: BTreeSet<u16>,
+    /// Fixed addresses, each in its network, if it was made with that label.
+    pub addresses: BTreeSet<(String, Ipv4Addr)>,
     pub labels: BTreeMap<String, String>,
 }
 

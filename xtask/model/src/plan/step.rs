@@ -20,6 +20,30 @@ pub struct Plan {
     pub unchanged: Vec<String>,
     /// Things worth telling that stop nothing.
     pub warnings: Vec<String>,
+    /// What is done if it fails; null if there is nothing to go back to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rollback: Option<Rollback>,
+}
+
+/// What is done if the plan that it belongs to fails.
+#[derive(Debug, Default, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Rollback {
+    /// Positions of the plan's steps whose failure means going back.
+    pub when: Vec<usize>,
+    /// In an order in which they can be done. Their `after` are positions in this list.
+    pub steps: Vec<StepBack>,
+}
+
+/// A step of the way back, and what of the plan makes it necessary.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct StepBack {
+    /// Position of the plan's step that has to be undone if it was done.
+    pub if_done: usize,
+    /// What is done.
+    #[serde(flatten)]
+    pub step: Step,
 }
 
 /// One thing to do, and what it waits for.
@@ -120,7 +144,7 @@ pub enum Action {
     Settle {
         /// How long to wait, in ms.
         window_ms: u64,
-        /// All agents that were started.
+        /// All agents that were asked for.
         gates: Vec<Gate>,
     },
 }
@@ -148,6 +172,19 @@ pub struct Gate {
     pub restarts: bool,
     /// Time between SIGTERM and SIGKILL, in seconds.
     pub stop_timeout_s: u32,
+    /// What happens to it if it runs and has not answered in time.
+    pub unanswered: Unanswered,
+}
+
+/// What happens to an agent that runs and has not answered in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Unanswered {
+    /// The gate fails.
+    Fail,
+    /// It is restarted once, and waited for again.
+    Restart,
 }
 
 /// The base image.
@@ -219,6 +256,8 @@ impl Plan {
     /// Appends `other`, whose steps then wait for `barrier`.
     pub fn append(&mut self, other: Plan, barrier: &[usize]) {
         let offset = self.steps.len();
+        let rollback = other.rollback.map(|rollback| rollback.moved(offset));
+        self.rollback = self.rollback.take().or(rollback);
         self.unchanged.extend(other.unchanged);
         self.warnings.extend(other.warnings);
         for mut step in other.steps {
@@ -228,5 +267,49 @@ impl Plan {
             step.after.extend_from_slice(barrier);
             self.steps.push(step);
         }
+    }
+}
+
+impl Rollback {
+    /// The steps that are necessary after a run in which `done` steps succeeded
+    /// and `failed` ones did not; `None` if there is nothing to go back for.
+    pub fn plan(
+        self,
+        done: &dyn Fn(usize) -> bool,
+        failed: &dyn Fn(usize) -> bool,
+    ) -> Option<Plan> {
+        if !self.when.iter().any(|step| failed(*step)) {
+            return None;
+        }
+        let mut plan = Plan::default();
+        // Where each step stands in the new plan, if it is in there.
+        let mut places: Vec<Option<usize>> = Vec::new();
+        for back in self.steps {
+            let needed = done(back.if_done);
+            places.push(needed.then_some(plan.steps.len()));
+            if needed {
+                let mut step = back.step;
+                let after = step.after.iter().filter_map(|earlier| places[*earlier]);
+                step.after = after.collect();
+                plan.steps.push(step);
+            }
+        }
+        (!plan.is_empty()).then_some(plan)
+    }
+
+    /// The same for a plan that stands behind `offset` other steps.
+    pub fn moved(mut self, offset: usize) -> Self {
+        self.when.iter_mut().for_each(|step| *step += offset);
+        for back in &mut self.steps {
+            back.if_done += offset;
+        }
+        self
+    }
+
+    /// Adds a step and returns its position.
+    pub fn push(&mut self, if_done: usize, step: Step) -> usize {
+        debug_assert!(step.after.iter().all(|earlier| *earlier < self.steps.len()));
+        self.steps.push(StepBack { if_done, step });
+        self.steps.len() - 1
     }
 }

@@ -189,6 +189,7 @@ fn group(view: &View<'_>, table: &GroupTable) -> Option<Group> {
         },
         after: values(&table.after),
         gpu: table.gpu.as_ref().map_or(GpuPolicy::Auto, |gpu| gpu.value),
+        max_unavailable: table.max_unavailable.as_ref().map(|count| count.value),
     })
 }
 

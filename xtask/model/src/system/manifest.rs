@@ -132,6 +132,7 @@ pub struct GroupTable {
     pub backbone_offset: Option<At<u32>>,
     pub after: Vec<At<String>>,
     pub gpu: Option<At<GpuPolicy>>,
+    pub max_unavailable: Option<At<u32>>,
     pub shared: Shared,
     pub agents: Vec<AgentTable>,
     pub broken: Broken,
@@ -344,6 +345,7 @@ fn group(name: At<String>, fields: Fields<'_, '_>) -> GroupTable {
                 ("off", GpuPolicy::Off),
             ]),
         ),
+        max_unavailable: fields.optional("max_unavailable", ranged),
         shared: shared(&mut fields),
         agents: fields.tables("agents", "agent", |name, fields| {
             agent(name, &group_name, fields)

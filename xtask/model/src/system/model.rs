@@ -137,6 +137,8 @@ pub struct Group {
     pub after: Vec<String>,
     /// What to do without a GPU, for agents that ask for one.
     pub gpu: GpuPolicy,
+    /// How many of its running agents are replaced at the same time; `None`: all.
+    pub max_unavailable: Option<u32>,
 }
 
 /// The manifest's word for how agents are connected; `Net` is what it means.

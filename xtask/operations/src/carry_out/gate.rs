@@ -6,7 +6,7 @@
 //! not answer at once.
 
 use health::{self, ProbeBudget, Schedule, WaitEnd};
-use model::plan::Gate;
+use model::plan::{Gate, step::Unanswered};
 use serde::Serialize;
 
 use super::{
@@ -68,6 +68,7 @@ pub fn pass(
     on_wait: &dyn Fn(&str),
 ) -> Result<Passed, GateError> {
     let mut attempt = 1;
+    let mut restarted = false;
     loop {
         let watched = watcher.watch(gate);
         let waited = wait_once(podman, &watched, gate, on_wait)?;
@@ -76,7 +77,14 @@ pub fn pass(
             Ok(()) => return Ok(Passed { attempts: attempt }),
             Err(mut sick) => {
                 sick.attempts = attempt;
-                if sick.status != AgentStatus::Exited || attempt >= gate.attempts {
+                let silent = sick.status != AgentStatus::Exited;
+                if silent && gate.unanswered == Unanswered::Restart && !restarted {
+                    restarted = true;
+                    on_wait(&format!("{}, restarting it", sick.reason));
+                    restart(podman, gate).map_err(GateError::Podman)?;
+                    continue;
+                }
+                if silent || attempt >= gate.attempts {
                     sick.log = log_tail(podman, &gate.container);
                     return Err(GateError::Sick(sick));
                 }
@@ -89,6 +97,16 @@ pub fn pass(
             }
         }
     }
+}
+
+/// Stops an agent that runs, as long as that may take, and starts it.
+fn restart(podman: &Podman, gate: &Gate) -> Result<(), PodmanError> {
+    let timeout_s = gate.stop_timeout_s;
+    let args = ["restart", "--time", &timeout_s.to_string(), &gate.container];
+    let args = args.map(str::to_owned).to_vec();
+    let call = Call::change(format!("restart {}", gate.agent), args);
+    let deadline_ms = call.deadline_ms + u64::from(timeout_s) * 1000;
+    podman.run(&call.deadline_ms(deadline_ms)).map(drop)
 }
 
 fn wait_once(

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use health::{self, Target};
+use health::{self, Probe, ProbeOutcome, Target};
 use model::plan::{Gate, state::Container};
 
 use super::{
@@ -15,6 +15,35 @@ use super::{
     target::target,
 };
 use crate::podman::{Podman, PodmanError, observe};
+
+/// How long an agent that runs is asked again that has not answered well: work
+/// holds it up now and then.
+const BUSY_WINDOW: Duration = Duration::from_secs(15);
+/// Between two rounds of questions.
+const ASK_EVERY: Duration = Duration::from_millis(500);
+
+/// Asks all, and those that run and do not answer well once more and again.
+fn ask_all(podman: &Podman, targets: &[Target], runs: &dyn Fn(usize) -> bool) -> Vec<Probe> {
+    let cancelled = || podman.cancel.requested();
+    // Without file descriptors for a runtime nobody counts as healthy.
+    let mut probes = health::probe_all(targets, BUDGET, cancelled).unwrap_or_default();
+    let end = Instant::now() + BUSY_WINDOW;
+    while Instant::now() < end && !cancelled() {
+        let busy: Vec<usize> = (0..probes.len())
+            .filter(|index| probes[*index].outcome != ProbeOutcome::Healthy && runs(*index))
+            .collect();
+        if busy.is_empty() {
+            break;
+        }
+        std::thread::sleep(ASK_EVERY);
+        let again: Vec<Target> = busy.iter().map(|index| targets[*index].clone()).collect();
+        let answers = health::probe_all(&again, BUDGET, cancelled).unwrap_or_default();
+        for (index, answer) in busy.into_iter().zip(answers) {
+            probes[index] = answer;
+        }
+    }
+    probes
+}
 
 /// Waits for the settle window, then looks at every agent once more. An agent
 /// that podman restarted in between counts as sick.
@@ -35,8 +64,11 @@ pub fn settle(
     }
     let after = observe::containers(podman).map_err(Err)?;
     let targets: Vec<Target> = gates.iter().map(target).collect();
-    let probes = health::probe_all(&targets, BUDGET, || podman.cancel.requested());
-    let probes = probes.unwrap_or_default();
+    let runs = |index: usize| {
+        let found = after.get(&gates[index].container);
+        found.is_some_and(Container::running)
+    };
+    let probes = ask_all(podman, &targets, &runs);
     let sick: Vec<Sick> = gates
         .iter()
         .enumerate()

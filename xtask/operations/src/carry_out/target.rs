@@ -41,6 +41,7 @@ mod tests {
             attempts: 2,
             restarts: true,
             stop_timeout_s: 5,
+            unanswered: model::plan::step::Unanswered::Fail,
         });
         assert_eq!(asked.address.to_string(), "127.0.0.1:9001");
         assert_eq!(asked.contract, Contract::ZeroMq { requests });

@@ -4,7 +4,9 @@
 use std::net::Ipv4Addr;
 
 use model::plan::{
-    Action, label,
+    Action,
+    handover::addresses_label,
+    label,
     spec::{
         self, BuildSpec, ContainerNet, ContainerSpec, FillSpec, MountSpec, NetworkSpec, Secret,
         SmokeSpec, TestSpec,
@@ -423,6 +425,7 @@ fn labels(container: &ContainerSpec) -> Vec<(&'static str, String)> {
         .into_iter()
         .chain(own)
         .chain([(label::SPEC, spec::hash_of(&named))])
+        .chain(Some((label::ADDRESSES, addresses_label(container))).filter(|it| !it.1.is_empty()))
         .collect()
 }
 

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::plan::{
+    handover::addresses_of,
     label,
     state::{Container, ObservedImage, ObservedNetwork, State, Status},
 };
@@ -71,6 +72,7 @@ pub fn containers(podman: &Podman) -> Result<BTreeMap<String, Container>, Podman
                 "exited" | "stopped" => Status::Exited,
                 _ => Status::Other,
             };
+            let labels = listed.labels.unwrap_or_default();
             let container = Container {
                 image_id: plain_id(&listed.image_id),
                 status,
@@ -78,11 +80,26 @@ pub fn containers(podman: &Podman) -> Result<BTreeMap<String, Container>, Podman
                 started_at_s: listed.started_at.max(0),
                 pid: listed.pid,
                 networks: listed.networks.unwrap_or_default(),
-                labels: listed.labels.unwrap_or_default(),
+                host_ports: published(listed.ports.unwrap_or_default()),
+                addresses: labels
+                    .get(label::ADDRESSES)
+                    .map(|text| addresses_of(text))
+                    .unwrap_or_default(),
+                labels,
             };
             Some((name, container))
         })
         .collect())
+}
+
+fn published(listed: Vec<ListedPorts>) -> BTreeSet<u16> {
+    let ports = listed.into_iter().filter(|ports| ports.host_port > 0);
+    ports
+        .flat_map(|ports| {
+            let last = ports.host_port.saturating_add(ports.range.max(1) - 1);
+            ports.host_port..=last
+        })
+        .collect()
 }
 
 /// Images by tag, with their layers: one quick call if all of `tags` exist.
@@ -233,7 +250,17 @@ struct ListedContainer {
     #[serde(default)]
     pid: u32,
     networks: Option<BTreeSet<String>>,
+    ports: Option<Vec<ListedPorts>>,
     labels: Option<BTreeMap<String, String>>,
+}
+
+/// One port, or as many in a row as `range` says.
+#[derive(Deserialize)]
+struct ListedPorts {
+    #[serde(default)]
+    host_port: u16,
+    #[serde(default)]
+    range: u16,
 }
 
 #[derive(Deserialize)]

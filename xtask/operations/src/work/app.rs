@@ -1,7 +1,7 @@
 //! What every command has at hand: the settings, the terminal, Ctrl-C, and with
 //! them the manifest, the engine, the lock and a look at both.
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::path::PathBuf;
 
 use diagnostics::{Exit, Failure, located::problem::ProblemRow};
 use model::{
@@ -198,7 +198,7 @@ impl App {
     pub fn state(&self, engine: &Engine, system: &System, ask: Ask) -> Result<State, Failure> {
         let mut state = self.look(engine, system, ask)?;
         if ask.containers {
-            state.healthy = self.healthy(system, &state);
+            self.ask_health(system, &mut state);
         }
         Ok(state)
     }
@@ -211,7 +211,8 @@ impl App {
         Ok(state)
     }
 
-    fn healthy(&self, system: &System, state: &State) -> BTreeSet<String> {
+    /// Which running agents answer well, and which answer something else.
+    fn ask_health(&self, system: &System, state: &mut State) {
         let running = running(system, state);
         let targets: Vec<health::Target> = running
             .iter()
@@ -221,12 +222,14 @@ impl App {
         // the gates that follow say why.
         let probes = health::probe_all(&targets, carry_out::BUDGET, || self.cancel.requested())
             .unwrap_or_default();
-        running
-            .iter()
-            .zip(probes)
-            .filter(|(_, probe)| probe.outcome == health::ProbeOutcome::Healthy)
-            .map(|(agent, _)| agent.name.clone())
-            .collect()
+        for (agent, probe) in running.iter().zip(probes) {
+            use health::ProbeOutcome::{Answering, Healthy, Unhealthy};
+            match probe.outcome {
+                Healthy => state.healthy.insert(agent.name.clone()),
+                Unhealthy | Answering => state.unhealthy.insert(agent.name.clone()),
+                _ => false,
+            };
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use diagnostics::{Exit, Failure, names::nearest_or_all};
 use model::{
-    plan::State,
+    plan::{State, orphans},
     system::{Agent, System},
 };
 
@@ -51,6 +51,33 @@ pub fn select(system: &System, names: &[String], alone: bool) -> Result<BTreeSet
                 chosen.extend(agent.depends_on.iter().cloned());
             }
         }
+    }
+    Ok(chosen)
+}
+
+/// What these names stand for that can be removed: agents and groups of the
+/// manifest, and agents and containers of the system that it no longer has.
+pub fn select_removable(
+    system: &System,
+    state: &State,
+    names: &[String],
+) -> Result<BTreeSet<String>, Failure> {
+    let orphans = orphans(system, state);
+    let mut chosen = BTreeSet::new();
+    let mut known = Vec::new();
+    for name in names {
+        let orphan = orphans
+            .iter()
+            .find(|orphan| orphan.name == name || orphan.agent == *name);
+        match orphan {
+            Some(orphan) => {
+                chosen.insert(orphan.agent.clone());
+            }
+            None => known.push(name.clone()),
+        }
+    }
+    if !known.is_empty() {
+        chosen.extend(select(system, &known, true)?);
     }
     Ok(chosen)
 }

@@ -15,19 +15,28 @@ use serde::Serialize;
 
 use super::{
     app::App, dry_run::Script, ending::Ending, failures::plan_failure, gpu, import_check, outcome,
-    project::Project, toolchain,
+    project::Project, toolchain, way_back,
 };
-use crate::podman::{Engine, observe::Ask};
+use crate::{
+    carry_out::{Report, StepResult},
+    podman::{Engine, observe::Ask},
+};
 
 /// How to deploy.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct How {
     /// Which agents wait for which.
     pub order: Order,
     /// Look at all agents again after this time; 0: do not.
     pub settle_ms: u64,
-    /// Replace containers that are as they should be, too.
-    pub recreate: bool,
+    /// Agents whose containers are replaced even if they are as they should be.
+    pub recreate: BTreeSet<String>,
+    /// Remove containers whose agents the manifest no longer has.
+    pub prune: bool,
+    /// Restart agents that run and do not answer.
+    pub restart_hung: bool,
+    /// Put the former containers back, all of them, if the new ones fail.
+    pub go_back: bool,
     /// Leave an agent that fails its gate as it is.
     pub keep: bool,
     /// Deploy agents that their code or image would keep from starting, too.
@@ -40,7 +49,10 @@ impl How {
         How {
             order: Order::Dependencies,
             settle_ms: 0,
-            recreate: false,
+            recreate: BTreeSet::new(),
+            prune: false,
+            restart_hung: false,
+            go_back: false,
             keep: false,
             no_import_check: false,
         }
@@ -76,7 +88,7 @@ pub fn converge(
     project: &Project,
     engine: &mut Engine,
     chosen: &BTreeSet<String>,
-    how: How,
+    how: &How,
     host: Host,
 ) -> Result<Ending<Deployment>, Failure> {
     let started = Instant::now();
@@ -102,9 +114,14 @@ pub fn converge(
     }
     let settle_ms = if plan.is_empty() { 0 } else { how.settle_ms };
     let report = app.carry_out(engine, &plan, app.slots());
+    let back = go_back(app, engine, &mut plan, &report);
     let elapsed_ms = (started.elapsed().as_millis() as u64).saturating_sub(settle_ms);
-    let agents = outcome::outcomes(&plan, &report).into_iter();
+    let mut agents = outcome::outcomes(&plan, &report);
+    if let Some((plan, report)) = &back {
+        way_back::mark(&mut agents, plan, report);
+    }
     let agents = agents
+        .into_iter()
         .filter(|outcome| system.agent(&outcome.name).is_some() || !outcome.sick.is_empty())
         .collect();
     let warnings = std::mem::take(&mut plan.warnings);
@@ -114,8 +131,27 @@ pub fn converge(
         elapsed_ms,
         settle_ms,
     };
-    let failure = outcome::failure(&plan, &report, Exit::Gate);
+    let mut failure = outcome::failure(&plan, &report, Exit::Gate);
+    if let (Some(failure), Some((plan, report))) = (&mut failure, &back) {
+        failure.detail.extend(way_back::words(plan, report));
+    }
     Ok(Ending::new(deployment, failure))
+}
+
+/// Carries out the way back, if the plan has one and has failed.
+fn go_back(app: &App, engine: &Engine, plan: &mut Plan, report: &Report) -> Option<(Plan, Report)> {
+    let result = |step: usize| &report.results[step];
+    let done = |step| matches!(result(step), StepResult::Done { .. });
+    let failed = |step| matches!(result(step), StepResult::Failed(_));
+    let rollback = plan.rollback.take()?;
+    // After Ctrl-C nothing more is begun.
+    let back = rollback
+        .plan(&done, &failed)
+        .filter(|_| !app.cancel.requested())?;
+    app.ui
+        .warn("the new containers failed; going back to those of before");
+    let report = app.carry_out(engine, &back, app.slots());
+    Some((back, report))
 }
 
 /// The steps that would bring `chosen` to the manifest's state, and what podman
@@ -125,7 +161,7 @@ pub fn planned(
     project: &Project,
     engine: &Engine,
     chosen: &BTreeSet<String>,
-    how: How,
+    how: &How,
 ) -> Result<(Plan, State), Failure> {
     let ask = Ask {
         containers: true,
@@ -143,7 +179,7 @@ fn make_plan(
     system: &System,
     state: &State,
     chosen: BTreeSet<String>,
-    how: How,
+    how: &How,
 ) -> Result<Plan, Failure> {
     let groups = system
         .agents
@@ -154,7 +190,10 @@ fn make_plan(
         agents: chosen,
         order: how.order,
         keep: how.keep,
-        recreate: how.recreate,
+        recreate: how.recreate.clone(),
+        prune: how.prune,
+        restart_hung: how.restart_hung,
+        go_back: how.go_back,
         settle_ms: how.settle_ms,
     };
     let networks = networks::plan(system, state, &used, false);

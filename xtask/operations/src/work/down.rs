@@ -1,6 +1,6 @@
 //! Takes agents down in reverse order. Data stays unless asked for.
 
-use std::{collections::BTreeSet, time::Instant};
+use std::time::Instant;
 
 use diagnostics::{Exit, Failure};
 use model::{
@@ -10,7 +10,8 @@ use model::{
 use serde::Serialize;
 
 use super::{
-    app::App, dry_run::Script, ending::Ending, failures::podman_failure, outcome, outcome::Outcome,
+    app::App, choose::select_removable, dry_run::Script, ending::Ending, failures::podman_failure,
+    outcome, outcome::Outcome,
 };
 use crate::podman::{
     Engine,
@@ -27,12 +28,12 @@ pub struct Removal {
     pub elapsed_ms: u64,
 }
 
-/// Removes the containers of `chosen`, or of all agents, and what `remove` says.
+/// Removes the containers of the agents and groups of these names, or of all agents, and what `remove` says.
 pub fn take_down(
     app: &App,
     system: &System,
     engine: &Engine,
-    chosen: Option<&BTreeSet<String>>,
+    names: &[String],
     remove: Remove,
 ) -> Result<Ending<Removal>, Failure> {
     let started = Instant::now();
@@ -43,7 +44,11 @@ pub fn take_down(
         volumes: remove.volumes,
     };
     let state = observe::observe(&engine.podman, ask).map_err(podman_failure)?;
-    let plan = down::plan(system, &state, chosen, remove);
+    let chosen = match names {
+        [] => None,
+        names => Some(select_removable(system, &state, names)?),
+    };
+    let plan = down::plan(system, &state, chosen.as_ref(), remove);
     if app.settings.dry_run {
         return Ok(Ending::Planned(Script::new(engine, plan)));
     }

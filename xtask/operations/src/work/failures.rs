@@ -54,6 +54,30 @@ pub fn plan_failure(errors: &[PlanError]) -> Failure {
         .hint(hint)
 }
 
+/// An agent needs what a container holds that this run would leave alone.
+fn held_words(
+    agent: &str,
+    what: &str,
+    container: &str,
+    by: &str,
+    orphan: bool,
+) -> (String, String) {
+    if orphan {
+        return (
+            format!(
+                "{agent} needs {what}, which the container `{container}` of {by} holds; the manifest no longer has {by}"
+            ),
+            format!(
+                "`cargo xtask deploy --prune` removes what the manifest no longer has; `cargo xtask down {container}` only that"
+            ),
+        );
+    }
+    (
+        format!("{agent} needs {what}, which the container `{container}` of {by} still holds"),
+        format!("deploy both together: `cargo xtask deploy {agent} {by}`"),
+    )
+}
+
 pub fn plan_error_words(error: &PlanError) -> (String, String) {
     match error {
         PlanError::ImageMissing { agent, image } => (
@@ -101,6 +125,13 @@ pub fn plan_error_words(error: &PlanError) -> (String, String) {
             ),
             "choose another subnet in the manifest, or remove the other network".into(),
         ),
+        PlanError::Held {
+            agent,
+            what,
+            container,
+            by,
+            orphan,
+        } => held_words(agent, what, container, by, *orphan),
         PlanError::NotImplemented { agent, script } => (
             format!("{agent} has no implementation in this monorepo: {script} does not exist"),
             "leave it out, or write its script".into(),

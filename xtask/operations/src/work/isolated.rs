@@ -86,7 +86,7 @@ fn deploy(
     chosen: &BTreeSet<String>,
     tell: Tell<'_>,
 ) -> Result<(), Failure> {
-    let (how, host) = (How::quick(), Host::Unknown);
+    let (how, host) = (&How::quick(), Host::Unknown);
     match deploy::converge(app, copy, engine, chosen, how, host)? {
         Ending::Planned(script) => tell(News::WouldRun("deploy", &script)),
         Ending::Done(_) => {}
@@ -130,7 +130,7 @@ fn remove(app: &App, copy: &System) -> Result<(), Failure> {
         images: false,
         volumes: true,
     };
-    match down::take_down(&app, copy, &engine, None, everything)? {
+    match down::take_down(&app, copy, &engine, &[], everything)? {
         Ending::Failed(_, failure) => Err(failure),
         Ending::Planned(_) | Ending::Done(_) => Ok(()),
     }

@@ -34,6 +34,7 @@ pub mod test_results;
 pub mod toolchain;
 pub mod unit_tests;
 pub mod up;
+mod way_back;
 
 pub use app::{App, Settings};
 pub use choose::select;

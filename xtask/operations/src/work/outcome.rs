@@ -15,7 +15,7 @@ use crate::{
 /// How a subject of a plan ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum Ended {
     /// An agent that passed its gate.
     Healthy,
@@ -27,6 +27,8 @@ pub enum Ended {
     Restored,
     /// It was as it should be.
     Unchanged,
+    /// The container that it had before is in its place again, since others failed.
+    RolledBack,
     /// One of its steps went wrong.
     Failed,
     /// What it needs has failed.
@@ -43,6 +45,7 @@ impl Ended {
             Ended::Done => "done",
             Ended::Restored => "restored",
             Ended::Unchanged => "unchanged",
+            Ended::RolledBack => "rolled_back",
             Ended::Failed => "failed",
             Ended::Blocked => "blocked",
             Ended::Cancelled => "cancelled",
@@ -75,6 +78,10 @@ pub struct Outcome {
     /// none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub blocks: Vec<String>,
+    /// Containers that it no longer needs and that are still there, since the run did
+    /// not come to their removal; left out if there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_over: Vec<String>,
 }
 
 impl Outcome {
@@ -87,6 +94,7 @@ impl Outcome {
             failure: None,
             sick: Vec::new(),
             blocks: Vec::new(),
+            left_over: Vec::new(),
         }
     }
 }
@@ -121,16 +129,27 @@ pub fn outcomes(plan: &Plan, report: &Report) -> Vec<Outcome> {
                     outcome.sick.clone_from(sick);
                 }
             }
-            StepResult::Blocked { .. } if outcome.failure.is_none() => {
-                outcome.result = Ended::Blocked
+            StepResult::Blocked { .. } | StepResult::Cancelled => {
+                not_done(outcome, &step.action, result);
             }
-            StepResult::Cancelled if outcome.failure.is_none() => outcome.result = Ended::Cancelled,
-            StepResult::Blocked { .. } | StepResult::Cancelled => {}
         }
     }
     let unchanged = plan.unchanged.iter();
     all.extend(unchanged.map(|name| Outcome::new(name, Ended::Unchanged)));
     all
+}
+
+/// A step that the run did not come to. What is only tidied up after an agent has
+/// proved healthy says nothing about the agent.
+fn not_done(outcome: &mut Outcome, action: &Action, result: &StepResult) {
+    if let (Ended::Healthy, Action::RemoveContainer { container, .. }) = (outcome.result, action) {
+        outcome.left_over.push(container.clone());
+    } else if outcome.failure.is_none() {
+        outcome.result = match result {
+            StepResult::Cancelled => Ended::Cancelled,
+            _ => Ended::Blocked,
+        };
+    }
 }
 
 /// The failure of the whole run, if it failed: every root cause, none twice.

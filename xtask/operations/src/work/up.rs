@@ -71,7 +71,7 @@ pub fn check(
     app: &App,
     project: &Project,
     chosen: &BTreeSet<String>,
-    how: deploy::How,
+    how: &deploy::How,
 ) -> Result<Engine, Failure> {
     if !how.no_import_check {
         import_check::preflight(project, chosen)?;
@@ -98,7 +98,7 @@ pub fn preview(
     app: &App,
     project: &Project,
     chosen: &BTreeSet<String>,
-    how: deploy::How,
+    how: &deploy::How,
     install: bool,
 ) -> Result<Preview, Failure> {
     let missing = match install {

@@ -138,18 +138,6 @@ fn a_young_agent_that_does_not_answer_yet_is_waited_for() {
 }
 
 #[test]
-fn an_old_agent_that_does_not_answer_is_restarted() {
-    let mut case = Case::deployed("one: A");
-    case.healthy("A", false);
-    case.world.state.now_s = case.container("a").started_at_s + 61;
-    case.check(
-        "0 A: stop a (runs but does not answer)
-         1 A: start a after [0] (runs but does not answer)
-         2 A: wait for 7001 after [1] (runs but does not answer)",
-    );
-}
-
-#[test]
 fn a_clock_that_was_set_back_makes_nothing_old() {
     let mut case = Case::deployed("one: A");
     case.healthy("A", false);
@@ -243,7 +231,7 @@ fn keep_leaves_the_one_that_fails_its_gate_but_not_the_one_that_cannot_start() {
 #[test]
 fn recreate_replaces_what_is_as_it_should_be() {
     let mut case = Case::deployed("one: A B");
-    case.request.recreate = true;
+    case.recreate_all();
     case.request.agents = ["A".to_owned()].into();
     let plan = case.plan();
     assert_eq!(
@@ -251,7 +239,7 @@ fn recreate_replaces_what_is_as_it_should_be() {
         (7, "asked for")
     );
     case.world.apply_all(&plan);
-    case.request.recreate = false;
+    case.request.recreate.clear();
     case.check("unchanged: A");
 }
 
@@ -398,7 +386,7 @@ fn requests_have_their_place_in_json() {
     let expected = concat!(
         r#"{"agent":"A","container":"a","host_health_port":7001,"health_port":7001,"#,
         r#""requests":["ping","x"],"timeout_ms":60000,"attempts":2,"restarts":true,"#,
-        r#""stop_timeout_s":5}"#
+        r#""stop_timeout_s":5,"unanswered":"fail"}"#
     );
     assert_eq!(written, expected);
     let written = serde_json::to_string(agent).expect("plain data");

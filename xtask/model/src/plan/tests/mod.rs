@@ -4,13 +4,18 @@
 mod agents;
 mod cut_short;
 mod down;
+mod handover;
 mod images;
 mod networks;
 mod refusals;
+mod rollback;
 mod scale;
 mod world;
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use world::World;
 
@@ -48,7 +53,10 @@ impl Case {
                 agents: agents.map(|agent| agent.name.clone()).collect(),
                 order: Order::Groups,
                 keep: false,
-                recreate: false,
+                recreate: BTreeSet::new(),
+                prune: false,
+                restart_hung: false,
+                go_back: true,
                 settle_ms: 0,
             },
             world: World::with_images(&system),
@@ -90,6 +98,10 @@ impl Case {
         let agents = &mut self.system.agents;
         let found = agents.iter_mut().find(|known| known.name == agent);
         found.expect("a known agent").memory_mb = memory_mb;
+    }
+
+    fn recreate_all(&mut self) {
+        self.request.recreate.clone_from(&self.request.agents);
     }
 
     fn container(&mut self, name: &str) -> &mut state::Container {

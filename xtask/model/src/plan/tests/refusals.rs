@@ -125,7 +125,7 @@ fn a_foreign_container_under_a_name_in_between_stops_only_a_replacement() {
 fn another_agent_whose_name_looks_like_a_mark_is_left_alone() {
     let mut case = Case::deployed("one: Foo FooNext FooPrevious");
     case.check("unchanged: Foo FooNext FooPrevious");
-    case.request.recreate = true;
+    case.recreate_all();
     let taken = |agent: &str, container: &str| PlanError::ContainerTaken {
         agent: agent.into(),
         container: container.into(),

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::super::{
+    handover::{addresses_label, addresses_of},
     spec::hash_of,
     state::{Container, ObservedImage, ObservedNetwork, Status},
     *,
@@ -56,8 +57,8 @@ impl World {
     }
 
     /// Step `broken` fails: it has no effect but its undoing, and what waits for
-    /// it is not done. Everything else is.
-    pub fn apply_but(&mut self, plan: &Plan, broken: usize) {
+    /// it is not done. Everything else is; which steps that was is returned.
+    pub fn apply_but(&mut self, plan: &Plan, broken: usize) -> Vec<bool> {
         let mut blocked = vec![false; plan.steps.len()];
         for (position, step) in plan.steps.iter().enumerate() {
             blocked[position] =
@@ -68,6 +69,7 @@ impl World {
                 self.apply(&step.action);
             }
         }
+        blocked.into_iter().map(|blocked| !blocked).collect()
     }
 
     pub fn apply(&mut self, action: &Action) {
@@ -89,6 +91,8 @@ impl World {
                 ]);
                 let container = Container {
                     image_id: image.clone(),
+                    host_ports: spec.publish.iter().map(|(host, _)| *host).collect(),
+                    addresses: addresses_of(&addresses_label(spec)),
                     labels,
                     ..Container::default()
                 };
@@ -155,11 +159,15 @@ impl World {
         }
     }
 
-    /// Two containers of one agent would fight for its ports and addresses.
+    /// Two containers must not fight for ports and addresses.
     fn start(&mut self, container: &str) {
-        let agent = self.found(container).label(label::AGENT).map(str::to_owned);
+        let own = self.found(container).clone();
         let rival = self.state.containers.iter().find(|(name, other)| {
-            *name != container && other.running() && other.label(label::AGENT) == agent.as_deref()
+            *name != container
+                && other.running()
+                && (other.label(label::AGENT) == own.label(label::AGENT)
+                    || !other.host_ports.is_disjoint(&own.host_ports)
+                    || !other.addresses.is_disjoint(&own.addresses))
         });
         assert!(
             rival.is_none(),

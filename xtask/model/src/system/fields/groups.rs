@@ -64,6 +64,13 @@ pub static GROUP_FIELDS: Section = Section {
             example: "\"required\"",
         },
         Field {
+            key: "max_unavailable",
+            kind: ValueKind::Integer(1..=10_000),
+            absent: Absent::Otherwise("all of them"),
+            meaning: "how many of its running agents are replaced at the same time; the next ones follow when these are healthy, and not at all if one fails",
+            example: "2",
+        },
+        Field {
             key: "agents",
             kind: ValueKind::Tables {
                 names: Names::Pattern(AGENT_NAME),

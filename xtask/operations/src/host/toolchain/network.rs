@@ -1,11 +1,15 @@
 //! Findings about networks: ports, routes, names, firewalls.
 
-use std::{collections::BTreeMap, net::Ipv4Addr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+};
 
 use model::{
     plan::{
         State,
         agents::{next_name, previous_name},
+        label,
         state::Status,
     },
     system::{Agent, Subnet, System},
@@ -31,6 +35,14 @@ pub fn network_tools(installed: &dyn Fn(&str) -> bool) -> Option<HostFinding> {
 
 /// Ports that agents without a running container publish and others hold.
 pub fn ports_taken(state: &State, agents: &[&Agent]) -> Vec<HostFinding> {
+    // What another of our own containers holds is for the plan, which stops it
+    // first or says who it is.
+    let ours: BTreeSet<u16> = state
+        .containers
+        .values()
+        .filter(|found| found.running() && found.label(label::SYSTEM).is_some())
+        .flat_map(|found| found.host_ports.iter().copied())
+        .collect();
     let holds_none = |name: &String| {
         let found = state.containers.get(name);
         found.is_none_or(|found| matches!(found.status, Status::Created | Status::Exited))
@@ -45,6 +57,7 @@ pub fn ports_taken(state: &State, agents: &[&Agent]) -> Vec<HostFinding> {
         let published = agent.host_port.into_iter().chain([agent.host_health_port]);
         published.map(move |port| (agent, port))
     })
+    .filter(|(_, port)| !ours.contains(port))
     .filter(|(_, port)| std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_err())
     .map(|(agent, port)| {
         let owner = ports::owner(port).map_or_else(

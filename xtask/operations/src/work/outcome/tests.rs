@@ -35,6 +35,7 @@ fn gate() -> Action {
         attempts: 2,
         restarts: true,
         stop_timeout_s: 5,
+        unanswered: model::plan::step::Unanswered::Fail,
     })
 }
 
