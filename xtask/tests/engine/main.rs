@@ -11,6 +11,7 @@ mod doctor;
 mod gpu;
 mod images;
 mod interrupted;
+mod rollout;
 mod rootless;
 mod support;
 mod testing;

@@ -13,7 +13,7 @@ mod possible;
 
 use super::{
     gpus,
-    handover::{Claims, Held},
+    handover::{Claims, Held, former_gate},
     label,
     orphans::orphans,
     replace::{bring_back, remove, rename, restore, start_action, stop},
@@ -53,7 +53,7 @@ pub fn plan<'a>(
         errors: Vec::new(),
     };
     // Created ahead of every start, so that a start waits for nothing else.
-    let prepared: Vec<(&'a Agent, Prepared)> = system
+    let prepared: Vec<(&'a Agent, Prepared<'a>)> = system
         .agents
         .iter()
         .filter(|agent| request.agents.contains(&agent.name))
@@ -104,23 +104,23 @@ struct Standing<'a> {
 }
 
 /// What an agent needs beside a start, with the steps that already do part.
-enum Prepared {
+enum Prepared<'a> {
     Healthy,
     /// Running, as specified, but not (yet) answering.
     Waiting {
         after: Vec<usize>,
         cause: &'static str,
         undo: Vec<Action>,
-        /// The container that it replaced was started.
-        unconfirmed: Option<bool>,
+        /// The container that it replaced, while nobody has seen it healthy.
+        unconfirmed: Option<&'a Container>,
     },
     /// A container of its name exists; `after` are the steps that made it.
     Startable {
         after: Vec<usize>,
         cause: String,
         undo: Vec<Action>,
-        /// It has no container that was healthy before; whether that one was started.
-        unconfirmed: Option<bool>,
+        /// As above.
+        unconfirmed: Option<&'a Container>,
         /// It is new, or made anew.
         created: bool,
     },
@@ -130,12 +130,13 @@ enum Prepared {
         running: bool,
         /// If the successor fails, the old one is not only kept but started.
         start_old: bool,
+        former: Option<Gate>,
         cause: String,
     },
 }
 
 impl<'a> Planner<'a> {
-    fn prepare(&mut self, agent: &Agent) -> Option<Prepared> {
+    fn prepare(&mut self, agent: &Agent) -> Option<Prepared<'a>> {
         let image = self.possible(agent)?;
         let wanted = spec::container(self.system, agent, self.state);
         let hash = spec::hash_of(&wanted);
@@ -174,6 +175,7 @@ impl<'a> Planner<'a> {
                 created,
                 running,
                 start_old: running || (standing.cut_short && current.started_at_s > 0),
+                former: former_gate(agent, current),
                 cause: cause.into(),
             });
         }
@@ -236,10 +238,15 @@ impl<'a> Planner<'a> {
         })
     }
 
-    fn as_specified(&self, agent: &Agent, current: &Container, standing: Standing<'_>) -> Prepared {
+    fn as_specified(
+        &self,
+        agent: &Agent,
+        current: &Container,
+        standing: Standing<'a>,
+    ) -> Prepared<'a> {
         let after = standing.after;
-        let unconfirmed = standing.unconfirmed.map(|old| old.started_at_s > 0);
-        let undo = unconfirmed.map(|start_old| restore(agent, start_old));
+        let unconfirmed = standing.unconfirmed;
+        let undo = unconfirmed.map(|old| restore(agent, old.started_at_s > 0));
         if !current.running() {
             let cause = match current.status {
                 Status::Created => "was created but not started".to_owned(),
@@ -269,7 +276,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn bring_up(&mut self, agent: &'a Agent, prepared: Prepared) {
+    fn bring_up(&mut self, agent: &'a Agent, prepared: Prepared<'a>) {
         let mut waits = self.waits_for(agent);
         match prepared {
             Prepared::Healthy => {
@@ -285,8 +292,8 @@ impl<'a> Planner<'a> {
                 waits.extend(after);
                 let asked = patient_gate(agent, self.request.restart_hung);
                 let gated = self.gate(agent, asked, waits, cause, undo);
-                if let Some(start_old) = unconfirmed {
-                    self.rollout.unconfirmed(agent, gated, start_old);
+                if let Some(old) = unconfirmed {
+                    self.rollout.unconfirmed(agent, gated, old);
                 }
             }
             Prepared::Startable {
@@ -301,7 +308,7 @@ impl<'a> Planner<'a> {
                 let started = self.start(agent, waits, &cause, Vec::new());
                 let gated = self.gate(agent, gate(agent), vec![started], &cause, undo);
                 match (unconfirmed, created) {
-                    (Some(start_old), _) => self.rollout.unconfirmed(agent, gated, start_old),
+                    (Some(old), _) => self.rollout.unconfirmed(agent, gated, old),
                     (None, true) => self.rollout.created(agent, started, gated),
                     (None, false) => {}
                 }
@@ -310,6 +317,7 @@ impl<'a> Planner<'a> {
                 created,
                 running,
                 start_old,
+                former,
                 cause,
             } => {
                 waits.push(created);
@@ -321,14 +329,20 @@ impl<'a> Planner<'a> {
                     }
                     None => {}
                 }
-                self.replace(agent, waits, start_old, &cause);
+                self.replace(agent, waits, (start_old, former), &cause);
             }
         }
     }
 
     /// The old one, stopped, makes room for its successor. Where ports or addresses
     /// pass from one agent to another, only the way back can start an old one.
-    fn replace(&mut self, agent: &'a Agent, waits: Vec<usize>, start_old: bool, cause: &str) {
+    fn replace(
+        &mut self,
+        agent: &'a Agent,
+        waits: Vec<usize>,
+        (start_old, former): (bool, Option<Gate>),
+        cause: &str,
+    ) {
         let name = &agent.container;
         let (next, previous) = (next_name(name), previous_name(name));
         let alone = !self.rollout.together || !self.goes_back();
@@ -359,6 +373,7 @@ impl<'a> Planner<'a> {
             started,
             gated,
             start_old,
+            former,
         });
         self.leftovers.push((agent.name.clone(), previous));
     }
@@ -418,7 +433,7 @@ impl<'a> Planner<'a> {
     }
 }
 
-impl Prepared {
+impl Prepared<'_> {
     /// It gets ports and addresses that it does not hold yet.
     fn starts(&self) -> bool {
         matches!(

@@ -7,9 +7,13 @@ use std::{
 };
 
 use super::{
+    label,
+    request::gate,
     spec::{ContainerNet, ContainerSpec},
-    state::{State, Status},
+    state::{Container, State, Status},
+    step::Gate,
 };
+use crate::system::Agent;
 
 /// What only one running container can have.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -96,6 +100,34 @@ impl<'s> Held<'s> {
             }
         }
         all
+    }
+}
+
+/// Where a container of this specification is asked for its health, as the label
+/// `label::HEALTH` has it; `None` where no port is published.
+pub fn health_label(spec: &ContainerSpec) -> Option<String> {
+    // The last one, `spec::publications` says.
+    let (host, port) = spec.publish.last()?;
+    Some(format!("{host}:{port}"))
+}
+
+/// The condition that an agent's former container has to meet, which may answer
+/// elsewhere than the manifest says by now; `None` if that is not known.
+pub fn former_gate(agent: &Agent, container: &Container) -> Option<Gate> {
+    let gate = gate(agent);
+    let ports = container.label(label::HEALTH).and_then(|label| {
+        let (host, port) = label.split_once(':')?;
+        Some((host.parse().ok()?, port.parse().ok()?))
+    });
+    let known = container.host_ports.is_empty();
+    match ports {
+        Some((host_health_port, health_port)) => Some(Gate {
+            host_health_port,
+            health_port,
+            ..gate
+        }),
+        None if known || container.host_ports.contains(&gate.host_health_port) => Some(gate),
+        None => None,
     }
 }
 

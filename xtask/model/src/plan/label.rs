@@ -9,6 +9,8 @@ pub const GROUP: &str = "ai-system.group";
 pub const SPEC: &str = "ai-system.spec";
 /// The fixed addresses of a container; `handover::addresses_of` reads it.
 pub const ADDRESSES: &str = "ai-system.addresses";
+/// Where a container is asked for its health: `HOST_PORT:PORT`, both on loopback.
+pub const HEALTH: &str = "ai-system.health";
 /// Hash of what went into an image.
 pub const INPUTS: &str = "ai-system.inputs";
 /// The system that a container tests.

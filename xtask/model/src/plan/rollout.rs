@@ -4,9 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
+    handover::former_gate,
     replace::{bring_back, previous_name, remove, rename, start_action, stop},
-    request::{Order, gate, waits_for},
-    step::{Action, Plan, Rollback, Step},
+    request::{Order, waits_for},
+    state::Container,
+    step::{Action, Gate, Plan, Rollback, Step},
 };
 use crate::system::{Agent, System};
 
@@ -24,6 +26,8 @@ pub struct Replaced<'a> {
     pub gated: usize,
     /// It ran, or ran before an earlier run was cut short.
     pub start_old: bool,
+    /// What the old one has to meet once it is back; `None` if that is not known.
+    pub former: Option<Gate>,
 }
 
 /// The agents that got another container, in the order in which they get it.
@@ -59,7 +63,7 @@ impl<'a> Rollout<'a> {
     }
 
     /// Its successor is there already, from an earlier run, and has to pass the gate.
-    pub fn unconfirmed(&mut self, agent: &'a Agent, gated: usize, start_old: bool) {
+    pub fn unconfirmed(&mut self, agent: &'a Agent, gated: usize, old: &Container) {
         self.replaced.push(Replaced {
             agent,
             stopped: gated,
@@ -67,7 +71,8 @@ impl<'a> Rollout<'a> {
             named: gated,
             started: gated,
             gated,
-            start_old,
+            start_old: old.started_at_s > 0,
+            former: former_gate(agent, old),
         });
     }
 
@@ -193,7 +198,7 @@ impl<'a> Rollout<'a> {
             let undo = step(&agent.name, action, after);
             after = vec![back.push(if_done, undo)];
         }
-        let asked = step(&agent.name, Action::Gate(gate(agent)), after);
+        let asked = step(&agent.name, Action::Gate(replaced.former.clone()?), after);
         Some(back.push(last_done, asked))
     }
 }

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use model::plan::{
     Action,
-    handover::addresses_label,
+    handover::{addresses_label, health_label},
     label,
     spec::{
         self, BuildSpec, ContainerNet, ContainerSpec, FillSpec, MountSpec, NetworkSpec, Secret,
@@ -426,6 +426,7 @@ fn labels(container: &ContainerSpec) -> Vec<(&'static str, String)> {
         .chain(own)
         .chain([(label::SPEC, spec::hash_of(&named))])
         .chain(Some((label::ADDRESSES, addresses_label(container))).filter(|it| !it.1.is_empty()))
+        .chain(health_label(container).map(|ports| (label::HEALTH, ports)))
         .collect()
 }
 

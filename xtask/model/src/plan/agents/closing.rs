@@ -18,7 +18,11 @@ impl<'a> Planner<'a> {
     /// Stops ahead of their turn what hold ports or addresses that others need:
     /// their stops wait for nothing, so that two that change places do not wait for
     /// each other.
-    pub(super) fn release(&mut self, prepared: &[(&'a Agent, Prepared)], orphans: &[Orphan<'_>]) {
+    pub(super) fn release(
+        &mut self,
+        prepared: &[(&'a Agent, Prepared<'a>)],
+        orphans: &[Orphan<'_>],
+    ) {
         for (agent, _) in prepared.iter().filter(|(_, it)| it.starts()) {
             let own = &agent.container;
             let own = [own.clone(), next_name(own), previous_name(own)];

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::super::{
-    handover::{addresses_label, addresses_of},
+    handover::{addresses_label, addresses_of, health_label},
     spec::hash_of,
     state::{Container, ObservedImage, ObservedNetwork, Status},
     *,
@@ -88,6 +88,7 @@ impl World {
                     (label::SYSTEM.into(), spec.system.clone()),
                     (label::AGENT.into(), spec.workload.name().to_owned()),
                     (label::SPEC.into(), hash_of(&named)),
+                    (label::HEALTH.into(), health_label(spec).unwrap_or_default()),
                 ]);
                 let container = Container {
                     image_id: image.clone(),
