@@ -7,16 +7,18 @@
 //!
 //! - `FAKE_PODMAN_STATE`: folder of its state and its journal;
 //! - `FAKE_PODMAN_FAIL`: a rule a line, `verb word…=effect`, see `fault`;
+//! - `FAKE_PODMAN_NTH`: one fault at one call, see `nth`;
 //! - `FAKE_PODMAN_VERSION`: what it calls itself, 4.3.1 if not set;
 //! - `FAKE_PODMAN_NEEDS`: global options without which no container runs.
 
 mod change;
 mod fault;
 mod look;
+mod nth;
 mod options;
 mod store;
 
-use std::process::exit;
+use std::{io::Write, process::exit};
 
 use fault::Fault;
 use store::Store;
@@ -34,6 +36,10 @@ fn main() {
     let argv: Vec<String> = std::env::args().skip(1).collect();
     store.begin(&argv);
     let (global, args) = split_global(&argv);
+    let nth = nth::effect(&store).unwrap_or_default();
+    if let Some(answer) = nth::before(&store, &nth, args) {
+        end(&store, answer);
+    }
     let fault = fault::find(&store, args);
     if let Some(Fault::Fail(code, message)) = &fault {
         end(&store, Err((*code, message.clone())));
@@ -51,7 +57,7 @@ fn main() {
         Some(Fault::SlowAfter(time)) => std::thread::sleep(time),
         _ => {}
     }
-    end(&store, answer);
+    end(&store, nth::after(&nth, answer));
 }
 
 fn dispatch(store: &Store, global: &[String], args: &[String], fault: Option<&Fault>) -> Answer {
@@ -108,13 +114,14 @@ fn split_global(argv: &[String]) -> (&[String], &[String]) {
 fn end(store: &Store, answer: Answer) -> ! {
     let code = match answer {
         Ok(text) => {
-            print!("{text}");
+            // The tool may have been killed meanwhile.
+            let _ = std::io::stdout().write_all(text.as_bytes());
             0
         }
         // An exit code may be the whole answer.
         Err((code, message)) if message.is_empty() => code,
         Err((code, message)) => {
-            eprintln!("Error: {message}");
+            let _ = writeln!(std::io::stderr(), "Error: {message}");
             code
         }
     };

@@ -17,6 +17,7 @@ mod build;
 mod code;
 mod deploy;
 mod doctor;
+mod exhaustive;
 mod dry_run;
 mod fixture;
 mod golden;
