@@ -60,6 +60,16 @@ pub enum OnCancel {
     End,
 }
 
+/// What a program reads on its standard input. May be secret, and is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Input(pub Vec<u8>);
+
+impl std::fmt::Debug for Input {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("Input(…)")
+    }
+}
+
 /// One program call.
 #[derive(Debug, Clone)]
 pub struct Command {
@@ -67,6 +77,8 @@ pub struct Command {
     pub args: Vec<String>,
     /// Environment variables added to the inherited ones.
     pub env: Vec<(String, String)>,
+    /// What it reads on its standard input; nothing if none.
+    pub input: Option<Input>,
     pub deadline_ms: u64,
     pub on_cancel: OnCancel,
 }
@@ -99,6 +111,7 @@ impl Command {
             program: program.into(),
             args: args.iter().map(|arg| (*arg).to_owned()).collect(),
             env: Vec::new(),
+            input: None,
             deadline_ms: 60_000,
             on_cancel: OnCancel::Finish,
         }
@@ -126,8 +139,12 @@ impl Command {
             let stderr = Stream::new().map_err(ProcessError::NotStarted)?;
             let handle = {
                 let (out, err) = (stdout.writer, stderr.writer);
-                let expression = duct::cmd(self.program.as_os_str(), &self.args)
-                    .stdin_null()
+                let expression = duct::cmd(self.program.as_os_str(), &self.args);
+                let expression = match &self.input {
+                    Some(Input(bytes)) => expression.stdin_bytes(bytes.clone()),
+                    None => expression.stdin_null(),
+                };
+                let expression = expression
                     .stdout_file(out)
                     .stderr_file(err)
                     .unchecked()
@@ -369,6 +386,19 @@ mod tests {
             (output.code, &*output.stdout, &*output.stderr),
             (3, "out\n", "err\n")
         );
+    }
+
+    #[test]
+    fn input_is_read_and_not_shown() {
+        let mut command = sh("cat; cat >&2");
+        command.input = Some(Input(b"a secret\nof two lines".to_vec()));
+        let output = command.run(&Cancel::default(), None).unwrap();
+        assert_eq!(output.stdout, "a secret\nof two lines");
+        assert!(!format!("{command:?}").contains("secret"));
+        // A program that does not read is no failure, and no wait.
+        command.args = vec!["-c".to_owned(), "exit 3".to_owned()];
+        command.input = Some(Input(vec![b'x'; 1 << 20]));
+        assert_eq!(command.run(&Cancel::default(), None).unwrap().code, 3);
     }
 
     #[test]

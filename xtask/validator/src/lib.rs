@@ -20,7 +20,10 @@ pub struct Refusal {
 impl Refusal {
     /// Whether it is about fields that do not go together.
     pub fn is_rule(&self) -> bool {
-        matches!(self.keyword, "if" | "not" | "dependencies")
+        matches!(
+            self.keyword,
+            "if" | "not" | "dependencies" | "minProperties" | "maxProperties"
+        )
     }
 }
 
@@ -88,6 +91,8 @@ impl Validator {
                 "minItems" | "maxItems" | "contains" => {
                     self.check_list(keyword, wanted, value, at, refusals);
                 }
+                "minProperties" => check_size("minProperties", wanted, value, at, refusals),
+                "maxProperties" => check_size("maxProperties", wanted, value, at, refusals),
                 "minimum" | "maximum" | "exclusiveMinimum" => {
                     check_number(keyword, wanted, value, at, refusals);
                 }
@@ -304,6 +309,26 @@ fn check_type(wanted: &Value, value: &Value, at: &str, refusals: &mut Vec<Refusa
     };
     if !fits {
         refuse(refusals, at, "type");
+    }
+}
+
+fn check_size(
+    keyword: &'static str,
+    wanted: &Value,
+    value: &Value,
+    at: &str,
+    refusals: &mut Vec<Refusal>,
+) {
+    let (Some(map), Some(limit)) = (value.as_object(), wanted.as_u64()) else {
+        return;
+    };
+    let length = map.len() as u64;
+    let fits = match keyword {
+        "minProperties" => length >= limit,
+        _ => length <= limit,
+    };
+    if !fits {
+        refuse(refusals, at, keyword);
     }
 }
 

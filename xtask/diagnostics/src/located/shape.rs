@@ -117,6 +117,8 @@ pub enum Rule {
         word: &'static str,
         field: &'static str,
     },
+    /// One of all the fields, and no other.
+    OneField,
     /// Where the boolean is true, the lists are empty.
     Instead {
         flag: &'static str,
@@ -216,6 +218,7 @@ impl ValueKind {
         match self {
             ValueKind::Table(table) | ValueKind::Tables { of: table, .. } => Some(table),
             ValueKind::List { of, .. } => of.table(),
+            ValueKind::Either(kinds) => kinds.iter().find_map(ValueKind::table),
             _ => None,
         }
     }

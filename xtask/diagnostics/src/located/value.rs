@@ -51,6 +51,11 @@ impl<'v> Node<'v> {
         self.value.get_ref().is_integer()
     }
 
+    /// Whether it is a table, in one line or under a header.
+    pub fn is_table(&self) -> bool {
+        self.value.get_ref().is_table()
+    }
+
     fn name(&self) -> String {
         let of = if self.element { "an element of " } else { "" };
         format!("{of}`{}`", self.key)

@@ -13,5 +13,7 @@ pub const ADDRESSES: &str = "ai-system.addresses";
 pub const HEALTH: &str = "ai-system.health";
 /// Hash of what went into an image.
 pub const INPUTS: &str = "ai-system.inputs";
+/// Names of the podman secrets that a container was given, with commas between.
+pub const SECRETS: &str = "ai-system.secrets";
 /// The system that a container tests.
 pub const TEST: &str = "ai-system.test";

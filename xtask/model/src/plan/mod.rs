@@ -17,6 +17,7 @@ mod refusal;
 mod replace;
 mod request;
 mod rollout;
+pub mod secrets;
 pub mod spec;
 pub mod state;
 pub mod step;

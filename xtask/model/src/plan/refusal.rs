@@ -40,6 +40,10 @@ pub enum PlanError {
         device: String,
         offered: Vec<String>,
     },
+    /// A podman secret that the manifest names does not exist.
+    SecretMissing { agent: String, secret: String },
+    /// A podman secret has the name of one of ours, and is not.
+    SecretTaken { agent: String, secret: String },
     /// A device that is not optional does not exist on the host.
     DeviceMissing { agent: String, device: String },
     /// Another container of the system holds a port or an address that the agent

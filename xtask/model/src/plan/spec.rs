@@ -9,14 +9,14 @@ use std::{collections::BTreeMap, net::Ipv4Addr, path::PathBuf};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::gpus;
+use super::{gpus, secrets};
 use crate::{
     plan::{
         names::{image_tag, volume_name},
         state::State,
         workload::Workload,
     },
-    system::{Agent, MountSource, Net, Relaxations, System},
+    system::{Agent, MountSource, Net, Relaxations, SecretForm, System},
 };
 
 /// A container that an agent runs in.
@@ -40,6 +40,9 @@ pub struct ContainerSpec {
     pub publish: Vec<(u16, u16)>,
     /// Its environment, beside that of the image.
     pub env: BTreeMap<String, String>,
+    /// Secrets that it is given; none in those of before there were any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<GivenSecret>,
     /// What of the host, and which volumes, it sees.
     pub mounts: Vec<MountSpec>,
     /// Paths of host devices, and CDI names of GPUs.
@@ -74,6 +77,18 @@ pub enum ContainerNet {
     Host,
     /// The pod whose namespace it shares.
     Pod(String),
+}
+
+/// A secret that a container is given.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct GivenSecret {
+    /// Of the podman secret. Of those that this tool makes it tells values apart.
+    pub name: String,
+    /// Tells apart those that it did not make; null for its own.
+    pub id: Option<String>,
+    /// How the agent finds it.
+    pub form: SecretForm,
 }
 
 /// What is seen at a path in a container.
@@ -253,6 +268,8 @@ pub fn container(system: &System, agent: &Agent, state: &State) -> ContainerSpec
         // A pod publishes the ports of all its containers.
         Net::Host | Net::Pod => Vec::new(),
     };
+    let (secrets, empty) = secrets::given(system, agent, state);
+    let empty = empty.into_iter().map(|name| (name, String::new()));
     ContainerSpec {
         system: system.name.clone(),
         workload: Workload::Agent {
@@ -264,7 +281,8 @@ pub fn container(system: &System, agent: &Agent, state: &State) -> ContainerSpec
         image: image_tag(&agent.image),
         network,
         publish,
-        env: agent.env.clone(),
+        env: agent.env.clone().into_iter().chain(empty).collect(),
+        secrets,
         mounts: mounts(system, agent),
         devices: devices(system, agent, state),
         groups: groups(agent, state),

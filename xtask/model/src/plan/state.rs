@@ -8,7 +8,10 @@ use std::{
     path::PathBuf,
 };
 
-use super::gpus::Gpus;
+use super::{
+    gpus::Gpus,
+    secrets::{Known, ObservedSecret},
+};
 
 /// A snapshot of the engine and the host.
 #[derive(Debug, Clone, Default)]
@@ -33,6 +36,10 @@ pub struct State {
     /// Devices named in the manifest that exist on the host, with the id of the
     /// group that may use them.
     pub devices: BTreeMap<PathBuf, u32>,
+    /// Secrets by name, if they were asked for.
+    pub secrets: BTreeMap<String, ObservedSecret>,
+    /// What the values of the manifest's secrets are called.
+    pub known: Known,
     /// Seconds since 1970, for ages.
     pub now_s: i64,
 }

@@ -7,7 +7,10 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::spec::{BuildSpec, ContainerSpec, NetworkSpec, SmokeSpec};
+use super::{
+    secrets::SecretSpec,
+    spec::{BuildSpec, ContainerSpec, NetworkSpec, SmokeSpec},
+};
 use crate::system::HealthContract;
 
 /// Ordered steps; every step stands behind the ones it waits for.
@@ -84,6 +87,13 @@ pub enum Action {
     SmokeTest(SmokeSpec),
     /// Create a network.
     CreateNetwork(NetworkSpec),
+    /// Give podman a secret; the value is read from where it comes from.
+    CreateSecret(SecretSpec),
+    /// Remove a secret.
+    RemoveSecret {
+        /// Its name.
+        secret: String,
+    },
     /// Create a container, which is not started yet.
     CreateContainer(Box<ContainerSpec>),
     /// Start a container.

@@ -66,6 +66,12 @@ impl Action {
             Action::CreateNetwork(spec) => {
                 Words::new(format!("create the network `{}`", spec.name), "created")
             }
+            Action::CreateSecret(spec) => {
+                Words::new(format!("create the secret `{}`", spec.name), "created")
+            }
+            Action::RemoveSecret { secret } => {
+                Words::new(format!("remove the secret `{secret}`"), "removed")
+            }
             Action::CreateContainer(spec) => {
                 Words::new(format!("create the container `{}`", spec.name), "done")
             }

@@ -24,6 +24,7 @@ use super::{
     net::Net,
     placeholder,
     release::PythonRelease,
+    secrets,
 };
 
 const DEFAULT_COMMAND: [&str; 3] = ["python3", "-u", "{script}"];
@@ -59,6 +60,7 @@ pub fn build(view: &View<'_>) -> Option<System> {
         base: base(&view.manifest.base)?,
         networks,
         images: images.collect::<Option<_>>()?,
+        secrets: secrets::definitions(view)?,
         groups,
         tests: match &view.manifest.tests {
             None => None,
@@ -232,6 +234,8 @@ fn agent(view: &View<'_>, member: &Member<'_>) -> Option<Agent> {
         script_missing: !view.places.monorepo.as_ref()?.join(&script).is_file(),
         command: command(member)?,
         env: env(view, member)?,
+        env_files: secrets::env_files(view, member),
+        secrets: secrets::given(member),
         port: table.port.as_ref()?.value,
         health_port,
         host_port: member.host_port().map(|port| port.value),

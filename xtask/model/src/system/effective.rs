@@ -42,6 +42,8 @@ pub struct Places {
 pub struct View<'m> {
     pub manifest: &'m Manifest,
     pub places: &'m Places,
+    /// The file itself, for the lines that things stand in.
+    pub text: &'m str,
     /// In the order of the file.
     pub members: Vec<Member<'m>>,
     by_name: BTreeMap<&'m str, usize>,
@@ -58,10 +60,11 @@ pub struct Member<'m> {
 
 impl<'m> View<'m> {
     /// Pairs every agent with its group.
-    pub fn new(manifest: &'m Manifest, places: &'m Places) -> Self {
+    pub fn new(manifest: &'m Manifest, places: &'m Places, text: &'m str) -> Self {
         let mut view = View {
             manifest,
             places,
+            text,
             members: Vec::new(),
             by_name: BTreeMap::new(),
         };

@@ -22,6 +22,7 @@ use super::{
     model::{BaseSource, Device, GpuPolicy, GpuRequest, NetworkMode, Relaxations, RestartPolicy},
     notation::{address, gpu_device, python, restart, subnet},
     release::PythonRelease,
+    secrets::{self, SecretKeys, SecretTable},
     subnet::Subnet,
 };
 
@@ -39,6 +40,7 @@ pub struct Manifest {
     pub base: BaseTable,
     pub networks: Vec<NetworkTable>,
     pub images: Vec<ImageTable>,
+    pub secrets: Vec<SecretTable>,
     pub groups: Vec<GroupTable>,
     pub tests: Option<TestsTable>,
     pub broken: Broken,
@@ -143,6 +145,7 @@ pub struct GroupTable {
 pub struct Shared {
     pub image: Option<At<String>>,
     pub env: Vec<(At<String>, At<String>)>,
+    pub secrets: SecretKeys,
     pub mounts: Vec<At<MountTable>>,
     pub devices: Vec<At<Device>>,
     pub peers: Vec<At<String>>,
@@ -206,6 +209,7 @@ impl Manifest {
         let base = fields.table("base", base);
         let networks = fields.tables("networks", "network", network);
         let images = fields.tables("images", "image", image);
+        let secrets = fields.tables("secrets", "secret", secrets::definition);
         let groups = fields.tables("groups", "group", group);
         let tests = fields.optional("tests", record("tests", |fields| Some(tests(fields))));
         let broken = fields.finish();
@@ -215,6 +219,7 @@ impl Manifest {
             base: base.unwrap_or_default(),
             networks,
             images,
+            secrets,
             groups,
             tests: tests.map(|tests| tests.value),
             broken,
@@ -358,6 +363,7 @@ fn shared(fields: &mut Fields<'_, '_>) -> Shared {
     Shared {
         image: fields.optional("image", text),
         env: fields.strings("env"),
+        secrets: secrets::keys(fields),
         mounts: fields.list("mounts", record("mount", mount)),
         devices: fields.list("devices", record("device", device)),
         peers: fields.list("peers", text),

@@ -24,6 +24,7 @@ mod net;
 mod notation;
 mod placeholder;
 mod release;
+mod secrets;
 mod subnet;
 #[cfg(test)]
 mod tests;
@@ -45,6 +46,7 @@ use manifest::Manifest;
 pub use model::*;
 pub use net::Net;
 pub use release::PythonRelease;
+pub use secrets::{SECRETS_FOLDER, SecretDefinition, SecretForm, SecretSource, SecretUse};
 pub use subnet::Subnet;
 use toml::de::DeTable;
 
@@ -169,7 +171,7 @@ fn parse(
         folder,
         locked: !matches!(purpose, Purpose::Lock),
     };
-    let view = View::new(&manifest, &places);
+    let view = View::new(&manifest, &places, text);
     check::check(&view, &mut problems);
     if !problems.is_empty() {
         return Err(problems);

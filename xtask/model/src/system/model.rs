@@ -14,7 +14,12 @@ use std::{
 use serde::Serialize;
 
 use super::{
-    health::HealthContract, image::Image, net::Net, release::PythonRelease, subnet::Subnet,
+    health::HealthContract,
+    image::Image,
+    net::Net,
+    release::PythonRelease,
+    secrets::{SecretDefinition, SecretUse},
+    subnet::Subnet,
 };
 
 /// Everything that the manifest says, checked.
@@ -38,6 +43,8 @@ pub struct System {
     pub base: BaseImage,
     pub networks: BTreeMap<String, Network>,
     pub images: BTreeMap<String, Image>,
+    /// Where secrets come from, by name.
+    pub secrets: BTreeMap<String, SecretDefinition>,
     /// In deployment order: a group stands behind those it comes `after`.
     pub groups: Vec<Group>,
     /// In start order: groups in order, dependencies inside, ties in the
@@ -180,6 +187,10 @@ pub struct Agent {
     /// Full environment: the contract's variables, the group's, the agent's
     /// and the addresses of its peers.
     pub env: BTreeMap<String, String>,
+    /// Files with more variables, as long as `env` and `secrets` do not have them;
+    /// later ones win.
+    pub env_files: Vec<PathBuf>,
+    pub secrets: Vec<SecretUse>,
     pub port: u16,
     pub health_port: u16,
     /// Loopback port on the host for the main port, if published.

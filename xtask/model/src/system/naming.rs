@@ -70,6 +70,36 @@ pub fn is_podman_name(name: &str) -> bool {
             .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'))
 }
 
+/// Whether a variable of that name is likely to hold a secret: `OPENAI_API_KEY`, but
+/// not `MAX_TOKENS`, and not `PASSWORD_FILE`, which is a path.
+pub fn looks_secret(name: &str) -> bool {
+    const ANYWHERE: &[&str] = &["PASSWORD", "PASSWD", "PASSPHRASE", "SECRET", "CREDENTIALS"];
+    const LAST: &[&str] = &[
+        "KEY",
+        "TOKEN",
+        "PASS",
+        "PWD",
+        "AUTH",
+        "SECRETS",
+        "CREDENTIAL",
+        "PAT",
+    ];
+    const ELSEWHERE: &[&str] = &["FILE", "PATH", "DIR", "FOLDER", "NAME", "ID"];
+    let name = name.to_ascii_uppercase();
+    let words: Vec<&str> = name.split('_').filter(|word| !word.is_empty()).collect();
+    let Some((last, before)) = words.split_last() else {
+        return false;
+    };
+    if ELSEWHERE.contains(last) || *last == "KEY" && before.last() == Some(&"PUBLIC") {
+        return false;
+    }
+    let glued = |word: &&str| last.len() > word.len() && last.ends_with(*word);
+    words.iter().any(|word| ANYWHERE.contains(word))
+        || LAST.contains(last)
+        || ["APIKEY", "PASSWORD", "SECRET"].iter().any(glued)
+        || *last == "APIKEY"
+}
+
 /// A letter, then letters, digits, `_` and `-`: such a name can be turned into
 /// a container name and an environment variable.
 pub fn is_agent_name(name: &str) -> bool {
@@ -145,5 +175,33 @@ mod tests {
         }
         assert!(is_variable_name("_A1") && !is_variable_name("1A") && !is_variable_name("A-B"));
         assert!(is_agent_name("NLLB-2") && !is_agent_name("2NLLB") && !is_agent_name("a.b"));
+    }
+
+    #[test]
+    fn names_of_secrets_are_told_from_others() {
+        for name in [
+            "OPENAI_API_KEY",
+            "HF_TOKEN",
+            "db_password",
+            "PGPASSWORD",
+            "SECRET",
+            "APIKEY",
+            "AWS_SECRET_ACCESS_KEY",
+        ] {
+            assert!(looks_secret(name), "{name}");
+        }
+        for name in [
+            "PORT",
+            "MAX_TOKENS",
+            "TOKENIZERS_PARALLELISM",
+            "PASSWORD_FILE",
+            "AWS_ACCESS_KEY_ID",
+            "SSH_PUBLIC_KEY",
+            "KEYBOARD",
+            "MONKEY",
+            "",
+        ] {
+            assert!(!looks_secret(name), "{name}");
+        }
     }
 }

@@ -75,6 +75,17 @@ pub fn run_action(
         } => {
             start(engine, action, container, host_ports)?;
         }
+        Action::CreateSecret(secret) => {
+            let args = argv::render(action, &engine.quirks).expect("it is one call");
+            let value = podman
+                .vault
+                .input(&secret.name)
+                .ok_or_else(|| Reason::File {
+                    path: argv::secrets::origin(&secret.origin),
+                    error: "its value has not been read".to_owned(),
+                })?;
+            podman.run(&Call::change(action.words().purpose, args).input(value))?;
+        }
         Action::SmokeTest(test) => {
             let failures = inside::smoke_test(engine, test, say)?;
             if !failures.is_empty() {

@@ -1,6 +1,8 @@
 //! From a step to the arguments of podman, and to lines that can be pasted
 //! into a shell. Pure; nothing is run here.
 
+pub mod secrets;
+
 use std::net::Ipv4Addr;
 
 use model::plan::{
@@ -41,6 +43,8 @@ pub fn render(action: &Action, quirks: &Quirks) -> Option<Args> {
         Action::BuildImage(build) | Action::FetchPackages(build) => build_image(build, quirks),
         Action::SmokeTest(test) => smoke_test(test, quirks),
         Action::CreateNetwork(network) => create_network(network),
+        Action::CreateSecret(secret) => secrets::create(secret),
+        Action::RemoveSecret { secret } => words(&["secret", "rm", secret]),
         Action::CreateContainer(container) => create_container(container, quirks),
         Action::StartContainer { container, .. } => words(&["start", container]),
         Action::StopContainer {
@@ -73,7 +77,13 @@ pub fn script(
     podman: impl Fn(&[String]) -> String,
 ) -> Vec<String> {
     if let Some(args) = render(action, quirks) {
-        return vec![podman(&args)];
+        let comment = match action {
+            Action::CreateSecret(secret) => {
+                format!("  # value from {}", secrets::origin(&secret.origin))
+            }
+            _ => String::new(),
+        };
+        return vec![podman(&args) + &comment];
     }
     match action {
         Action::EnsureBase(base) => ensure_base(base, &podman),
@@ -403,6 +413,7 @@ fn create_container(container: &ContainerSpec, quirks: &Quirks) -> Args {
     for (name, value) in &container.env {
         option(&mut args, "--env", &format!("{name}={value}"));
     }
+    args.extend(secrets::options(container));
     mounts(&mut args, &container.mounts);
     for device in &container.devices {
         option(&mut args, "--device", device);
@@ -427,6 +438,7 @@ fn labels(container: &ContainerSpec) -> Vec<(&'static str, String)> {
         .chain([(label::SPEC, spec::hash_of(&named))])
         .chain(Some((label::ADDRESSES, addresses_label(container))).filter(|it| !it.1.is_empty()))
         .chain(health_label(container).map(|ports| (label::HEALTH, ports)))
+        .chain(secrets::label(container))
         .collect()
 }
 

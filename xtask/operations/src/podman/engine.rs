@@ -231,7 +231,7 @@ fn ask(podman: &Podman) -> Result<Facts, PodmanError> {
     let version = text("/version/Version");
     let version = Version::parse(&version).ok_or_else(|| PodmanError::Garbage {
         purpose: call.purpose.clone(),
-        command: podman.line(&call.args),
+        command: podman.shown(&call.args),
         problem: "no version in it".into(),
         answer: info.to_string().chars().take(200).collect(),
     })?;

@@ -12,6 +12,7 @@ pub mod pytest;
 pub mod quirks;
 pub mod run;
 mod sandbox;
+pub mod vault;
 
 pub use engine::Engine;
 pub use run::{Podman, PodmanError};

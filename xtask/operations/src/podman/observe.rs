@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use model::plan::{
     handover::addresses_of,
     label,
+    secrets::ObservedSecret,
     state::{Container, ObservedImage, ObservedNetwork, State, Status},
 };
 use serde::Deserialize;
@@ -21,6 +22,8 @@ pub struct Ask {
     pub images: bool,
     pub networks: bool,
     pub volumes: bool,
+    /// Secrets; looked for in any case where a container of ours has some.
+    pub secrets: bool,
 }
 
 /// The engine's part of the state; the host's part stays empty.
@@ -30,9 +33,19 @@ pub fn observe(podman: &Podman, ask: Ask) -> Result<State, PodmanError> {
         let images = ask.images.then(|| scope.spawn(|| listed_images(podman)));
         let networks = ask.networks.then(|| scope.spawn(|| networks(podman)));
         let volumes = ask.volumes.then(|| scope.spawn(|| volumes(podman)));
+        let secrets = ask.secrets.then(|| scope.spawn(|| secrets(podman)));
         let (images, replaced) = joined(images)?;
+        let containers = joined(containers)?;
+        let ours = |container: &Container| {
+            container.belongs_to(&podman.system) && container.label(label::SECRETS).is_some()
+        };
+        let secrets = match secrets {
+            None if containers.values().any(ours) => self::secrets(podman)?,
+            asked => joined(asked)?,
+        };
         Ok(State {
-            containers: joined(containers)?,
+            containers,
+            secrets,
             images,
             replaced,
             networks: joined(networks)?,
@@ -231,6 +244,49 @@ fn volumes(podman: &Podman) -> Result<BTreeSet<String>, PodmanError> {
     Ok(listed.into_iter().map(|volume| volume.name).collect())
 }
 
+/// All secrets by name. The listing of podman 4.3 has no labels and cannot be had as
+/// JSON; those of the system's name are looked at more closely.
+fn secrets(podman: &Podman) -> Result<BTreeMap<String, ObservedSecret>, PodmanError> {
+    let args = ["secret", "ls", "--format", "{{.ID}} {{.Name}}"];
+    let listed = podman.run(&Call::look("list secrets", &args))?.stdout;
+    let mut secrets: BTreeMap<String, ObservedSecret> = listed
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .map(|(id, name)| {
+            let found = ObservedSecret {
+                id: id.to_owned(),
+                system: None,
+            };
+            (name.trim().to_owned(), found)
+        })
+        .collect();
+    // Names of long systems are cut.
+    let start: String = podman.system.chars().take(16).collect();
+    let alike: Vec<String> = secrets
+        .keys()
+        .filter(|name| name.starts_with(&start))
+        .cloned()
+        .collect();
+    if alike.is_empty() {
+        return Ok(secrets);
+    }
+    let mut args = vec!["secret", "inspect"];
+    args.extend(alike.iter().map(String::as_str));
+    // One that is gone meanwhile makes this fail, and the others are told all the same.
+    let answer = podman.probe(&Call::look("inspect secrets", &args))?;
+    let inspected: Vec<InspectedSecret> = serde_json::from_str(&answer.stdout).unwrap_or_default();
+    for found in inspected {
+        let system = found
+            .spec
+            .labels
+            .and_then(|mut labels| labels.remove(label::SYSTEM));
+        if let Some(secret) = secrets.get_mut(&found.spec.name) {
+            secret.system = system;
+        }
+    }
+    Ok(secrets)
+}
+
 /// podman writes ids with and without `sha256:`, by verb and version.
 fn plain_id(id: &str) -> String {
     id.trim_start_matches("sha256:").to_owned()
@@ -324,6 +380,19 @@ struct ListedNetwork {
 #[derive(Deserialize)]
 struct ListedSubnet {
     subnet: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct InspectedSecret {
+    spec: InspectedSecretSpec,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct InspectedSecretSpec {
+    name: String,
+    labels: Option<BTreeMap<String, String>>,
 }
 
 #[derive(Deserialize)]

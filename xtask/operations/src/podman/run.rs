@@ -10,9 +10,10 @@ use std::{
 };
 
 use diagnostics::excerpt::printable;
-use process::{Cancel, Command, OnCancel, Output, ProcessError, shell_line};
+use process::{Cancel, Command, Input, OnCancel, Output, ProcessError, shell_line};
 use serde::de::DeserializeOwned;
 
+use super::vault::{self, Vault};
 use crate::ui;
 
 /// Environment variable that marks our podman processes with the system's name,
@@ -45,6 +46,8 @@ pub struct Podman {
     /// Bound on the deadline of calls that only look, where nobody wants to
     /// wait for a podman that hangs.
     pub patience_ms: Option<u64>,
+    /// Values that it is given, and that nobody is shown.
+    pub vault: Vault,
     /// Echo every call on stderr.
     pub verbose: bool,
 }
@@ -55,6 +58,8 @@ pub struct Call {
     /// What it is for, a fragment that fits after "failed to".
     pub purpose: String,
     pub args: Vec<String>,
+    /// What podman reads on its standard input.
+    pub input: Option<Input>,
     pub kind: CallKind,
     /// The kind's own, unless somebody knows better.
     pub deadline_ms: u64,
@@ -138,6 +143,7 @@ impl Call {
         Call {
             purpose: purpose.into(),
             args,
+            input: None,
             kind,
             deadline_ms: kind.deadline_ms(),
         }
@@ -159,6 +165,14 @@ impl Call {
         Call::new(CallKind::Long, purpose, args)
     }
 
+    /// Has podman read this on its standard input.
+    pub fn input(self, input: Input) -> Self {
+        Call {
+            input: Some(input),
+            ..self
+        }
+    }
+
     pub fn deadline_ms(mut self, deadline_ms: u64) -> Self {
         self.deadline_ms = deadline_ms;
         self
@@ -174,6 +188,7 @@ impl Podman {
             system: String::new(),
             build_folder: None,
             patience_ms: None,
+            vault: Vault::default(),
             verbose,
         }
     }
@@ -221,10 +236,15 @@ impl Podman {
         };
         serde_json::from_str(text).map_err(|error| PodmanError::Garbage {
             purpose: call.purpose.clone(),
-            command: self.line(&call.args),
+            command: self.shown(&call.args),
             problem: error.to_string(),
             answer: text.chars().take(200).collect(),
         })
+    }
+
+    /// The command for people to read: not all of what may be secret is in it.
+    pub fn shown(&self, args: &[String]) -> String {
+        shell_line(&self.argv(&vault::shown(args)))
     }
 
     /// The command as a shell would take it.
@@ -271,6 +291,7 @@ impl Podman {
                 .into_iter()
                 .chain(self.build_environment(&call.args))
                 .collect(),
+            input: call.input.clone(),
             deadline_ms: self.deadline_ms(call),
             on_cancel: call.kind.on_cancel(),
         };
@@ -279,9 +300,18 @@ impl Podman {
         if self.verbose {
             let code = result.as_ref().map_or(-1, |output| output.code);
             let elapsed = started.elapsed().as_secs_f64();
-            let line = self.line(&call.args);
+            let line = self.shown(&call.args);
             ui::echo(&format!("$ {line}  # {code}, {elapsed:.2} s"));
         }
+        let result = result.map(|output| match call.args.first() {
+            // Agents may have written down what they were given.
+            Some(verb) if verb == "logs" => Output {
+                stdout: self.vault.clean(&output.stdout, &[]),
+                stderr: self.vault.clean(&output.stderr, &[]),
+                ..output
+            },
+            _ => output,
+        });
         result.map_err(|error| match error {
             ProcessError::Interrupted => PodmanError::Interrupted,
             ProcessError::TimedOut {
@@ -303,9 +333,9 @@ impl Podman {
     fn failed(&self, call: &Call, how: How, stderr: &str) -> PodmanError {
         PodmanError::Failed {
             purpose: call.purpose.clone(),
-            command: self.line(&call.args),
+            command: self.shown(&call.args),
             how,
-            stderr: tail(stderr, 12),
+            stderr: tail(&self.vault.clean(stderr, &call.args), 12),
         }
     }
 }

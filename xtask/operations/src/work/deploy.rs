@@ -7,7 +7,7 @@ use model::{
     plan::{
         Action, Plan, State, Step,
         agents::{self, DeployRequest, Order},
-        image_tag, label, networks,
+        image_tag, label, networks, secrets as wanted_secrets,
     },
     system::System,
 };
@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use super::{
     app::App, dry_run::Script, ending::Ending, failures::plan_failure, gpu, import_check, outcome,
-    project::Project, toolchain, way_back,
+    project::Project, secrets, toolchain, way_back,
 };
 use crate::{
     carry_out::{Report, StepResult},
@@ -159,17 +159,21 @@ fn go_back(app: &App, engine: &Engine, plan: &mut Plan, report: &Report) -> Opti
 pub fn planned(
     app: &App,
     project: &Project,
-    engine: &Engine,
+    engine: &mut Engine,
     chosen: &BTreeSet<String>,
     how: &How,
 ) -> Result<(Plan, State), Failure> {
+    let values = project.secrets(app, chosen)?;
     let ask = Ask {
         containers: true,
         images: true,
         networks: true,
+        secrets: secrets::used(&project.system),
         ..Ask::default()
     };
-    let state = app.state(engine, &project.system, ask)?;
+    let mut state = app.state(engine, &project.system, ask)?;
+    state.known = values.known;
+    engine.podman.vault = values.vault;
     let mut plan = make_plan(&project.system, &state, chosen.clone(), how)?;
     plan.warnings.extend(stale_images(project, &state)?);
     Ok((plan, state))
@@ -196,18 +200,22 @@ fn make_plan(
         go_back: how.go_back,
         settle_ms: how.settle_ms,
     };
+    let refused = wanted_secrets::refusals(system, state, &request.agents);
     let networks = networks::plan(system, state, &used, false);
     let agents = agents::plan(system, state, &request);
     let (mut plan, agents) = match (networks, agents) {
-        (Ok(networks), Ok(agents)) => (networks, agents),
+        (Ok(networks), Ok(agents)) if refused.is_empty() => (networks, agents),
         (networks, agents) => {
             let errors = networks.err().into_iter().chain(agents.err()).flatten();
+            let errors = errors.chain(refused);
             return Err(plan_failure(&errors.collect::<Vec<_>>()));
         }
     };
     plan.unchanged.clear();
+    plan.append(wanted_secrets::create(system, state, &agents), &[]);
     let created: Vec<usize> = (0..plan.steps.len()).collect();
     plan.append(agents, &created);
+    wanted_secrets::remove_unused(system, state, &mut plan);
     Ok(plan)
 }
 

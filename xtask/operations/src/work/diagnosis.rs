@@ -13,7 +13,7 @@ use model::{
 };
 use serde::Serialize;
 
-use super::{app::App, choose::select, import_check::Questions, project::Project};
+use super::{app::App, choose::select, import_check::Questions, project::Project, secrets};
 use crate::{
     doctor::{
         self, Diagnosis, Verdict,
@@ -47,9 +47,11 @@ pub fn diagnose(app: &App, project: &Project, names: &[String]) -> Result<Doctor
     let ask = Ask {
         containers: true,
         images: true,
+        secrets: secrets::used(system),
         ..Ask::default()
     };
-    let state = app.look(&engine, system, ask)?;
+    let mut state = app.look(&engine, system, ask)?;
+    state.known = secrets::look(system, &state);
     let asked = asked(system, &state, names)?;
     let agents = doctor::around(system, &asked);
     let request = doctor::GatherRequest {

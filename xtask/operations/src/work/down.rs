@@ -4,14 +4,17 @@ use std::time::Instant;
 
 use diagnostics::{Exit, Failure};
 use model::{
-    plan::down::{self, Remove},
+    plan::{
+        down::{self, Remove},
+        secrets as wanted_secrets,
+    },
     system::System,
 };
 use serde::Serialize;
 
 use super::{
     app::App, choose::select_removable, dry_run::Script, ending::Ending, failures::podman_failure,
-    outcome, outcome::Outcome,
+    outcome, outcome::Outcome, secrets,
 };
 use crate::podman::{
     Engine,
@@ -42,13 +45,15 @@ pub fn take_down(
         images: remove.images,
         networks: true,
         volumes: remove.volumes,
+        secrets: secrets::used(system),
     };
     let state = observe::observe(&engine.podman, ask).map_err(podman_failure)?;
     let chosen = match names {
         [] => None,
         names => Some(select_removable(system, &state, names)?),
     };
-    let plan = down::plan(system, &state, chosen.as_ref(), remove);
+    let mut plan = down::plan(system, &state, chosen.as_ref(), remove);
+    wanted_secrets::remove_unused(system, &state, &mut plan);
     if app.settings.dry_run {
         return Ok(Ending::Planned(Script::new(engine, plan)));
     }

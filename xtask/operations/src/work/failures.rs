@@ -42,7 +42,8 @@ pub fn plan_failure(errors: &[PlanError]) -> Failure {
             PlanError::GpuMissing { .. }
             | PlanError::GpusTooFew { .. }
             | PlanError::GpuUnknown { .. }
-            | PlanError::DeviceMissing { .. },
+            | PlanError::DeviceMissing { .. }
+            | PlanError::SecretMissing { .. },
         ) => Exit::Findings,
         Some(PlanError::NotImplemented { .. } | PlanError::PodMode { .. }) => Exit::Manifest,
         _ => Exit::Conflict,
@@ -172,6 +173,18 @@ pub fn plan_error_words(error: &PlanError) -> (String, String) {
                 "set `gpu_device` to one of {}; `cargo xtask check-gpu` shows which is which",
                 offered.join(", ")
             ),
+        ),
+        PlanError::SecretMissing { agent, secret } => (
+            format!("{agent} needs podman's secret `{secret}`, which does not exist"),
+            format!(
+                "create it: `podman secret create {secret} FILE`; or give another source in [secrets]"
+            ),
+        ),
+        PlanError::SecretTaken { agent, secret } => (
+            format!(
+                "{agent} needs the secret `{secret}`, and a secret that this tool did not create has that name"
+            ),
+            format!("remove it: `podman secret rm {secret}`"),
         ),
         PlanError::DeviceMissing { agent, device } => (
             format!("{agent} needs the device {device}, which this host does not have"),

@@ -26,6 +26,7 @@ pub mod networks;
 pub mod outcome;
 pub mod project;
 pub mod scan_tree;
+mod secrets;
 pub mod self_test;
 pub mod split;
 pub mod status;

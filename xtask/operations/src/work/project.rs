@@ -21,6 +21,7 @@ use requirements::{
 use super::{
     app::{App, scratch},
     failures::unreadable,
+    secrets::{self, Values},
 };
 use crate::{
     images::recipes::{self, CodeFiles, LeftOut},
@@ -46,6 +47,7 @@ pub struct Project {
     scans: RefCell<Option<Rc<Vec<AgentScan>>>>,
     left_out: OnceCell<LeftOut>,
     code_files: OnceCell<CodeFiles>,
+    secrets: secrets::Cache,
 }
 
 /// What `requirements/` of the repository says: the user's rules, and the locks.
@@ -83,12 +85,18 @@ impl Project {
             scans: RefCell::default(),
             left_out: OnceCell::new(),
             code_files: OnceCell::new(),
+            secrets: secrets::Cache::default(),
         })
     }
 
     /// Files of the code, as far as they were asked for.
     pub fn sources(&self) -> &Sources {
         &self.sources
+    }
+
+    /// The values of the secrets that these agents are given, each read once.
+    pub fn secrets(&self, app: &App, agents: &BTreeSet<String>) -> Result<Values, Failure> {
+        secrets::read(&self.system, agents, &self.secrets, &app.cancel)
     }
 
     /// Takes files that have been read in another way, for those that are not

@@ -10,7 +10,7 @@ use model::{
 };
 use serde::Serialize;
 
-use super::{app::App, ask, choose::select};
+use super::{app::App, ask, choose::select, secrets};
 use crate::{
     carry_out::AgentStatus,
     podman::{Engine, observe::Ask},
@@ -27,9 +27,11 @@ pub fn look(
     let ask = Ask {
         containers: true,
         images: true,
+        secrets: secrets::used(system),
         ..Ask::default()
     };
-    let state = app.look(engine, system, ask)?;
+    let mut state = app.look(engine, system, ask)?;
+    state.known = secrets::look(system, &state);
     let shown = shown(system, &state, names)?;
     let round = ask::ask(app, engine, system, &shown)?;
     let rows = shown.iter().zip(&round.agents);

@@ -76,6 +76,7 @@ pub fn check(
     if !how.no_import_check {
         import_check::preflight(project, chosen)?;
     }
+    project.secrets(app, chosen)?;
     let mut engine = app.engine(&project.system)?;
     check_host(app, &engine, &project.system, chosen)?;
     engine.ready()?;
@@ -114,12 +115,12 @@ pub fn preview(
     if missing.is_some_and(|missing| missing.programs.contains(&"podman")) {
         return Ok(preview);
     }
-    let engine = app.engine(&project.system)?;
+    let mut engine = app.engine(&project.system)?;
     check_host(app, &engine, &project.system, chosen)?;
     let wanted = build::needed(&project.system, chosen);
     let (_, images) = build::planned(project, &engine, &wanted, false)?;
     preview.images = Some(Script::new(&engine, images));
-    match deploy::planned(app, project, &engine, chosen, how) {
+    match deploy::planned(app, project, &mut engine, chosen, how) {
         Ok((plan, _)) => preview.deployment = Some(Script::new(&engine, plan)),
         Err(failure) if failure.exit == Exit::Build => {}
         Err(failure) => return Err(failure),

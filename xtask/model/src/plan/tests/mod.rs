@@ -10,6 +10,7 @@ mod networks;
 mod refusals;
 mod rollback;
 mod scale;
+mod secrets;
 mod world;
 
 use std::{
@@ -244,6 +245,8 @@ fn words(action: &Action) -> String {
         Action::StartContainer { container, .. } => format!("start {container}"),
         Action::StopContainer { container, .. } => format!("stop {container}"),
         Action::RenameContainer { from, to } => format!("rename {from} to {to}"),
+        Action::CreateSecret(spec) => format!("create secret {}", spec.name),
+        Action::RemoveSecret { secret } => format!("remove secret {secret}"),
         Action::RemoveContainer { container } => format!("remove {container}"),
         Action::RemoveNetwork { network } => format!("remove network {network}"),
         Action::ReloadNetworks { container } => format!("reload networks of {container}"),

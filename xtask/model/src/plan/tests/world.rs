@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::super::{
     handover::{addresses_label, addresses_of, health_label},
+    secrets::ObservedSecret,
     spec::hash_of,
     state::{Container, ObservedImage, ObservedNetwork, Status},
     *,
@@ -84,7 +85,13 @@ impl World {
                     .id;
                 let mut named = (**spec).clone();
                 named.name.clone_from(&named.hostname);
+                let secrets: Vec<&str> = spec.secrets.iter().map(|s| s.name.as_str()).collect();
+                let missing = secrets
+                    .iter()
+                    .find(|name| !self.state.secrets.contains_key(**name));
+                assert!(missing.is_none(), "no secret with name {missing:?}");
                 let labels = BTreeMap::from([
+                    (label::SECRETS.into(), secrets.join(",")),
                     (label::SYSTEM.into(), spec.system.clone()),
                     (label::AGENT.into(), spec.workload.name().to_owned()),
                     (label::SPEC.into(), hash_of(&named)),
@@ -142,6 +149,24 @@ impl World {
                 };
                 let before = self.state.networks.insert(spec.name.clone(), network);
                 assert!(before.is_none(), "network `{}` exists", spec.name);
+            }
+            Action::CreateSecret(spec) => {
+                let secret = ObservedSecret {
+                    id: format!("id of {}", spec.name),
+                    system: Some(spec.system.clone()),
+                };
+                let before = self.state.secrets.insert(spec.name.clone(), secret);
+                assert!(before.is_none(), "secret name in use: {}", spec.name);
+            }
+            Action::RemoveSecret { secret } => {
+                for (name, container) in &self.state.containers {
+                    let used = container.label(label::SECRETS).unwrap_or_default();
+                    assert!(
+                        !used.contains(secret),
+                        "`{name}` starts no more without `{secret}`"
+                    );
+                }
+                self.state.secrets.remove(secret).expect("it exists");
             }
             Action::RemoveNetwork { network } => {
                 self.state.networks.remove(network).expect("it exists");

@@ -68,7 +68,7 @@ fn mounts(problems: &mut Problems, member: &Member<'_>) {
         let Some(target) = &mount.target else {
             continue;
         };
-        if !good_target(problems, target) {
+        if !good_target(problems, "mount", target) {
             continue;
         }
         let path = target.trim_end_matches('/');
@@ -109,7 +109,7 @@ fn source(problems: &mut Problems, mount: &At<MountTable>) {
 
 /// podman splits mount options at commas and refuses targets that are not
 /// absolute.
-fn good_target(problems: &mut Problems, target: &At<String>) -> bool {
+pub fn good_target(problems: &mut Problems, kind: &str, target: &At<String>) -> bool {
     let path = target.as_str();
     let climbs = path.split('/').any(|part| part == "..");
     let reason = if !path.starts_with('/') {
@@ -121,7 +121,7 @@ fn good_target(problems: &mut Problems, target: &At<String>) -> bool {
     } else {
         return true;
     };
-    let message = format!("mount target `{path}` {reason}");
+    let message = format!("{kind} target `{path}` {reason}");
     problems.report(&target.at, message, "write a path like `/app/data`");
     false
 }

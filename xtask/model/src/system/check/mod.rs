@@ -13,9 +13,10 @@ mod ports;
 mod references;
 mod tests_table;
 
+pub use agents::good_target;
 use diagnostics::located::problem::Problems;
 
-use super::effective::View;
+use super::{effective::View, secrets};
 
 /// Reports every problem of the manifest behind `view`.
 pub fn check(view: &View<'_>, problems: &mut Problems) {
@@ -26,5 +27,6 @@ pub fn check(view: &View<'_>, problems: &mut Problems) {
     files::check(view, problems);
     images::check(view, problems);
     agents::check(view, problems);
+    secrets::check(view, problems);
     tests_table::check(view, problems);
 }

@@ -14,6 +14,11 @@ pub const BELOW: ValueKind = ValueKind::Pattern {
     noun: "path",
     regex: r"^\s*[^/\s]",
 };
+/// Where something is mounted in a container.
+pub const TARGET: ValueKind = ValueKind::Pattern {
+    noun: "path",
+    regex: "^/[^,:]*[^/,:]/*$",
+};
 /// The name of something else in the manifest.
 pub const NAME: ValueKind = ValueKind::Text("name");
 

@@ -8,6 +8,7 @@
 mod agents;
 mod groups;
 mod kinds;
+mod secrets;
 mod shared;
 mod system;
 mod testing;
@@ -18,14 +19,28 @@ pub use agents::{AGENT, AGENT_FIELDS, CAPABILITIES, RELAX};
 use diagnostics::located::shape::{Field, Section, Table};
 pub use groups::{GROUP, GROUP_FIELDS};
 pub use kinds::SCHEMA;
+pub use secrets::{SECRET, SECRET_USE};
 pub use shared::{DEVICE, MOUNT};
 pub use system::{BASE, IMAGE, MANIFEST, NETWORK, SYSTEM};
 pub use testing::{FILL, SUITE, TESTS};
 
 /// All tables, in the order of docs/manifest.md.
-pub static TABLES: [&Table; 13] = [
-    &MANIFEST, &SYSTEM, &BASE, &NETWORK, &IMAGE, &GROUP, &MOUNT, &DEVICE, &AGENT, &RELAX, &TESTS,
-    &SUITE, &FILL,
+pub static TABLES: [&Table; 15] = [
+    &MANIFEST,
+    &SYSTEM,
+    &BASE,
+    &NETWORK,
+    &IMAGE,
+    &SECRET,
+    &GROUP,
+    &MOUNT,
+    &DEVICE,
+    &SECRET_USE,
+    &AGENT,
+    &RELAX,
+    &TESTS,
+    &SUITE,
+    &FILL,
 ];
 
 /// All sections, in that order, each once.

@@ -2,7 +2,10 @@
 
 use diagnostics::located::shape::{Absent, Field, Names, Rule, Section, Table, ValueKind};
 
-use super::kinds::{MEGABYTES, NAME, PATH, PODMAN_NAME, SECONDS, TEXT, VARIABLE_NAME, list};
+use super::{
+    kinds::{MEGABYTES, NAME, PATH, PODMAN_NAME, SECONDS, TARGET, TEXT, VARIABLE_NAME, list},
+    secrets::SECRET_USES,
+};
 
 /// What a group may set for all its agents, and an agent for itself.
 pub static SHARED_FIELDS: Section = Section {
@@ -25,6 +28,20 @@ pub static SHARED_FIELDS: Section = Section {
             absent: Absent::Value("{}"),
             meaning: "environment variables, placeholders allowed",
             example: "{ USE_DUMMY_AUDIO = \"true\" }",
+        },
+        Field {
+            key: "env_file",
+            kind: list(&PATH),
+            absent: Absent::Value("[]"),
+            meaning: "files with a `NAME=VALUE` in each line, from the manifest's folder; see \"Secrets\". The values are treated as secrets; all other variables win over them",
+            example: "[\"agents.env\"]",
+        },
+        Field {
+            key: "secrets",
+            kind: list(&SECRET_USES),
+            absent: Absent::Value("[]"),
+            meaning: "what of `[secrets]` it is given: a name, for the file `/run/secrets/NAME`, or a table",
+            example: "[\"OPENAI_API_KEY\", { secret = \"HF_TOKEN\", env = \"HF_TOKEN\" }]",
         },
         Field {
             key: "mounts",
@@ -155,10 +172,7 @@ pub static MOUNT_FIELDS: Section = Section {
         },
         Field {
             key: "target",
-            kind: ValueKind::Pattern {
-                noun: "path",
-                regex: "^/[^,:]*[^/,:]/*$",
-            },
+            kind: TARGET,
             absent: Absent::Required,
             meaning: "where it is in the container; absolute",
             example: "\"/app/logs\"",

@@ -8,6 +8,7 @@ use super::{
         BELOW, CIDR, IMAGE_NAME, NAME, NETWORK_MODE, PATH, PODMAN_NAME, SCHEMA, TEXT,
         VARIABLE_NAME, list,
     },
+    secrets::SECRET,
     testing::TESTS,
 };
 
@@ -64,6 +65,16 @@ static MANIFEST_FIELDS: Section = Section {
             absent: Absent::Nothing,
             meaning: "images that are built",
             example: "[images.ai-system-core]",
+        },
+        Field {
+            key: "secrets",
+            kind: ValueKind::Tables {
+                names: Names::Pattern(PODMAN_NAME),
+                of: &SECRET,
+            },
+            absent: Absent::Nothing,
+            meaning: "passwords, tokens and keys, and where each comes from",
+            example: "[secrets.OPENAI_API_KEY]",
         },
         Field {
             key: "groups",

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs};
 
 use model::plan::{
     Gate, Workload,
-    spec::{MountSpec, RelaxSpec},
+    spec::{GivenSecret, MountSpec, RelaxSpec},
 };
 use process::{Cancel, Command};
 
@@ -57,6 +57,7 @@ fn agent() -> ContainerSpec {
             ("AGENT_NAME".into(), "Alpha".into()),
             ("PORT".into(), "7000".into()),
         ]),
+        secrets: Vec::new(),
         mounts: vec![
             MountSpec {
                 source: "demo-logs".into(),

@@ -81,6 +81,10 @@ fn fields(table: &Table, edit: Option<&Edit<'_>>) -> Vec<&'static Field> {
         table.rules.iter().any(|rule| match rule {
             Rule::NotTogether(_, other) | Rule::ExactlyOne(_, other) => *other == field.key,
             Rule::Instead { flag, .. } => *flag == field.key,
+            Rule::OneField => table
+                .fields()
+                .next()
+                .is_some_and(|first| first.key != field.key),
             _ => false,
         })
     };

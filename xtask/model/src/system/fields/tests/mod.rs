@@ -106,7 +106,11 @@ fn the_schema_has_the_keys_of_the_table() {
     let schema = validator().schema;
     let mut tables = Vec::new();
     visit(&schema, &MANIFEST, &mut tables);
-    assert_eq!(tables.len(), TABLES.len() + 2, "mounts and devices twice");
+    assert_eq!(
+        tables.len(),
+        TABLES.len() + 3,
+        "mounts, devices and secrets twice"
+    );
 }
 
 fn visit(schema: &Value, table: &'static Table, visited: &mut Vec<&'static str>) {

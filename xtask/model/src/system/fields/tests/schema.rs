@@ -34,6 +34,7 @@ pub fn keys(rule: &Rule) -> Vec<&'static str> {
         Rule::Needs(key, others) => [&[*key], *others].concat(),
         Rule::WordNeeds { list, field, .. } => vec![list, field],
         Rule::Instead { flag, lists } => [&[*flag], *lists].concat(),
+        Rule::OneField => Vec::new(),
     }
 }
 
@@ -77,6 +78,10 @@ fn add_rule(schema: &mut Map<String, Value>, dependencies: &mut Map<String, Valu
             let without = json!({ "not": { "required": [other] } });
             schema.insert("then".into(), without);
             schema.insert("else".into(), json!({ "required": [other] }));
+        }
+        Rule::OneField => {
+            schema.insert("minProperties".into(), json!(1));
+            schema.insert("maxProperties".into(), json!(1));
         }
         Rule::Needs(key, others) => {
             let any: Vec<Value> = others

@@ -1,5 +1,10 @@
 //! What all containers have in common, whoever runs in them.
 
+use model::{
+    plan::secrets::{SecretOrigin, SecretSpec},
+    system::SecretForm,
+};
+
 use super::*;
 
 #[test]
@@ -53,4 +58,50 @@ fn every_container_is_kept_to_the_same() {
 #[test]
 fn the_hash_of_a_specification_stays() {
     assert_eq!(spec::hash_of(&agent()), "7c344d75b1b33d03c76d9a5d");
+}
+
+#[test]
+fn secrets_are_named_and_their_values_are_nowhere() {
+    let secret = Action::CreateSecret(SecretSpec {
+        system: "demo".into(),
+        name: "demo-KEY-0123456789ab".into(),
+        origin: SecretOrigin::Env("OPENAI_API_KEY".into()),
+    });
+    check(
+        &secret,
+        "podman secret create --label 'ai-system.system=demo' demo-KEY-0123456789ab -  # value from the environment variable OPENAI_API_KEY",
+    );
+    let removed = Action::RemoveSecret {
+        secret: "demo-KEY-0123456789ab".into(),
+    };
+    check(&removed, "podman secret rm demo-KEY-0123456789ab");
+    let given = |name: &str, form| GivenSecret {
+        name: name.into(),
+        id: None,
+        form,
+    };
+    let mut spec = agent();
+    spec.secrets = vec![
+        given("demo-KEY-01", SecretForm::File("/run/secrets/KEY".into())),
+        given("demo-PIN-02", SecretForm::Env("PIN".into())),
+    ];
+    let options = |spec: &ContainerSpec| {
+        let line = create_container(spec, &Quirks::default()).join(" ");
+        let start = line.find("--secret").expect("secrets");
+        let end = line.find("--volume").expect("mounts");
+        line[start..end].trim().to_owned()
+    };
+    assert_eq!(
+        options(&spec),
+        "--secret demo-KEY-01,type=mount,target=/run/secrets/KEY \
+         --secret demo-PIN-02,type=env,target=PIN \
+         --tmpfs /run/secrets:rw,size=64k,mode=0755"
+    );
+    assert!(
+        create_container(&spec, &Quirks::default())
+            .contains(&"ai-system.secrets=demo-KEY-01,demo-PIN-02".to_owned())
+    );
+    // Only a read-only root needs the folder.
+    spec.relax.writable_root = true;
+    assert!(!options(&spec).contains("--tmpfs"));
 }
