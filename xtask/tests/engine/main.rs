@@ -13,6 +13,7 @@ mod images;
 mod interrupted;
 mod rollout;
 mod rootless;
+mod secrets;
 mod support;
 mod testing;
 mod whole_system;

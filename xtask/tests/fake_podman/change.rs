@@ -11,6 +11,7 @@ use crate::{
     Answer,
     fault::Fault,
     options::{Options, parse},
+    secrets,
     store::{Container, Image, Network, State, Store, id_of, now_s},
 };
 
@@ -112,6 +113,8 @@ pub fn create(store: &Store, args: &[String]) -> Answer {
         "--log-driver",
         "--log-opt",
         "--env",
+        "--secret",
+        "--tmpfs",
         "--volume",
         "--device",
         "--group-add",
@@ -137,6 +140,7 @@ pub fn create(store: &Store, args: &[String]) -> Answer {
         if let Some(missing) = networks.keys().find(|name| !state.networks.contains_key(*name)) {
             return Err((125, format!("unable to find network with name or ID {missing}: network not found")));
         }
+        secrets::given(state, &options)?;
         let mut labels = found.labels.clone();
         labels.extend(options.pairs("--label"));
         let image_id = image_id.clone();
@@ -200,7 +204,9 @@ pub fn start(store: &Store, global: &[String], args: &[String], fault: Option<&F
     let [name] = options.exactly();
     needs(global)?;
     store.change(|state| {
-        let wanted = state.container(name, 125)?.networks.clone();
+        let found = state.container(name, 125)?.clone();
+        secrets::needed(state, &found.create, &found.id)?;
+        let wanted = found.networks;
         for (other, found) in &state.containers {
             let clash = wanted.iter().find(|(network, address)| {
                 address.is_some() && found.networks.get(*network) == Some(*address)

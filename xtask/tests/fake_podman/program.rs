@@ -16,6 +16,7 @@ mod fault;
 mod look;
 mod nth;
 mod options;
+mod secrets;
 mod store;
 
 use std::{io::Write, process::exit};
@@ -69,6 +70,10 @@ fn dispatch(store: &Store, global: &[String], args: &[String], fault: Option<&Fa
         ["image", "inspect"] => look::image_inspect(store, &args[2..]),
         ["image", "exists"] => look::image_exists(store, &args[2..]),
         ["network", "ls"] => look::networks(store, &args[2..]),
+        ["secret", "ls"] => secrets::ls(store, &args[2..]),
+        ["secret", "inspect"] => secrets::inspect(store, &args[2..]),
+        ["secret", "create"] => secrets::create(store, &args[2..]),
+        ["secret", "rm"] => secrets::rm(store, &args[2..]),
         ["volume", "ls"] => look::volumes(store, &args[2..]),
         ["logs", ..] => look::logs(store, &args[1..]),
         ["events", ..] => look::events(store, &args[1..]),

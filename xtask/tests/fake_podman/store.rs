@@ -19,6 +19,8 @@ pub struct State {
     pub images: BTreeMap<String, Image>,
     pub networks: BTreeMap<String, Network>,
     pub volumes: BTreeSet<String>,
+    #[serde(default)]
+    pub secrets: BTreeMap<String, Secret>,
     /// Containers created so far; makes ids.
     pub count: u64,
     /// What podman was told to stop, and when.
@@ -69,6 +71,13 @@ pub struct Network {
     pub internal: bool,
     pub options: BTreeMap<String, String>,
     pub labels: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Secret {
+    pub id: String,
+    pub labels: BTreeMap<String, String>,
+    pub value: String,
 }
 
 #[derive(Debug)]

@@ -29,6 +29,7 @@ mod reading;
 mod repair;
 mod rollout;
 mod schema;
+mod secrets;
 mod take_down;
 mod testing;
 mod tool;

@@ -25,6 +25,8 @@ const READ_ONLY: &[&str] = &[
     "image exists",
     "network ls",
     "volume ls",
+    "secret ls",
+    "secret inspect",
     "logs",
     "events",
     "container inspect",
