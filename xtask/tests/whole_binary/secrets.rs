@@ -6,7 +6,8 @@ use std::{fs, path::Path};
 use serde_json::Value;
 
 use crate::{
-    fixture::{AGENTS, Fixture},
+    fixture::Fixture,
+    testing,
     tool::{Outcome, Tool},
 };
 
@@ -25,7 +26,10 @@ PRINTED = { command = ["./print-it"] }
 
 /// A system that is built, and whose third agent has secrets of all kinds.
 fn fixture() -> Fixture {
-    let fixture = Fixture::built();
+    with_secrets(Fixture::built())
+}
+
+fn with_secrets(fixture: Fixture) -> Fixture {
     let script = "agents.ChainOfThoughtAgent]";
     let given = "\nsecrets = [\"KEY\", \"FILE\", { secret = \"PRINTED\", env = \"TOKEN\" }]\n\
                  env_file = [\"agent.env\"]";
@@ -272,5 +276,25 @@ fn a_secret_of_podmans_own_is_used_and_left_alone() {
     outcome.position("create --name coordinator-agent-next");
     fixture.run(&["down"]).expect(0);
     assert!(fixture.state()["secrets"]["trial-theirs"].is_object());
-    assert_eq!(AGENTS.len(), 5);
+}
+
+/// The copy of a system has secrets under names of its own, which go with it.
+#[test]
+fn a_copy_of_the_system_has_secrets_of_its_own() {
+    let fixture = with_secrets(testing::fixture(false));
+    deploy(&fixture).expect(0);
+    let before = kept(&fixture);
+    // Nobody answers for the copy.
+    fixture.edit_manifest("start_timeout_s = 10", "start_timeout_s = 1");
+    let outcome = tool(&fixture, &["test-integration", "--isolated"]).expect(6);
+    assert_hidden(&fixture, &outcome);
+    for name in ["FILE", "KEY", "LINE", "PRINTED"] {
+        for verb in ["create --label ai-system.system=trial-test", "rm"] {
+            outcome.position(&format!("secret {verb} trial-test-{name}-"));
+        }
+    }
+    let given = outcome.position("create --name chain-of-thought-agent-test");
+    assert!(outcome.calls()[given].contains("--secret trial-test-KEY-"));
+    assert_eq!(kept(&fixture), before);
+    fixture.assert_whole();
 }

@@ -6,6 +6,7 @@
 
 pub mod agents;
 pub mod down;
+mod given;
 pub mod gpus;
 pub mod handover;
 pub mod images;
@@ -17,6 +18,7 @@ mod refusal;
 mod replace;
 mod request;
 mod rollout;
+pub mod secret;
 pub mod secrets;
 pub mod spec;
 pub mod state;

@@ -9,14 +9,14 @@ use std::{collections::BTreeMap, net::Ipv4Addr, path::PathBuf};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::{gpus, secrets};
+use super::{given::given, gpus, secret::GivenSecret};
 use crate::{
     plan::{
         names::{image_tag, volume_name},
         state::State,
         workload::Workload,
     },
-    system::{Agent, MountSource, Net, Relaxations, SecretForm, System},
+    system::{Agent, MountSource, Net, Relaxations, System},
 };
 
 /// A container that an agent runs in.
@@ -77,18 +77,6 @@ pub enum ContainerNet {
     Host,
     /// The pod whose namespace it shares.
     Pod(String),
-}
-
-/// A secret that a container is given.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct GivenSecret {
-    /// Of the podman secret. Of those that this tool makes it tells values apart.
-    pub name: String,
-    /// Tells apart those that it did not make; null for its own.
-    pub id: Option<String>,
-    /// How the agent finds it.
-    pub form: SecretForm,
 }
 
 /// What is seen at a path in a container.
@@ -268,7 +256,7 @@ pub fn container(system: &System, agent: &Agent, state: &State) -> ContainerSpec
         // A pod publishes the ports of all its containers.
         Net::Host | Net::Pod => Vec::new(),
     };
-    let (secrets, empty) = secrets::given(system, agent, state);
+    let (secrets, empty) = given(system, agent, state);
     let empty = empty.into_iter().map(|name| (name, String::new()));
     ContainerSpec {
         system: system.name.clone(),

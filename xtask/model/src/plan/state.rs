@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     gpus::Gpus,
-    secrets::{Known, ObservedSecret},
+    secret::{Known, ObservedSecret},
 };
 
 /// A snapshot of the engine and the host.

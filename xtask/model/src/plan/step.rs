@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::{
-    secrets::SecretSpec,
+    secret::SecretSpec,
     spec::{BuildSpec, ContainerSpec, NetworkSpec, SmokeSpec},
 };
 use crate::system::HealthContract;

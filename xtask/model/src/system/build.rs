@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use diagnostics::located::reader::At;
+use diagnostics::located::{problem::line_and_column, reader::At};
 
 use super::{
     effective::{Member, View, join},
@@ -24,7 +24,7 @@ use super::{
     net::Net,
     placeholder,
     release::PythonRelease,
-    secrets,
+    secrets::{SecretDefinition, SecretSource, SecretTable, SecretUse},
 };
 
 const DEFAULT_COMMAND: [&str; 3] = ["python3", "-u", "{script}"];
@@ -60,7 +60,7 @@ pub fn build(view: &View<'_>) -> Option<System> {
         base: base(&view.manifest.base)?,
         networks,
         images: images.collect::<Option<_>>()?,
-        secrets: secrets::definitions(view)?,
+        secrets: secrets(view)?,
         groups,
         tests: match &view.manifest.tests {
             None => None,
@@ -234,8 +234,8 @@ fn agent(view: &View<'_>, member: &Member<'_>) -> Option<Agent> {
         script_missing: !view.places.monorepo.as_ref()?.join(&script).is_file(),
         command: command(member)?,
         env: env(view, member)?,
-        env_files: secrets::env_files(view, member),
-        secrets: secrets::given(member),
+        env_files: env_files(view, member),
+        secrets: given(member),
         port: table.port.as_ref()?.value,
         health_port,
         host_port: member.host_port().map(|port| port.value),
@@ -358,6 +358,50 @@ fn env(view: &View<'_>, member: &Member<'_>) -> Option<BTreeMap<String, String>>
         env.insert(name.to_owned(), fill(member, value)?);
     }
     Some(env)
+}
+
+/// All secrets of a checked manifest; `None` if one has no source after all.
+fn secrets(view: &View<'_>) -> Option<BTreeMap<String, SecretDefinition>> {
+    let folder = &view.places.folder;
+    let source = |table: &SecretTable| match (&table.file, &table.env, &table.command) {
+        (Some(file), ..) => Some(SecretSource::File(join(folder, file))),
+        (_, Some(variable), _) => Some(SecretSource::Env(variable.value.clone())),
+        (.., Some(words)) => {
+            let words = words.iter().map(|word| word.value.clone());
+            Some(SecretSource::Command(words.collect()))
+        }
+        _ => Some(SecretSource::Podman(table.podman.as_ref()?.value.clone())),
+    };
+    let tables = view.manifest.secrets.iter();
+    let definitions = tables.map(|table| {
+        let (line, _) = line_and_column(view.text, table.name.at.start);
+        let source = source(table)?;
+        Some((table.name.value.clone(), SecretDefinition { source, line }))
+    });
+    definitions.collect()
+}
+
+/// What an agent is given, its group's first, nothing twice.
+fn given(member: &Member<'_>) -> Vec<SecretUse> {
+    let mut all: Vec<SecretUse> = Vec::new();
+    for given in member.secret_uses() {
+        let given = SecretUse {
+            secret: given.secret.value.clone(),
+            form: given.form(),
+        };
+        if !all.contains(&given) {
+            all.push(given);
+        }
+    }
+    all
+}
+
+/// The files with variables, the group's first; later ones win.
+fn env_files(view: &View<'_>, member: &Member<'_>) -> Vec<PathBuf> {
+    let group = &member.group.shared.secrets.env_files;
+    let own = &member.agent.shared.secrets.env_files;
+    let all = group.iter().chain(own);
+    all.map(|file| join(&view.places.folder, file)).collect()
 }
 
 /// The search roots as they are inside a container.

@@ -18,6 +18,7 @@ use super::{
     },
     model::NetworkMode,
     naming::kebab_case,
+    secrets::UseTable,
 };
 
 /// Where relative paths of the manifest lead.
@@ -270,6 +271,12 @@ impl<'m> Member<'m> {
             .mounts
             .iter()
             .chain(&self.agent.shared.mounts)
+    }
+
+    /// The group's secrets, then its own.
+    pub fn secret_uses(&self) -> impl Iterator<Item = &'m At<UseTable>> + use<'m> {
+        let group = &self.group.shared.secrets.uses;
+        group.iter().chain(&self.agent.shared.secrets.uses)
     }
 
     /// The group's variables; its own win.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use model::plan::{
     handover::addresses_of,
     label,
-    secrets::ObservedSecret,
+    secret::ObservedSecret,
     state::{Container, ObservedImage, ObservedNetwork, State, Status},
 };
 use serde::Deserialize;

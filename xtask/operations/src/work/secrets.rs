@@ -18,7 +18,7 @@ use key::Key;
 use model::{
     plan::{
         State, label,
-        secrets::{Known, NamedValue, SecretOrigin, secret_name},
+        secret::{Known, NamedValue, SecretOrigin, secret_name},
     },
     system::{Agent, SecretDefinition, SecretForm, SecretSource, SecretUse, System},
 };

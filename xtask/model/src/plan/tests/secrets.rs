@@ -5,9 +5,8 @@ use super::*;
 use crate::{
     plan::{
         down as take_down,
-        secrets::{
-            NamedValue, ObservedSecret, SecretOrigin, create, refusals, remove_unused, secret_name,
-        },
+        secret::{NamedValue, ObservedSecret, SecretOrigin, secret_name},
+        secrets::{create, refusals, remove_unused},
     },
     system::{SecretForm, SecretUse},
 };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::super::{
     handover::{addresses_label, addresses_of, health_label},
-    secrets::ObservedSecret,
+    secret::ObservedSecret,
     spec::hash_of,
     state::{Container, ObservedImage, ObservedNetwork, Status},
     *,

@@ -11,12 +11,12 @@ mod names;
 mod networks;
 mod ports;
 mod references;
+mod secrets;
 mod tests_table;
 
-pub use agents::good_target;
 use diagnostics::located::problem::Problems;
 
-use super::{effective::View, secrets};
+use super::effective::View;
 
 /// Reports every problem of the manifest behind `view`.
 pub fn check(view: &View<'_>, problems: &mut Problems) {

@@ -1,10 +1,13 @@
 //! Findings about what the manifest asks of this host.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use model::{
     plan::{State, image_tag},
-    system::{Agent, BaseSource, MountSource, System},
+    system::{Agent, BaseSource, MountSource, System, naming::looks_secret},
 };
 
 use super::super::findings::{HostFinding, HostSeverity};
@@ -66,6 +69,43 @@ pub fn relaxations(system: &System) -> Vec<HostFinding> {
                 format!("{} has {what}", agent.name),
                 format!("reason given in the manifest: {why}"),
                 "remove it from `relax` in the manifest if it is no longer needed",
+            )
+        })
+        .collect()
+}
+
+/// Variables that hold secrets by the look of their names, in the manifest for all to
+/// read: one finding for each, with the agents that have it.
+pub fn plain_secrets(agents: &[&Agent]) -> Vec<HostFinding> {
+    let mut plain: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for agent in agents {
+        for (name, value) in &agent.env {
+            // A switch or a number is none.
+            let telling = value.len() >= 4
+                && value.parse::<f64>().is_err()
+                && value != "false"
+                && value != "true";
+            if looks_secret(name) && telling {
+                plain.entry(name).or_default().push(&agent.name);
+            }
+        }
+    }
+    plain
+        .into_iter()
+        .map(|(name, agents)| {
+            HostFinding::new(
+                "plain-secret",
+                HostSeverity::Warning,
+                format!("the variable {name} looks like a secret, and its value is in the manifest"),
+                format!(
+                    "{} has it in `env`, from where it is in podman's command line and in `podman inspect`",
+                    agents.join(", ")
+                ),
+                format!(
+                    "add `{name} = {{ file = \"…\" }}` to [secrets], and to the agent \
+                     `secrets = [\"{name}\"]`, which makes it the file /run/secrets/{name}, or \
+                     `secrets = [{{ secret = \"{name}\", env = \"{name}\" }}]`"
+                ),
             )
         })
         .collect()

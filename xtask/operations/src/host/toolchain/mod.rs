@@ -149,6 +149,7 @@ fn of_agents(
         found.extend(manifest::base_sources(system, state, &on_path));
     }
     found.extend(manifest::relaxations(system));
+    found.extend(manifest::plain_secrets(agents));
     if look.number("/sys/fs/selinux/enforce") == Some(1) {
         let mounts = manifest::host_mounts(agents).into_iter();
         let labelled = mounts.map(|path| (path.clone(), manifest::label(&path)));

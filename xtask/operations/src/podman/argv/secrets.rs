@@ -4,7 +4,7 @@
 use model::{
     plan::{
         label,
-        secrets::{SecretOrigin, SecretSpec},
+        secret::{SecretOrigin, SecretSpec},
         spec::ContainerSpec,
     },
     system::{SECRETS_FOLDER, SecretForm},

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs};
 
 use model::plan::{
     Gate, Workload,
-    spec::{GivenSecret, MountSpec, RelaxSpec},
+    spec::{MountSpec, RelaxSpec},
 };
 use process::{Cancel, Command};
 

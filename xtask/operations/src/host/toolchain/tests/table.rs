@@ -247,6 +247,14 @@ const TABLE: &[(&str, HostSeverity, Situation)] = &[
         world.system.agents[0].relax.root_user = Some("opens a raw device".into());
         world.findings()
     }),
+    ("plain-secret", HostSeverity::Warning, |mut world| {
+        let env = &mut world.system.agents[0].env;
+        env.insert("OPENAI_API_KEY".into(), "sk-value".into());
+        env.insert("MAX_TOKENS".into(), "40000".into());
+        let found = world.findings();
+        assert!(!format!("{found:?}").contains("sk-value"));
+        found
+    }),
     ("selinux-label", HostSeverity::Warning, |_| {
         let label = "unconfined_u:object_r:user_home_t:s0".to_owned();
         labels(&[(PathBuf::from("/home/alice/models"), Some(label))])

@@ -1,7 +1,7 @@
 //! What all containers have in common, whoever runs in them.
 
 use model::{
-    plan::secrets::{SecretOrigin, SecretSpec},
+    plan::secret::{GivenSecret, SecretOrigin, SecretSpec},
     system::SecretForm,
 };
 
