@@ -76,10 +76,10 @@ fn half(state: &mut State, args: &[String]) {
         "rm" => "removing",
         _ => return,
     };
-    if let Some(container) = state.containers.get_mut(&name) {
-        if stands != "stopping" || container.state == "running" {
-            container.state = stands.to_owned();
-        }
+    if let Some(container) = state.containers.get_mut(&name)
+        && (stands != "stopping" || container.state == "running")
+    {
+        container.state = stands.to_owned();
     }
 }
 

@@ -128,7 +128,7 @@ fn follow(book: &Book, state: &Path, ports: &[(String, u16)]) {
             }
             *book.seen.lock().unwrap() = text;
         }
-        std::thread::sleep(Duration::from_millis(4));
+        std::thread::sleep(Duration::from_millis(6));
     }
     alive.into_values().for_each(Alive::end);
 }
@@ -218,7 +218,7 @@ fn serve(listener: TcpListener, reply: &str, end: &AtomicBool) {
     runtime.block_on(async {
         let mut socket = RepSocket::new();
         socket.bind_listener(listener).await.expect("a listener");
-        let pause = Duration::from_millis(4);
+        let pause = Duration::from_millis(10);
         while !end.load(SeqCst) {
             if let Ok(Ok(_)) = tokio::time::timeout(pause, socket.recv()).await {
                 let _ = socket.send(ZmqMessage::from(reply)).await;

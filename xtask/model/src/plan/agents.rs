@@ -174,8 +174,10 @@ impl<'a> Planner<'a> {
             return Some(Prepared::Replaceable {
                 created,
                 running,
-                start_old: running || (standing.cut_short && current.started_at_s > 0),
-                former: former_gate(agent, current),
+                // Whether it was stopped by hand or by a run that was cut short
+                // cannot be told, and it is wanted.
+                start_old: current.started_at_s > 0,
+                former: former_gate(agent, current).filter(|_| running || standing.cut_short),
                 cause: cause.into(),
             });
         }

@@ -1,6 +1,6 @@
 //! What became of the way back to the former containers, in results and words.
 
-use model::plan::{Action, Plan};
+use model::plan::{Action, Plan, Step};
 
 use super::outcome::{Ended, Outcome};
 use crate::carry_out::{Report, StepResult};
@@ -50,7 +50,25 @@ pub fn words(plan: &Plan, report: &Report) -> Vec<String> {
             "the container that {agent} had before is not back: {reason}"
         ));
     }
-    if failed.is_empty() && back.is_empty() {
+    let started = |step: &Step, result: &StepResult| {
+        let done = matches!(result, StepResult::Done { .. });
+        let starts = matches!(step.action, Action::StartContainer { .. });
+        done && starts && !back.contains(&step.subject.as_str())
+    };
+    let started: Vec<&str> = plan
+        .steps
+        .iter()
+        .zip(&report.results)
+        .filter(|(step, result)| started(step, result))
+        .map(|(step, _)| step.subject.as_str())
+        .collect();
+    if !started.is_empty() {
+        words.push(format!(
+            "started again, and not asked for its health, since it did not run before: {}",
+            started.join(", ")
+        ));
+    }
+    if failed.is_empty() && back.is_empty() && started.is_empty() {
         words.push("what was new has been stopped".to_owned());
     }
     words

@@ -8,7 +8,7 @@ use crate::{
         orphans::Orphan,
         refusal::PlanError,
         replace::{remove, stop, stop_container},
-        step::{Action, Plan},
+        step::{Action, Plan, Step},
         workload::Workload,
     },
     system::Agent,
@@ -31,6 +31,11 @@ impl<'a> Planner<'a> {
                     || holder.name.to_owned(),
                     |workload| workload.name().to_owned(),
                 );
+                if let Some(step) = self.stops(holder.name) {
+                    self.released.insert(holder.name.to_owned(), step);
+                    self.rollout.together = true;
+                    continue;
+                }
                 let replaced = prepared.iter().find(|(other, it)| {
                     other.container == holder.name && matches!(it, Prepared::Replaceable { .. })
                 });
@@ -60,6 +65,17 @@ impl<'a> Planner<'a> {
                 self.rollout.together = true;
             }
         }
+    }
+
+    /// The step so far after which the container does not run.
+    fn stops(&self, name: &str) -> Option<usize> {
+        let stops = |step: &Step| match &step.action {
+            Action::StopContainer { container, .. } | Action::RemoveContainer { container, .. } => {
+                container == name
+            }
+            _ => false,
+        };
+        self.plan.steps.iter().rposition(stops)
     }
 
     /// Steps that free what the agent is about to take.

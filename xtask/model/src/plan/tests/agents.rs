@@ -108,10 +108,10 @@ fn an_exited_container_of_another_configuration_is_replaced_without_a_stop() {
     case.reconfigure("A", 99);
     case.check(
         "0 A: create a-next (its configuration changed)
-         1 A: rename a to a-previous after [0] (its configuration changed)
-         2 A: rename a-next to a after [1] (its configuration changed) else rename a-previous to a
-         3 A: start a after [2] (its configuration changed) else remove a, rename a-previous to a
-         4 A: wait for 7001 after [3] (its configuration changed) else stop a, remove a, rename a-previous to a
+         1 A: rename a to a-previous after [0] (its configuration changed) else start a
+         2 A: rename a-next to a after [1] (its configuration changed) else rename a-previous to a, start a
+         3 A: start a after [2] (its configuration changed) else remove a, rename a-previous to a, start a
+         4 A: wait for 7001 after [3] (its configuration changed) else stop a, remove a, rename a-previous to a, start a
          5 A: remove a-previous after [4] (its successor is healthy)",
     );
 }
