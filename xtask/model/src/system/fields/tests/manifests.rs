@@ -34,6 +34,9 @@ const RULES_BROKEN: &[&str] = &[
     "mounts/groups/one/agents/Alpha/mounts/2",
     "mounts/groups/one/agents/Alpha/mounts/3",
     "packages/images/demo-code",
+    "secrets/groups/one/agents/Alpha/secrets/5",
+    "secrets/secrets/TWO",
+    "secrets/secrets/VOID",
 ];
 
 #[test]

@@ -186,7 +186,12 @@ fn either(kinds: &[ValueKind]) -> Map<String, Value> {
     let mut schema = Map::new();
     let mut types = Vec::new();
     for mut kind in kinds.iter().map(of_kind) {
-        types.extend(kind.remove("type"));
+        let own = kind.remove("type").into_iter();
+        types.extend(own.clone());
+        // What is not asked of a text is true of it, and its opposite is not.
+        if let (Some(Value::Object(not)), Some(own)) = (kind.get_mut("not"), own.last()) {
+            not.insert("type".into(), own);
+        }
         schema.append(&mut kind);
     }
     schema.insert("type".into(), Value::Array(types));
