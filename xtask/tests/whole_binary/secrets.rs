@@ -154,6 +154,9 @@ fn a_changed_value_replaces_the_agents_that_have_it() {
             .collect::<Vec<_>>()
     };
     assert_eq!(status(&fixture), [Value::Null; 0]);
+    // Who only looks may lack the variable; then it is taken to be as it was.
+    let bare = fixture.run(&["status", "--format", "json"]).json();
+    assert!(!bare.to_string().contains("\"changed\""), "{bare}");
     for (file, text) in [
         ("password", "another one\n"),
         ("agent.env", "LINE=another line\n"),

@@ -114,32 +114,27 @@ pub fn look(system: &System, state: &State) -> Known {
     for agent in agents {
         let container = state.containers.get(&agent.container);
         let names = container.and_then(|found| found.label(label::SECRETS));
-        for name in names.unwrap_or_default().split(',') {
-            assume(&mut known, system, agent, name);
+        let names = names.unwrap_or_default().split(',');
+        for (wanted, name) in agent.secrets.iter().zip(names) {
+            assume(&mut known, system, wanted, name);
         }
     }
     known
 }
 
-fn assume(known: &mut Known, system: &System, agent: &Agent, name: &str) {
-    let Some((_, version)) = name.rsplit_once('-') else {
+/// A container's secrets stand in the order of the manifest.
+fn assume(known: &mut Known, system: &System, wanted: &SecretUse, name: &str) {
+    let definition = system.secrets.get(&wanted.secret);
+    let origin = definition.and_then(|secret| origin(&secret.source));
+    let (Some(origin), Some((_, version))) = (origin, name.rsplit_once('-')) else {
         return;
     };
-    for wanted in &agent.secrets {
-        let command = system
-            .secrets
-            .get(&wanted.secret)
-            .map(|secret| &secret.source);
-        if let Some(SecretSource::Command(command)) = command
-            && secret_name(&system.name, &wanted.secret, version) == name
-        {
-            let origin = SecretOrigin::Command(command.clone());
-            let name = name.to_owned();
-            known
-                .uses
-                .entry(wanted.clone())
-                .or_insert(NamedValue { name, origin });
-        }
+    if secret_name(&system.name, &wanted.secret, version) == name {
+        let name = name.to_owned();
+        known
+            .uses
+            .entry(wanted.clone())
+            .or_insert(NamedValue { name, origin });
     }
 }
 

@@ -186,12 +186,12 @@ fn either(kinds: &[ValueKind]) -> Map<String, Value> {
     let mut schema = Map::new();
     let mut types = Vec::new();
     for mut kind in kinds.iter().map(of_kind) {
-        let own = kind.remove("type").into_iter();
-        types.extend(own.clone());
+        let own = kind.remove("type");
         // What is not asked of a text is true of it, and its opposite is not.
-        if let (Some(Value::Object(not)), Some(own)) = (kind.get_mut("not"), own.last()) {
+        if let (Some(Value::Object(not)), Some(own)) = (kind.get_mut("not"), own.clone()) {
             not.insert("type".into(), own);
         }
+        types.extend(own);
         schema.append(&mut kind);
     }
     schema.insert("type".into(), Value::Array(types));
