@@ -4,10 +4,10 @@
 use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use diagnostics::Failure;
+use diagnostics::{Exit, Failure};
 use operations::{
     ui::{self, Ui},
-    work::{App, Settings},
+    work::{App, Settings, runs::Recorder},
 };
 use process::Cancel;
 
@@ -156,32 +156,44 @@ pub enum Command {
 }
 
 impl Cli {
-    /// Runs the command that was asked for.
-    pub fn run(self, cancel: Cancel) -> Result<(), Failure> {
+    /// Runs the command that was asked for, and tells of its failure.
+    pub fn run(self, cancel: Cancel) -> Result<(), Exit> {
         let app = App {
             ui: self.global.ui(),
             settings: self.global.settings(),
             cancel,
+            run: Recorder::default(),
         };
+        let ended = self.carry_out(&app);
+        if let Err(failure) = &ended {
+            app.ui.failure(failure);
+        }
+        if let Some(words) = app.run.end(app.ui, &ended) {
+            app.ui.note(words);
+        }
+        ended.map_err(|failure| failure.exit)
+    }
+
+    fn carry_out(&self, app: &App) -> Result<(), Failure> {
         match &self.command {
-            Command::Up(args) => cmd::up::run(&app, args),
-            Command::CheckToolchain(args) => cmd::check_toolchain::run(&app, args),
-            Command::CheckGpu(args) => cmd::check_gpu::run(&app, args),
-            Command::Scan(args) => cmd::scan::run(&app, args),
-            Command::SplitRequirements(args) => cmd::split_requirements::run(&app, args),
-            Command::BuildImages(args) => cmd::build_images::run(&app, args),
-            Command::CreateNetworks(args) => cmd::create_networks::run(&app, args),
-            Command::Deploy(args) => cmd::deploy::run(&app, args),
-            Command::HealthCheck(args) => cmd::health_check::run(&app, args),
-            Command::Doctor(args) => cmd::doctor::run(&app, args),
-            Command::Status(args) => cmd::status::run(&app, args),
-            Command::Logs(args) => cmd::logs::run(&app, args),
-            Command::Down(args) => cmd::down::run(&app, args),
-            Command::TestUnit(args) => cmd::test_unit::run(&app, args),
-            Command::TestIntegration(args) => cmd::test_integration::run(&app, args),
-            Command::Test(args) => cmd::test::run(&app, args),
-            Command::Explain(args) => cmd::explain::run(&app, args),
-            Command::Completions(args) => cmd::completions::run(&app, args, Cli::command()),
+            Command::Up(args) => cmd::up::run(app, args),
+            Command::CheckToolchain(args) => cmd::check_toolchain::run(app, args),
+            Command::CheckGpu(args) => cmd::check_gpu::run(app, args),
+            Command::Scan(args) => cmd::scan::run(app, args),
+            Command::SplitRequirements(args) => cmd::split_requirements::run(app, args),
+            Command::BuildImages(args) => cmd::build_images::run(app, args),
+            Command::CreateNetworks(args) => cmd::create_networks::run(app, args),
+            Command::Deploy(args) => cmd::deploy::run(app, args),
+            Command::HealthCheck(args) => cmd::health_check::run(app, args),
+            Command::Doctor(args) => cmd::doctor::run(app, args),
+            Command::Status(args) => cmd::status::run(app, args),
+            Command::Logs(args) => cmd::logs::run(app, args),
+            Command::Down(args) => cmd::down::run(app, args),
+            Command::TestUnit(args) => cmd::test_unit::run(app, args),
+            Command::TestIntegration(args) => cmd::test_integration::run(app, args),
+            Command::Test(args) => cmd::test::run(app, args),
+            Command::Explain(args) => cmd::explain::run(app, args),
+            Command::Completions(args) => cmd::completions::run(app, args, Cli::command()),
         }
     }
 }

@@ -30,10 +30,7 @@ pub fn main() -> ExitCode {
     watch_signals(ui, &cancel);
     match cli.run(cancel) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            ui.failure(&failure);
-            ExitCode::from(failure.exit as u8)
-        }
+        Err(exit) => ExitCode::from(exit as u8),
     }
 }
 

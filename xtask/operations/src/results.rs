@@ -10,7 +10,10 @@ pub use crate::{
         findings::{HostFinding, HostSeverity},
         gpu::vram::{Budget, HEADROOM_PERCENT, OVERHEAD_MB},
     },
-    podman::pytest::{TestEvent, TestOutcome},
+    podman::{
+        log_file::LogStream,
+        pytest::{TestEvent, TestOutcome},
+    },
     scan::{AgentScan, Category},
     work::{
         app::Rejection,
@@ -24,7 +27,7 @@ pub use crate::{
             Cell, EntryTopic, Explanation, FieldRow, FieldTopic, NameGroup, TableTopic, Topic,
         },
         gpu::{GpuReport, Learned},
-        logs::LogLine,
+        logs::{LogLine, Searched},
         networks::Creation,
         outcome::{Ended, Outcome},
         scan_tree::{Counts, ScanReport, ScannedFile},

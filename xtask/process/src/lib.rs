@@ -21,8 +21,10 @@ use std::{
 use diagnostics::excerpt::printable;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
-/// Output kept per stream; what is older than this is dropped.
-const OUTPUT_LIMIT_BYTES: usize = 32 * 1024 * 1024;
+/// Output kept per stream unless less is wanted.
+pub const OUTPUT_LIMIT_BYTES: usize = 32 * 1024 * 1024;
+/// Lines that may wait to be forwarded; a program that writes faster waits.
+const LINES_WAITING: usize = 1000;
 /// Time that podman has to clean up after a command that was killed.
 const CLEAN_UP_GRACE: Duration = Duration::from_secs(5);
 /// Time a terminated child has before it is killed.
@@ -81,6 +83,8 @@ pub struct Command {
     pub input: Option<Input>,
     pub deadline_ms: u64,
     pub on_cancel: OnCancel,
+    /// Output kept per stream; what is older than this is dropped.
+    pub kept_bytes: usize,
 }
 
 /// How a program ended, when it did end by itself.
@@ -114,6 +118,7 @@ impl Command {
             input: None,
             deadline_ms: 60_000,
             on_cancel: OnCancel::Finish,
+            kept_bytes: OUTPUT_LIMIT_BYTES,
         }
     }
 
@@ -134,7 +139,7 @@ impl Command {
         on_line: Option<&(dyn Fn(&str) + Sync)>,
     ) -> Result<Output, ProcessError> {
         std::thread::scope(|scope| {
-            let (lines_in, lines) = mpsc::channel::<String>();
+            let (lines_in, lines) = mpsc::sync_channel::<String>(LINES_WAITING);
             let stdout = Stream::new().map_err(ProcessError::NotStarted)?;
             let stderr = Stream::new().map_err(ProcessError::NotStarted)?;
             let handle = {
@@ -159,8 +164,16 @@ impl Command {
                     .map_err(ProcessError::NotStarted)?
             };
             let forward = on_line.is_some();
-            let out = collect(stdout.reader, forward.then(|| lines_in.clone()));
-            let err = collect(stderr.reader, forward.then(|| lines_in.clone()));
+            let out = collect(
+                stdout.reader,
+                forward.then(|| lines_in.clone()),
+                self.kept_bytes,
+            );
+            let err = collect(
+                stderr.reader,
+                forward.then(|| lines_in.clone()),
+                self.kept_bytes,
+            );
             drop(lines_in);
             if let Some(on_line) = on_line {
                 scope.spawn(move || lines.iter().for_each(|line| on_line(&line)));
@@ -316,7 +329,11 @@ impl Collected {
     }
 }
 
-fn collect(reader: io::PipeReader, lines: Option<mpsc::Sender<String>>) -> Collected {
+fn collect(
+    reader: io::PipeReader,
+    lines: Option<mpsc::SyncSender<String>>,
+    kept_bytes: usize,
+) -> Collected {
     let text = Arc::new(Mutex::new(Vec::new()));
     let (done, ended) = mpsc::channel();
     let sink = Arc::clone(&text);
@@ -334,8 +351,8 @@ fn collect(reader: io::PipeReader, lines: Option<mpsc::Sender<String>>) -> Colle
             }
             let mut text = sink.lock().unwrap_or_else(PoisonError::into_inner);
             text.append(&mut line);
-            if text.len() > OUTPUT_LIMIT_BYTES {
-                let excess = text.len() - OUTPUT_LIMIT_BYTES / 2;
+            if text.len() > kept_bytes {
+                let excess = text.len() - kept_bytes / 2;
                 text.drain(..excess);
             }
         }

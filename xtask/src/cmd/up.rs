@@ -69,6 +69,7 @@ pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
         images,
         deployment,
         health,
+        run: app.run.number(),
     };
     show::up::show(&app.ui, &up);
     verdict

@@ -94,10 +94,11 @@ fn ports(create: &[String]) -> Value {
 pub fn container_inspect(store: &Store, args: &[String]) -> Answer {
     let options = parse(args, &[], &[]);
     let state = store.read();
-    let mut inspected = Vec::new();
+    let (mut inspected, mut missing) = (Vec::new(), None);
     for name in &options.operands {
         let Some(container) = state.containers.get(name) else {
-            return Err((125, format!("no such container {name}")));
+            missing = Some((125, format!("inspecting object: no such container {name}")));
+            continue;
         };
         let networks = container.networks.iter().map(|(network, address)| {
             let address = address.clone().unwrap_or_else(|| "10.250.0.9".to_owned());
@@ -112,16 +113,35 @@ pub fn container_inspect(store: &Store, args: &[String]) -> Answer {
             "RestartCount": container.restarts,
             "State": {
                 "ExitCode": container.exit_code,
+                "Pid": container.pid,
+                "Status": container.state,
                 "OOMKilled": container.oom_killed,
                 "Error": "",
                 "StartedAt": time(if container.starts == 0 { None } else { Some(container.started_at) }),
                 "FinishedAt": time(exited.then_some(container.started_at + 1)),
             },
-            "HostConfig": { "Memory": 512 << 20 },
-            "Config": { "CreateCommand": container.create },
+            "HostConfig": { "Memory": 512 << 20, "LogConfig": log_config(store, name) },
+            "Config": { "CreateCommand": container.create, "Labels": container.labels },
         }));
     }
-    Ok(pretty(&json!(inspected)))
+    // Those that there are are told all the same.
+    let text = pretty(&json!(inspected));
+    match missing {
+        Some(missing) => {
+            print!("{text}");
+            Err(missing)
+        }
+        None => Ok(text),
+    }
+}
+
+/// A file that a test has put there; otherwise the log is none.
+fn log_config(store: &Store, name: &str) -> Value {
+    let path = store.folder().join("ctr-logs").join(name);
+    match path.exists() {
+        true => json!({ "Type": "k8s-file", "Path": path }),
+        false => json!({ "Type": "journald", "Path": "" }),
+    }
 }
 
 /// A time as Go writes it; `None` was never set. Days are counted from 1970.

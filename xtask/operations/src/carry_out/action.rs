@@ -9,7 +9,7 @@ use super::{base::ensure_base, recoveries::start};
 use crate::{
     carry_out::{
         gate::{self, GateError, Passed},
-        report::{Reason, StepFailure, StepResult},
+        report::{Evidence, Reason, StepFailure, StepResult},
         settle,
         watcher::Watcher,
     },
@@ -21,6 +21,7 @@ pub fn carry_out(
     watcher: &Watcher,
     step: &Step,
     say: &(dyn Fn(&str) + Sync),
+    evidence: &dyn Evidence,
 ) -> StepResult {
     let started = Instant::now();
     let elapsed = || started.elapsed().as_millis() as u64;
@@ -29,7 +30,8 @@ pub fn carry_out(
             elapsed_ms: elapsed(),
             passed,
         },
-        Err(reason) => {
+        Err(mut reason) => {
+            keep_evidence(engine, step, &mut reason, evidence);
             let undone = step
                 .on_failure
                 .iter()
@@ -41,6 +43,22 @@ pub fn carry_out(
                 restored: !step.on_failure.is_empty() && undone == step.on_failure.len(),
             })
         }
+    }
+}
+
+/// What is about to be undone can be looked at for the last time.
+fn keep_evidence(engine: &Engine, step: &Step, reason: &mut Reason, evidence: &dyn Evidence) {
+    match (reason, &step.action) {
+        (Reason::Sick(sick), _) => {
+            for sick in sick {
+                sick.run = evidence.keep(engine, &sick.agent, &sick.container);
+            }
+        }
+        (Reason::Interrupted, _) => {}
+        (_, Action::StartContainer { container, .. }) => {
+            evidence.keep(engine, &step.subject, container);
+        }
+        _ => {}
     }
 }
 

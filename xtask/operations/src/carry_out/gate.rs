@@ -43,6 +43,18 @@ pub struct Sick {
     pub reply: Option<String>,
     /// Last lines of the container's log.
     pub log: Vec<String>,
+    /// Number of the run that its whole log is kept under; left out if it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<u32>,
+}
+
+impl Sick {
+    /// The command that shows the log of this failure, even when its container
+    /// is gone.
+    pub fn log_command(&self) -> String {
+        let run = self.run.map(|run| format!("--run {run} "));
+        format!("cargo xtask logs {}{}", run.unwrap_or_default(), self.agent)
+    }
 }
 
 /// An agent that passed its gate.
@@ -153,5 +165,6 @@ fn wait_once(
         attempts: 1,
         reply: waited.probe.reply,
         log: Vec::new(),
+        run: None,
     })))
 }

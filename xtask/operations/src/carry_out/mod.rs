@@ -18,9 +18,9 @@ mod watcher;
 pub use gate::Passed;
 pub use gate::{BUDGET, Sick};
 pub use judge::{AgentStatus, exit_words, judge};
-pub use log::log_lines;
+pub use log::{in_one_piece, log_lines};
 #[cfg(test)]
 pub use report::StepFailure;
-pub use report::{Event, Reason, Report, StepResult, Watch};
+pub use report::{Event, Evidence, Reason, Report, StepResult, Watch};
 pub use target::target;
 pub use walk::execute;

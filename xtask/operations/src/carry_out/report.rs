@@ -4,7 +4,7 @@ use model::plan::Step;
 
 use crate::{
     carry_out::gate::{Passed, Sick},
-    podman::{PodmanError, run::How},
+    podman::{Engine, PodmanError, run::How},
 };
 
 /// What happened to each step, in the plan's order.
@@ -67,6 +67,13 @@ pub enum Event<'a> {
 /// Receives events; called from several threads.
 pub trait Watch: Sync {
     fn event(&self, position: usize, step: &Step, event: Event<'_>);
+}
+
+/// Keeps what a container can tell of why its agent failed.
+pub trait Evidence: Sync {
+    /// Called before the container is stopped, replaced or removed because of
+    /// that; returns the number of the run that it is kept under.
+    fn keep(&self, engine: &Engine, agent: &str, container: &str) -> Option<u32>;
 }
 
 impl From<PodmanError> for Reason {

@@ -95,6 +95,7 @@ pub fn settle(
                 attempts: 1,
                 reply: probe.and_then(|probe| probe.reply.clone()),
                 log: log_tail(podman, &gate.container),
+                run: None,
             })
         })
         .collect();

@@ -191,6 +191,19 @@ pub fn cache_folder() -> PathBuf {
     folder
 }
 
+/// Folder of this user for what is kept from run to run and cannot be made anew.
+pub fn state_folder() -> std::io::Result<PathBuf> {
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state"));
+    let folder = std::env::var_os("XDG_STATE_HOME")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute())
+        .or_else(home)
+        .ok_or_else(|| std::io::Error::other("neither HOME nor XDG_STATE_HOME is set"))?;
+    let folder = folder.join("ai-system-xtask");
+    std::fs::create_dir_all(&folder)?;
+    Ok(folder)
+}
+
 fn read_cache(file: &Path) -> Option<Cached> {
     serde_json::from_str(&std::fs::read_to_string(file).ok()?).ok()
 }

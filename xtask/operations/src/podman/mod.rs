@@ -2,16 +2,19 @@
 
 pub mod argv;
 pub mod caps;
+pub mod clock;
 pub mod engine;
 pub mod facts;
 pub mod gpu;
 pub mod inside;
 pub mod inspect;
+pub mod log_file;
 pub mod observe;
 pub mod pytest;
 pub mod quirks;
 pub mod run;
 mod sandbox;
+pub mod seen;
 pub mod vault;
 
 pub use engine::Engine;

@@ -27,6 +27,8 @@ pub const CHANGE_DEADLINE_MS: u64 = 120_000;
 /// Deadline of builds, pulls and imports.
 pub const BUILD_DEADLINE_MS: u64 = 60 * 60 * 1000;
 
+/// Output kept of a call whose lines are forwarded, for its failure.
+const FORWARDED_KEPT_BYTES: usize = 64 * 1024;
 /// Lines of stderr that say nothing about the call at hand.
 const NOISE: &[&str] = &["failed to connect to syslog", "level=warning", "level=info"];
 /// How often a call is made that fails for a passing reason.
@@ -219,6 +221,16 @@ impl Podman {
         }
     }
 
+    /// Runs to an end; `on_line` sees the output as it comes, and none of it is kept
+    /// but the end.
+    pub fn forward(
+        &self,
+        call: &Call,
+        on_line: &(dyn Fn(&str) + Sync),
+    ) -> Result<Output, PodmanError> {
+        self.ended(call, Some(on_line), FORWARDED_KEPT_BYTES)
+    }
+
     /// Runs to an end whose exit code is the answer.
     pub fn probe(&self, call: &Call) -> Result<Output, PodmanError> {
         self.probe_with(call, None)
@@ -284,6 +296,15 @@ impl Podman {
         call: &Call,
         on_line: Option<&(dyn Fn(&str) + Sync)>,
     ) -> Result<Output, PodmanError> {
+        self.ended(call, on_line, process::OUTPUT_LIMIT_BYTES)
+    }
+
+    fn ended(
+        &self,
+        call: &Call,
+        on_line: Option<&(dyn Fn(&str) + Sync)>,
+        kept_bytes: usize,
+    ) -> Result<Output, PodmanError> {
         let command = Command {
             program: self.program.clone(),
             args: self.global.iter().chain(&call.args).cloned().collect(),
@@ -294,6 +315,7 @@ impl Podman {
             input: call.input.clone(),
             deadline_ms: self.deadline_ms(call),
             on_cancel: call.kind.on_cancel(),
+            kept_bytes,
         };
         let started = Instant::now();
         let result = command.run(&self.cancel, on_line);

@@ -76,6 +76,18 @@ impl Ui {
         write_line(std::io::stdout().lock(), line.as_ref());
     }
 
+    /// Nobody reads stdout any more (`| head`): those who would write for ever end.
+    pub fn reader_gone(&self) -> bool {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        let stdout = std::io::stdout();
+        let mut polled = [PollFd::new(&stdout, PollFlags::empty())];
+        let at_once = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        poll(&mut polled, Some(&at_once)).is_ok() && polled[0].revents().contains(PollFlags::ERR)
+    }
+
     /// A JSON result: `schema` and `command` beside the value's own fields. Its
     /// schema stands in docs/schema.
     pub fn json(&self, command: &str, value: &impl Serialize) {
@@ -127,6 +139,13 @@ impl Ui {
         write_line(std::io::stderr().lock(), &text);
     }
 
+    /// In the colour of the thing at this position, so that neighbours differ.
+    pub fn paint_apart(&self, position: usize, text: &str) -> String {
+        const CODES: [&str; 10] = ["36", "33", "32", "35", "34", "96", "93", "92", "95", "94"];
+        let code = CODES[position % CODES.len()];
+        self.coloured(code, text)
+    }
+
     pub fn paint(&self, paint: Paint, text: &str) -> String {
         let code = match paint {
             Paint::Good => "32",
@@ -135,6 +154,10 @@ impl Ui {
             Paint::Dim => "2",
             Paint::Bold => "1",
         };
+        self.coloured(code, text)
+    }
+
+    fn coloured(&self, code: &str, text: &str) -> String {
         if self.color {
             format!("\x1b[{code}m{text}\x1b[0m")
         } else {

@@ -15,6 +15,7 @@ use super::{
     choose::running,
     exclusive::{self, Exclusive},
     failures::podman_failure,
+    runs::{Keeper, Recorder},
 };
 use crate::{
     carry_out::{self, Report},
@@ -61,6 +62,8 @@ pub struct App {
     pub settings: Settings,
     pub ui: Ui,
     pub cancel: Cancel,
+    /// Evidence of what this run changes.
+    pub run: Recorder,
 }
 
 impl App {
@@ -172,7 +175,9 @@ impl App {
         if self.settings.dry_run {
             return Ok(None);
         }
-        self.exclusive(&system.name, command).map(Some)
+        let alone = self.exclusive(&system.name, command)?;
+        self.run.asked(&system.name, command);
+        Ok(Some(alone))
     }
 
     /// Takes the lock on containers of tests, of which one run at a time has any.
@@ -190,7 +195,13 @@ impl App {
     /// how it goes.
     pub fn carry_out(&self, engine: &Engine, plan: &Plan, slots: usize) -> Report {
         let progress = Progress::new(self.ui, plan);
-        carry_out::execute(engine, plan, slots, &progress)
+        let manifest = self.settings.manifest.as_deref();
+        self.run.begin(self.ui, manifest, engine, plan);
+        let keeper = Keeper {
+            recorder: &self.run,
+            ui: self.ui,
+        };
+        carry_out::execute(engine, plan, slots, &progress, &keeper)
     }
 
     /// Engine and host as the planners want them, health of running agents

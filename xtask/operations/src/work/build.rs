@@ -130,7 +130,8 @@ pub fn converge(
     remember_packages(app, project, engine, &state, wanted)?;
     let outcomes = outcome::outcomes(&plan, &report);
     let took = started.elapsed().as_millis() as u64;
-    let images = build_report::report(system, &state, wanted, &plan, &outcomes, took);
+    let mut images = build_report::report(system, &state, wanted, &plan, &outcomes, took);
+    images.run = app.run.number();
     let failure = match failure {
         None => Questions::of(project, wanted)?
             .ask(app, engine, &state)

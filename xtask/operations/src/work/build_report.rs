@@ -24,6 +24,9 @@ pub struct ImageReport {
     pub unique_bytes: u64,
     /// Time that all of it took, in ms.
     pub elapsed_ms: u64,
+    /// Number of the run, for `logs --run`; left out if nothing was to be done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<u32>,
 }
 
 /// One image.
@@ -72,6 +75,7 @@ pub fn report(
         unique_bytes: images.iter().filter_map(|row| row.unique_bytes).sum(),
         images,
         elapsed_ms,
+        run: None,
     }
 }
 

@@ -80,6 +80,9 @@ pub struct Deployment {
     pub elapsed_ms: u64,
     /// Length of the settle window in ms; 0 if there was none.
     pub settle_ms: u64,
+    /// Number of the run, for `logs --run`; left out if nothing was to be done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<u32>,
 }
 
 /// Brings `chosen` to the manifest's state.
@@ -130,6 +133,7 @@ pub fn converge(
         warnings,
         elapsed_ms,
         settle_ms,
+        run: app.run.number(),
     };
     let mut failure = outcome::failure(&plan, &report, Exit::Gate);
     if let (Some(failure), Some((plan, report))) = (&mut failure, &back) {

@@ -29,6 +29,9 @@ pub struct Removal {
     pub removed: Vec<Outcome>,
     /// Time that all of it took, in ms.
     pub elapsed_ms: u64,
+    /// Number of the run, for `logs --run`; left out if nothing was to be done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<u32>,
 }
 
 /// Removes the containers of the agents and groups of these names, or of all agents, and what `remove` says.
@@ -61,6 +64,7 @@ pub fn take_down(
     let removal = Removal {
         removed: outcome::outcomes(&plan, &report),
         elapsed_ms: started.elapsed().as_millis() as u64,
+        run: app.run.number(),
     };
     let failure = outcome::failure(&plan, &report, Exit::Gate);
     Ok(Ending::new(removal, failure))

@@ -18,6 +18,7 @@ use super::{
     ending::Ending,
     failures::podman_failure,
     project::Project,
+    runs::Recorder,
     suites::{all, python_path},
     test_results::{News, Subject, Tell, TestOptions},
     unit_tests::{prepare, tests},
@@ -122,6 +123,7 @@ fn remove(app: &App, copy: &System) -> Result<(), Failure> {
         settings: app.settings.clone(),
         ui: app.ui,
         cancel: Cancel::default(),
+        run: Recorder::default(),
     };
     let engine = app.engine(copy)?;
     pytest::remove_left(&engine, &copy.name).map_err(podman_failure)?;

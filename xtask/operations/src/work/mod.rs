@@ -25,6 +25,7 @@ pub mod logs;
 pub mod networks;
 pub mod outcome;
 pub mod project;
+pub mod runs;
 pub mod scan_tree;
 mod secrets;
 pub mod self_test;

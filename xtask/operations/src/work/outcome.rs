@@ -282,7 +282,10 @@ fn describe(subject: &str, reason: &Reason, exit: Exit) -> Failure {
                 Exit::Gate,
                 format!("{} agents did not stay healthy", sick.len()),
             )
-            .hint("`cargo xtask logs NAME` shows more");
+            .hint(match sick.first().and_then(|sick| sick.run) {
+                Some(run) => format!("`cargo xtask logs --run {run} NAME` shows more"),
+                None => "`cargo xtask logs NAME` shows more".to_owned(),
+            });
             for sick in sick {
                 let one = sick_failure(sick);
                 failure.detail.push(one.message);
@@ -357,13 +360,14 @@ fn sick_failure(sick: &Sick) -> Failure {
     }
     let hint = match sick.status {
         AgentStatus::Exited => {
-            format!("fix the cause in its log (`cargo xtask logs {agent}`), build the images, deploy again")
+            format!("fix the cause in its log (`{}`), build the images, deploy again", sick.log_command())
         }
         AgentStatus::WrongPort => {
             format!("set `health_port` of {agent} in the manifest to the port it binds, or make it bind that one")
         }
         AgentStatus::Refused | AgentStatus::Timeout => format!(
-            "if {agent} needs longer, raise `start_timeout_s`; `cargo xtask logs {agent} --follow` shows what it does"
+            "if {agent} needs longer, raise `start_timeout_s`; `{}` shows what it did",
+            sick.log_command()
         ),
         AgentStatus::Unhealthy | AgentStatus::Answering => {
             "healthy is a JSON reply whose `status` is `ok` or `healthy`; `health_requests` sets what is asked".to_owned()

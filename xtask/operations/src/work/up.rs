@@ -36,6 +36,9 @@ pub struct Up {
     pub deployment: Deployment,
     /// All agents, asked at the end.
     pub health: Round,
+    /// Number of the run, for `logs --run`; left out if nothing was to be done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<u32>,
 }
 
 /// One part of `up`, and how long it took.

@@ -91,6 +91,7 @@ fn sick(agent: &str, status: AgentStatus, reason: &str) -> Sick {
         attempts: 1,
         reply: None,
         log: Vec::new(),
+        run: None,
     }
 }
 
@@ -212,7 +213,7 @@ hint: set `health_port` of Alpha in the manifest to the port it binds, or make i
                 "6 error: Alpha is not healthy: {reason}
   waited 1.50 s
   its log is empty
-hint: if Alpha needs longer, raise `start_timeout_s`; `cargo xtask logs Alpha --follow` shows what it does"
+hint: if Alpha needs longer, raise `start_timeout_s`; `cargo xtask logs Alpha` shows what it did"
             ),
         );
     }
@@ -451,7 +452,7 @@ fn every_root_cause_is_told_once_with_whom_it_blocks() {
 
   Delta cannot start: port 7000 on 127.0.0.1 is taken
   hint: end that process, or publish on another port (`host_port` or `host_health_port` instead of 7000 in the manifest)
-hint: if Alpha needs longer, raise `start_timeout_s`; `cargo xtask logs Alpha --follow` shows what it does",
+hint: if Alpha needs longer, raise `start_timeout_s`; `cargo xtask logs Alpha` shows what it did",
     );
 }
 
