@@ -48,6 +48,9 @@ pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
                 show::health::show(&app.ui, &round);
             }
             last = now;
+            if app.ui.reader_gone() {
+                return Ok(());
+            }
             ask::pause(app, args.interval)?;
         }
     }

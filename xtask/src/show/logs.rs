@@ -31,7 +31,7 @@ pub fn show(ui: &Ui, line: &LogLine, look: Look) {
     };
     let text = match line.stream {
         LogStream::Event => ui.paint(Paint::Bold, &line.text),
-        LogStream::Stdout | LogStream::Stderr => line.text.clone(),
+        LogStream::Stdout | LogStream::Stderr | LogStream::Unknown => line.text.clone(),
     };
     ui.out(format!("{time}{name}  {text}"));
 }
@@ -65,7 +65,7 @@ fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

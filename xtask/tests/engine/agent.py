@@ -22,6 +22,8 @@ if mode == "exits-0":
 if mode == "silent":
     print("thinking for ever", flush=True)
     time.sleep(3600)
+if mode == "talks":
+    print("here I am", flush=True)
 if mode == "slow":
     time.sleep(20)
 

@@ -12,6 +12,7 @@ mod gpu;
 mod images;
 mod interrupted;
 mod rollout;
+mod logs;
 mod rootless;
 mod secrets;
 mod support;

@@ -32,6 +32,7 @@ const OPTIONAL: &[&str] = &[
     "learned",
     "left_over",
     "rollback",
+    "run",
     "sick",
     "without_tests",
 ];

@@ -161,6 +161,11 @@ impl Running {
         wait_until(text, || self.read("stderr").contains(text));
     }
 
+    #[track_caller]
+    pub fn wait_for_stdout(&self, text: &str) {
+        wait_until(text, || self.read("stdout").contains(text));
+    }
+
     fn read(&self, stream: &str) -> String {
         fs::read_to_string(self.scratch.join(stream)).expect("a file")
     }

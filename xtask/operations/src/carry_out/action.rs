@@ -9,7 +9,7 @@ use super::{base::ensure_base, recoveries::start};
 use crate::{
     carry_out::{
         gate::{self, GateError, Passed},
-        report::{Evidence, Reason, StepFailure, StepResult},
+        report::{Reason, StepFailure, StepResult, Watch},
         settle,
         watcher::Watcher,
     },
@@ -21,7 +21,7 @@ pub fn carry_out(
     watcher: &Watcher,
     step: &Step,
     say: &(dyn Fn(&str) + Sync),
-    evidence: &dyn Evidence,
+    watch: &dyn Watch,
 ) -> StepResult {
     let started = Instant::now();
     let elapsed = || started.elapsed().as_millis() as u64;
@@ -31,7 +31,7 @@ pub fn carry_out(
             passed,
         },
         Err(mut reason) => {
-            keep_evidence(engine, step, &mut reason, evidence);
+            keep_evidence(engine, step, &mut reason, watch);
             let undone = step
                 .on_failure
                 .iter()
@@ -47,16 +47,16 @@ pub fn carry_out(
 }
 
 /// What is about to be undone can be looked at for the last time.
-fn keep_evidence(engine: &Engine, step: &Step, reason: &mut Reason, evidence: &dyn Evidence) {
+fn keep_evidence(engine: &Engine, step: &Step, reason: &mut Reason, watch: &dyn Watch) {
     match (reason, &step.action) {
         (Reason::Sick(sick), _) => {
             for sick in sick {
-                sick.run = evidence.keep(engine, &sick.agent, &sick.container);
+                sick.run = watch.keep_evidence(engine, &sick.agent, &sick.container);
             }
         }
         (Reason::Interrupted, _) => {}
         (_, Action::StartContainer { container, .. }) => {
-            evidence.keep(engine, &step.subject, container);
+            watch.keep_evidence(engine, &step.subject, container);
         }
         _ => {}
     }

@@ -21,6 +21,6 @@ pub use judge::{AgentStatus, exit_words, judge};
 pub use log::{in_one_piece, log_lines};
 #[cfg(test)]
 pub use report::StepFailure;
-pub use report::{Event, Evidence, Reason, Report, StepResult, Watch};
+pub use report::{Event, Reason, Report, StepResult, Watch};
 pub use target::target;
 pub use walk::execute;

@@ -67,13 +67,13 @@ pub enum Event<'a> {
 /// Receives events; called from several threads.
 pub trait Watch: Sync {
     fn event(&self, position: usize, step: &Step, event: Event<'_>);
-}
 
-/// Keeps what a container can tell of why its agent failed.
-pub trait Evidence: Sync {
-    /// Called before the container is stopped, replaced or removed because of
-    /// that; returns the number of the run that it is kept under.
-    fn keep(&self, engine: &Engine, agent: &str, container: &str) -> Option<u32>;
+    /// An agent has failed, and its container is about to be stopped, replaced or
+    /// removed because of that. Returns the number of the run that what it can
+    /// tell is kept under.
+    fn keep_evidence(&self, _: &Engine, _agent: &str, _container: &str) -> Option<u32> {
+        None
+    }
 }
 
 impl From<PodmanError> for Reason {

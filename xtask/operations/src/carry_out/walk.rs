@@ -12,7 +12,7 @@ use model::plan::{Action, Plan, Step};
 use super::action::carry_out;
 use crate::{
     carry_out::{
-        report::{Event, Evidence, Report, StepResult, Watch},
+        report::{Event, Report, StepResult, Watch},
         watcher::Watcher,
     },
     podman::Engine,
@@ -20,13 +20,7 @@ use crate::{
 
 /// Runs the plan with at most `slots` podman calls that change something at a
 /// time. Gates hold no slot.
-pub fn execute(
-    engine: &Engine,
-    plan: &Plan,
-    slots: usize,
-    watch: &dyn Watch,
-    evidence: &dyn Evidence,
-) -> Report {
+pub fn execute(engine: &Engine, plan: &Plan, slots: usize, watch: &dyn Watch) -> Report {
     let watcher = Watcher::default();
     std::thread::scope(|scope| {
         scope.spawn(|| watcher.run(&engine.podman));
@@ -72,7 +66,7 @@ pub fn execute(
                             note(Stage::Usable);
                         }
                     };
-                    let result = carry_out(engine, watcher, step, &say, evidence);
+                    let result = carry_out(engine, watcher, step, &say, watch);
                     watch.event(position, step, Event::Ended(&result));
                     note(Stage::Ended(result));
                 });

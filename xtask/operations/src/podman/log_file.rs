@@ -23,6 +23,9 @@ pub enum LogStream {
     Stdout,
     /// Standard error.
     Stderr,
+    /// One of the two: podman, which follows a log that cannot be read here, does not
+    /// tell which.
+    Unknown,
     /// None of the agent's: what became of its container, while it is followed.
     Event,
 }
@@ -32,6 +35,7 @@ impl LogStream {
         match self {
             LogStream::Stdout => "stdout",
             LogStream::Stderr => "stderr",
+            LogStream::Unknown => "unknown",
             LogStream::Event => "event",
         }
     }

@@ -194,14 +194,14 @@ impl App {
     /// Carries a plan out with at most `slots` podman calls at a time, and shows
     /// how it goes.
     pub fn carry_out(&self, engine: &Engine, plan: &Plan, slots: usize) -> Report {
-        let progress = Progress::new(self.ui, plan);
         let manifest = self.settings.manifest.as_deref();
         self.run.begin(self.ui, manifest, engine, plan);
         let keeper = Keeper {
             recorder: &self.run,
             ui: self.ui,
+            progress: Progress::new(self.ui, plan),
         };
-        carry_out::execute(engine, plan, slots, &progress, &keeper)
+        carry_out::execute(engine, plan, slots, &keeper)
     }
 
     /// Engine and host as the planners want them, health of running agents

@@ -5,7 +5,7 @@ mod change;
 mod follow;
 mod past;
 mod since;
-mod source;
+pub mod source;
 mod tail;
 
 use std::collections::BTreeMap;

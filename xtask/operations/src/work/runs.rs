@@ -17,21 +17,22 @@ use std::{
 
 use diagnostics::Failure;
 use folder::RunFolder;
-use model::plan::Plan;
+use model::plan::{Plan, Step};
 use process::shell_line;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::logs::source::told;
 use crate::{
-    carry_out::Evidence,
+    carry_out::{Event, Watch},
     podman::{
         Engine,
         clock::{now_s, rfc3339},
         engine::state_folder,
-        log_file,
+        log_file::{self, LogRecord},
         run::Call,
     },
-    ui::Ui,
+    ui::{Ui, progress::Progress},
 };
 
 /// `run.json`: what was run, by whom, and how it ended.
@@ -182,15 +183,21 @@ impl Recording {
     }
 }
 
-/// Keeps what failed agents leave behind in the folder of the run.
+/// Keeps what failed agents leave behind in the folder of the run; all else is for
+/// the display.
 #[derive(Debug)]
 pub struct Keeper<'a> {
     pub recorder: &'a Recorder,
     pub ui: Ui,
+    pub progress: Progress,
 }
 
-impl Evidence for Keeper<'_> {
-    fn keep(&self, engine: &Engine, agent: &str, container: &str) -> Option<u32> {
+impl Watch for Keeper<'_> {
+    fn event(&self, position: usize, step: &Step, event: Event<'_>) {
+        self.progress.event(position, step, event);
+    }
+
+    fn keep_evidence(&self, engine: &Engine, agent: &str, container: &str) -> Option<u32> {
         let number = self.recorder.number()?;
         let kept = self.take(engine, agent, container);
         let mut recording = self.recorder.recording();
@@ -231,26 +238,18 @@ impl Keeper<'_> {
         let copied = local.and_then(|path| io::copy(&mut File::open(path).ok()?, &mut log).ok());
         match copied {
             Some(_) => Ok(()),
-            None => told_log(engine, container, &mut File::create(log_path)?),
+            None => told_log(engine, agent, container, &mut File::create(log_path)?),
         }
     }
 }
 
 /// The whole log as podman tells it, in the form of a log file.
-fn told_log(engine: &Engine, container: &str, to: &mut File) -> io::Result<()> {
-    let call = Call::look("read the log", &["logs", "--timestamps", container]);
-    let output = engine.podman.probe(&call).map_err(io::Error::other)?;
-    let mut text = String::new();
-    for (stream, lines) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
-        for line in lines.lines() {
-            if let Some((time, rest)) = line.split_once(' ')
-                && time.contains('T')
-            {
-                text.push_str(&format!("{time} {stream} F {rest}\n"));
-            }
-        }
+fn told_log(engine: &Engine, agent: &str, container: &str, to: &mut File) -> io::Result<()> {
+    let records = told(&engine.podman, agent, container, None).map_err(io::Error::other)?;
+    for LogRecord { time, stream, text } in records {
+        writeln!(to, "{time} {} F {text}", stream.as_str())?;
     }
-    to.write_all(text.as_bytes())
+    Ok(())
 }
 
 fn text(value: &impl Serialize) -> Vec<u8> {
@@ -284,8 +283,10 @@ fn environment(engine: &Engine) -> Value {
         let text = std::fs::read_to_string(path).unwrap_or_default();
         text.lines().next().unwrap_or_default().trim().to_owned()
     };
+    let mut podman = json!(engine.facts);
+    podman["version"] = engine.facts.version.to_string().into();
     json!({
-        "podman": engine.facts,
+        "podman": podman,
         "quirks": engine.proof,
         "kernel": line("/proc/sys/kernel/osrelease"),
         "host": line("/proc/sys/kernel/hostname"),

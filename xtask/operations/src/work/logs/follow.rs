@@ -89,8 +89,8 @@ impl Spawn for Readers<'_, '_> {
         let podman = self.podman;
         self.scope.spawn(move || {
             let say = |line: &str| {
-                // The stream is not told apart; the last line was told already.
-                let record = stamped(line, LogStream::Stdout);
+                // The last line was told already.
+                let record = stamped(line, LogStream::Unknown);
                 let new = |record: &LogRecord| nanos(&record.time).is_some_and(|at| at > since);
                 if let Some(record) = record.filter(new) {
                     let _ = lines_in.send(record);
