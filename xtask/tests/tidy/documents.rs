@@ -31,6 +31,29 @@ pub fn present(files: &[File]) -> Vec<String> {
         .collect()
 }
 
+/// Every test that docs/promises.md names exists: `` `FILE`: `NAME` ``.
+pub fn promises(files: &[File]) -> Vec<String> {
+    let page = "docs/promises.md";
+    let lines = text(files, page).unwrap_or_default().lines().enumerate();
+    let rows = lines.filter(|(_, line)| line.starts_with("| ") && !line.starts_with("| promise"));
+    rows.flat_map(|(number, line)| {
+        let named: Vec<&str> = line.split('`').skip(1).step_by(2).collect();
+        let tests = named.windows(2).filter(|pair| pair[0].ends_with(".rs"));
+        let lost = tests.filter(|pair| {
+            let declared = format!("fn {}(", pair[1]);
+            !text(files, pair[0]).is_some_and(|text| text.contains(&declared))
+        });
+        let lost = lost.map(|pair| format!("{}: no test `{}`", pair[0], pair[1]));
+        let none = (!named.iter().any(|name| name.ends_with(".rs")))
+            .then(|| "a promise without a test".to_owned());
+        let found: Vec<String> = lost.chain(none).collect();
+        found
+            .into_iter()
+            .map(move |problem| format!("{page}:{}: {problem}", number + 1))
+    })
+    .collect()
+}
+
 /// The README has every command of `--help` in its table.
 pub fn commands(files: &[File]) -> Vec<String> {
     let help = help();

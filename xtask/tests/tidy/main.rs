@@ -44,6 +44,7 @@ const RULES: &[Rule] = &[
     documents::findings,
     documents::map,
     documents::present,
+    documents::promises,
 ];
 
 #[test]

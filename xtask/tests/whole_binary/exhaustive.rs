@@ -77,7 +77,10 @@ fn scenarios() -> Vec<Scenario> {
             name: "up",
             args: &["up", "--settle", "0s", "--jobs", "1"],
             prepare: |fixture| {
-                fixture.write("repo/requirements/requirements.audio.lock", "numpy==2.0.0\n");
+                fixture.write(
+                    "repo/requirements/requirements.audio.lock",
+                    "numpy==2.0.0\n",
+                );
             },
             goal: plain(),
             code: 0,
@@ -170,9 +173,14 @@ fn without(fixture: &Fixture, agent: &str) {
     let text = text.expect("a manifest");
     let at = text.find(&format!(".agents.{agent}]")).expect("an agent");
     let start = text[..at].rfind("\n[").expect("a table") + 1;
-    let length = text[at..].find("\n[").map_or(text.len() - at, |next| next + 1);
+    let length = text[at..]
+        .find("\n[")
+        .map_or(text.len() - at, |next| next + 1);
     let rest = &text[at + length..];
-    fixture.write("repo/containers/system.toml", &format!("{}{rest}", &text[..start]));
+    fixture.write(
+        "repo/containers/system.toml",
+        &format!("{}{rest}", &text[..start]),
+    );
 }
 
 fn memory(fixture: &Fixture, agents: &[&str], memory_mb: u32) {
@@ -185,7 +193,13 @@ fn memory(fixture: &Fixture, agents: &[&str], memory_mb: u32) {
 /// The twin and the coordinator, which depends on it, change their published ports.
 fn swap(fixture: &Fixture) {
     let ports: Vec<(String, u16)> = fixture.port_names().collect();
-    let port = |name: &str| ports.iter().find(|(known, _)| known == name).expect("a port").1;
+    let port = |name: &str| {
+        ports
+            .iter()
+            .find(|(known, _)| known == name)
+            .expect("a port")
+            .1
+    };
     for (agent, other) in [
         ("SystemDigitalTwin", "CoordinatorAgent"),
         ("CoordinatorAgent", "SystemDigitalTwin"),
@@ -260,9 +274,14 @@ impl Stage {
                 return Some(format!("{name} is {} and not of {mark:?}", found["state"]));
             }
         }
-        let lost = state["orphans"].as_array().is_some_and(|lost| !lost.is_empty());
+        let lost = state["orphans"]
+            .as_array()
+            .is_some_and(|lost| !lost.is_empty());
         if lost {
-            return Some(format!("processes without containers: {}", state["orphans"]));
+            return Some(format!(
+                "processes without containers: {}",
+                state["orphans"]
+            ));
         }
         (!left.is_empty()).then(|| format!("missing: {left:?}"))
     }
@@ -284,7 +303,9 @@ impl Stage {
         }
         if outcome.code == self.scenario.code {
             return match self.off() {
-                Some(off) if self.scenario.code == 0 => told(&format!("it says that all is well: {off}")),
+                Some(off) if self.scenario.code == 0 => {
+                    told(&format!("it says that all is well: {off}"))
+                }
                 _ => Ok(()),
             };
         }
@@ -310,7 +331,10 @@ impl Stage {
         }
         match self.off() {
             None => Ok(()),
-            Some(off) => Err(format!("the next run ends elsewhere: {off}\n{}", outcome.stderr)),
+            Some(off) => Err(format!(
+                "the next run ends elsewhere: {off}\n{}",
+                outcome.stderr
+            )),
         }
     }
 }
@@ -321,7 +345,9 @@ fn foreign(state: &Value) -> Value {
     json!([
         own,
         state["networks"]["strange"]["subnet"],
-        state["volumes"].as_array().is_some_and(|all| all.contains(&json!("strange"))),
+        state["volumes"]
+            .as_array()
+            .is_some_and(|all| all.contains(&json!("strange"))),
     ])
 }
 
