@@ -42,6 +42,10 @@ pub struct How {
     /// Keep what came up if others fail, instead of putting all former containers back
     #[arg(long)]
     pub no_rollback: bool,
+    /// Look for changes by hand in all settings of each container, and replace
+    /// those that have any
+    #[arg(long)]
+    pub verify: bool,
     /// Leave an agent that fails its gate as it is
     #[arg(long)]
     pub keep: bool,
@@ -82,6 +86,7 @@ impl How {
             prune: self.prune,
             restart_hung: self.restart_hung,
             go_back: !self.no_rollback,
+            verify: self.verify,
             keep: self.keep,
             no_import_check: self.no_import_check,
         })

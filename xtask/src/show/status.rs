@@ -1,7 +1,8 @@
 //! One bulk view of every agent.
 
+use diagnostics::excerpt::printable;
 use operations::{
-    results::Fleet,
+    results::{AgentRow, Configuration, Fleet},
     ui::{Ui, table},
 };
 
@@ -46,7 +47,7 @@ pub fn show(ui: &Ui, fleet: &Fleet) {
             state,
             painted(ui, row.health),
             row.up.clone().unwrap_or_else(|| "-".to_owned()),
-            row.configuration.as_str().to_owned(),
+            configuration(row),
             row.ip.clone().unwrap_or_else(|| "-".to_owned()),
             ports.join(" "),
         ]
@@ -54,7 +55,38 @@ pub fn show(ui: &Ui, fleet: &Fleet) {
     for line in table::render(&lines) {
         ui.out(line);
     }
+    tell_differences(ui, fleet);
     for orphan in &fleet.orphans {
         ui.warn(format!("container `{orphan}` is ours, but the manifest does not know its agent; `cargo xtask down` removes it"));
+    }
+}
+
+/// `drifted (memory, networks)`
+fn configuration(row: &AgentRow) -> String {
+    let mut settings: Vec<&str> = row.differences.iter().map(|found| found.setting).collect();
+    settings.dedup();
+    match settings.is_empty() {
+        true => row.configuration.as_str().to_owned(),
+        false => format!("{} ({})", row.configuration.as_str(), settings.join(", ")),
+    }
+}
+
+fn tell_differences(ui: &Ui, fleet: &Fleet) {
+    let rows = || {
+        fleet
+            .agents
+            .iter()
+            .filter(|row| !row.differences.is_empty())
+    };
+    for row in rows() {
+        for found in &row.differences {
+            ui.out(format!("{}: {}", row.name, printable(&found.text)));
+        }
+    }
+    if rows().any(|row| row.configuration == Configuration::Drifted) {
+        let verify = if fleet.deep { " --verify" } else { "" };
+        ui.note(format!(
+            "`cargo xtask deploy{verify}` replaces containers that were changed by hand"
+        ));
     }
 }

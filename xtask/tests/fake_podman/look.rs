@@ -91,61 +91,8 @@ fn ports(create: &[String]) -> Value {
     }
 }
 
-pub fn container_inspect(store: &Store, args: &[String]) -> Answer {
-    let options = parse(args, &[], &[]);
-    let state = store.read();
-    let (mut inspected, mut missing) = (Vec::new(), None);
-    for name in &options.operands {
-        let Some(container) = state.containers.get(name) else {
-            missing = Some((125, format!("inspecting object: no such container {name}")));
-            continue;
-        };
-        let networks = container.networks.iter().map(|(network, address)| {
-            let address = address.clone().unwrap_or_else(|| "10.250.0.9".to_owned());
-            (network.clone(), json!({ "IPAddress": address }))
-        });
-        let networks: serde_json::Map<String, Value> = networks.collect();
-        let exited = container.state == "exited";
-        inspected.push(json!({
-            "Id": container.id,
-            "Name": name,
-            "NetworkSettings": { "Networks": networks },
-            "RestartCount": container.restarts,
-            "State": {
-                "ExitCode": container.exit_code,
-                "Pid": container.pid,
-                "Status": container.state,
-                "OOMKilled": container.oom_killed,
-                "Error": "",
-                "StartedAt": time(if container.starts == 0 { None } else { Some(container.started_at) }),
-                "FinishedAt": time(exited.then_some(container.started_at + 1)),
-            },
-            "HostConfig": { "Memory": 512 << 20, "LogConfig": log_config(store, name) },
-            "Config": { "CreateCommand": container.create, "Labels": container.labels },
-        }));
-    }
-    // Those that there are are told all the same.
-    let text = pretty(&json!(inspected));
-    match missing {
-        Some(missing) => {
-            print!("{text}");
-            Err(missing)
-        }
-        None => Ok(text),
-    }
-}
-
-/// A file that a test has put there; otherwise the log is none.
-fn log_config(store: &Store, name: &str) -> Value {
-    let path = store.folder().join("ctr-logs").join(name);
-    match path.exists() {
-        true => json!({ "Type": "k8s-file", "Path": path }),
-        false => json!({ "Type": "journald", "Path": "" }),
-    }
-}
-
 /// A time as Go writes it; `None` was never set. Days are counted from 1970.
-fn time(seconds: Option<i64>) -> String {
+pub fn time(seconds: Option<i64>) -> String {
     let Some(seconds) = seconds else {
         return "0001-01-01T00:00:00Z".to_owned();
     };
@@ -372,6 +319,6 @@ fn wants_json(args: &[String]) {
     let [] = options.exactly();
 }
 
-fn pretty(value: &Value) -> String {
+pub fn pretty(value: &Value) -> String {
     format!("{value:#}\n")
 }

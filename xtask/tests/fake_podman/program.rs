@@ -13,6 +13,7 @@
 
 mod change;
 mod fault;
+mod inspect;
 mod look;
 mod nth;
 mod options;
@@ -99,7 +100,7 @@ fn dispatch(store: &Store, global: &[String], args: &[String], fault: Option<&Fa
         ["import", ..] => change::import(store, &args[1..]),
         ["pull", ..] => change::pull(store, &args[1..]),
         ["tag", ..] => change::tag(store, &args[1..]),
-        ["container", "inspect"] => look::container_inspect(store, &args[2..]),
+        ["container", "inspect"] => inspect::containers(store, &args[2..]),
         ["container", "cleanup"] => change::cleanup(store, &args[2..]),
         _ => panic!("the fake podman does not know {args:?}"),
     }

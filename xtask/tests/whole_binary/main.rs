@@ -17,6 +17,7 @@ mod build;
 mod code;
 mod deploy;
 mod doctor;
+mod drift;
 mod dry_run;
 mod exhaustive;
 mod fixture;

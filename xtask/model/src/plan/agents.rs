@@ -12,9 +12,8 @@ mod closing;
 mod possible;
 
 use super::{
-    gpus,
+    drift, gpus,
     handover::{Claims, Held, former_gate},
-    label,
     orphans::orphans,
     replace::{bring_back, remove, rename, restore, start_action, stop},
     request::waits_for,
@@ -142,16 +141,9 @@ impl<'a> Planner<'a> {
         let hash = spec::hash_of(&wanted);
         self.claims.insert(agent.name.clone(), Claims::of(&wanted));
         let recreate = self.request.recreate.contains(&agent.name);
-        let difference = |current: &Container| {
-            if recreate {
-                Some("asked for")
-            } else if current.label(label::SPEC) != Some(&hash) {
-                Some("its configuration changed")
-            } else if current.image_id != image {
-                Some("its image changed")
-            } else {
-                None
-            }
+        let difference = |current: &Container| match recreate {
+            true => Some("asked for".to_owned()),
+            false => drift::cause(&wanted, &hash, &image, current),
         };
         let standing = self.repair(agent, &|current| difference(current).is_some())?;
         let Some(current) = standing.current else {
@@ -169,7 +161,7 @@ impl<'a> Planner<'a> {
             self.free(&previous_name(&agent.container), agent)?;
             let mut next = wanted;
             next.name = next_name(&agent.container);
-            let created = self.create(agent, next, standing.after, cause);
+            let created = self.create(agent, next, standing.after, &cause);
             let running = current.running();
             return Some(Prepared::Replaceable {
                 created,
@@ -178,7 +170,7 @@ impl<'a> Planner<'a> {
                 // cannot be told, and it is wanted.
                 start_old: current.started_at_s > 0,
                 former: former_gate(agent, current).filter(|_| running || standing.cut_short),
-                cause: cause.into(),
+                cause,
             });
         }
         Some(self.as_specified(agent, current, standing))

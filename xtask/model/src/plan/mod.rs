@@ -6,6 +6,7 @@
 
 pub mod agents;
 pub mod down;
+pub mod drift;
 mod given;
 pub mod gpus;
 pub mod handover;
@@ -13,6 +14,7 @@ pub mod images;
 pub mod label;
 mod names;
 pub mod networks;
+pub mod observed;
 mod orphans;
 mod refusal;
 mod replace;

@@ -6,7 +6,11 @@ use super::{
     step::Action,
 };
 use crate::{
-    plan::{refusal::PlanError, state::State, step::Plan},
+    plan::{
+        refusal::PlanError,
+        state::{ObservedNetwork, State},
+        step::Plan,
+    },
     system::{Network, Subnet, System},
 };
 
@@ -36,12 +40,14 @@ pub fn plan(
             continue;
         };
         let ours = found.labels.get(label::SYSTEM) == Some(&system.name);
-        if ours && found.labels.get(label::SPEC) == Some(&hash) {
-            plan.unchanged.push(name.clone());
-        } else if !ours && found.subnets == [wanted.subnet.clone()] {
-            plan.warnings.push(format!(
-                "network `{name}` was not created by this tool; used as it is"
-            ));
+        let differences = differences(&wanted, found);
+        let as_made = !ours || found.labels.get(label::SPEC) == Some(&hash);
+        if as_made && differences.is_empty() {
+            if !ours {
+                plan.warnings.push(format!(
+                    "network `{name}` was not created by this tool; used as it is"
+                ));
+            }
             plan.unchanged.push(name.clone());
         } else if ours && recreate {
             errors.extend(overlap(system, state, &wanted));
@@ -61,8 +67,7 @@ pub fn plan(
         } else {
             errors.push(PlanError::NetworkDiffers {
                 network: name.clone(),
-                expected: wanted.subnet,
-                found: found.subnets.join(", "),
+                differences,
                 ours,
             });
         }
@@ -94,6 +99,36 @@ fn network_spec(system: &System, name: &str, network: &Network) -> NetworkSpec {
         internal: network.internal,
         isolate: network.isolate,
     }
+}
+
+/// What can be seen in the listing, each in words that fit after the network's
+/// name.
+fn differences(wanted: &NetworkSpec, found: &ObservedNetwork) -> Vec<String> {
+    let mut words = Vec::new();
+    if found.subnets != [wanted.subnet.clone()] {
+        let subnets = found.subnets.join(", ");
+        words.push(format!("has the subnet {subnets}, not {}", wanted.subnet));
+    }
+    let flags = [
+        (
+            (wanted.isolate, found.isolated),
+            "is not kept apart from other networks (`isolate = true`)",
+            "is kept apart from other networks (`isolate = false`)",
+        ),
+        (
+            (wanted.internal, found.internal),
+            "has a route to the outside (`internal = true`)",
+            "has no route to the outside (`internal = false`)",
+        ),
+    ];
+    for (flag, missing, surplus) in flags {
+        match flag {
+            (true, false) => words.push(missing.to_owned()),
+            (false, true) => words.push(surplus.to_owned()),
+            _ => {}
+        }
+    }
+    words
 }
 
 fn overlap(system: &System, state: &State, wanted: &NetworkSpec) -> Option<PlanError> {

@@ -7,11 +7,13 @@ pub enum PlanError {
     ImageMissing { agent: String, image: String },
     /// A container of that name exists and does not carry our label.
     ContainerTaken { agent: String, container: String },
-    /// A network of that name exists with another subnet or without our label.
+    /// A network of that name exists and is not what the manifest asks for.
     NetworkDiffers {
         network: String,
-        expected: String,
-        found: String,
+        /// In words that fit after its name; none if only what it was made from
+        /// is known to differ.
+        differences: Vec<String>,
+        /// It was created by this tool.
         ours: bool,
     },
     /// A network of another name covers some of the same addresses.

@@ -237,6 +237,18 @@ pub fn short(sha: Sha256) -> String {
         .collect()
 }
 
+/// Where published ports are on the host.
+pub const LOOPBACK: &str = "127.0.0.1";
+
+/// A hardware address that follows from the IP address, locally administered.
+///
+/// podman draws a new one at every start. Neighbours that know the old one go
+/// on sending to it for half a minute, and a replaced agent seems dead.
+pub fn hardware_address(ip: Ipv4Addr) -> String {
+    let [a, b, c, d] = ip.octets();
+    format!("02:42:{a:02x}:{b:02x}:{c:02x}:{d:02x}")
+}
+
 /// The container that `agent` should run in, on the host that `state` shows.
 pub fn container(system: &System, agent: &Agent, state: &State) -> ContainerSpec {
     let group = system.group(&agent.group);

@@ -10,6 +10,7 @@ use std::{
 
 use super::{
     gpus::Gpus,
+    observed::Observed,
     secret::{Known, ObservedSecret},
 };
 
@@ -59,6 +60,8 @@ pub struct Container {
     pub host_ports: BTreeSet<u16>,
     /// Fixed addresses, each in its network, if it was made with that label.
     pub addresses: BTreeSet<(String, Ipv4Addr)>,
+    /// All its settings; `None` unless somebody has asked for them.
+    pub observed: Option<Box<Observed>>,
     pub labels: BTreeMap<String, String>,
 }
 
@@ -86,6 +89,8 @@ pub struct ObservedNetwork {
     pub subnets: Vec<String>,
     /// Traffic from and to other isolated networks is dropped.
     pub isolated: bool,
+    /// It has no route to the outside.
+    pub internal: bool,
     pub labels: BTreeMap<String, String>,
 }
 

@@ -9,6 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use model::plan::observed::ResourceLimits;
 use serde::Serialize;
 
 /// Memory and processes of one control group.
@@ -35,31 +36,80 @@ pub fn of_process(pid: u32) -> Option<Usage> {
     read(&table, Path::new("/sys/fs/cgroup"))
 }
 
+/// The limits that the kernel holds a container to, by its first process on this
+/// host and its id. None is known where the process is in no group of the
+/// container's own, since podman could not make one.
+pub fn limits_of(pid: u32, id: &str) -> ResourceLimits {
+    let table = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    limits(&table, Path::new("/sys/fs/cgroup"), id)
+}
+
+fn limits(table: &str, root: &Path, id: &str) -> ResourceLimits {
+    let own = |controller: &str| {
+        let path = path_of(table, controller)?;
+        // crun has a group of its own below the container's.
+        let named = |folder: &&Path| {
+            let name = folder.file_name().and_then(|name| name.to_str());
+            name.is_some_and(|name| name.contains(id))
+        };
+        let folder = Path::new(&path).ancestors().find(named)?.to_owned();
+        Some(root.join(controller).join(folder))
+    };
+    if let Some(memory) = own("memory") {
+        let cpu = own("cpu").and_then(|folder| {
+            let quota = number(&folder, "cpu.cfs_quota_us")?;
+            Some(quota as f64 / number(&folder, "cpu.cfs_period_us")? as f64)
+        });
+        return ResourceLimits {
+            memory: number(&memory, "memory.limit_in_bytes").filter(|limit| *limit < NONE),
+            cpus: cpu,
+            pids: own("pids").and_then(|folder| number(&folder, "pids.max")),
+        };
+    }
+    let Some(folder) = own("") else {
+        return ResourceLimits::default();
+    };
+    let cpu = fs::read_to_string(folder.join("cpu.max")).unwrap_or_default();
+    let cpu = cpu
+        .trim()
+        .split_once(' ')
+        .and_then(|(quota, period)| Some(quota.parse::<f64>().ok()? / period.parse::<f64>().ok()?));
+    ResourceLimits {
+        memory: number(&folder, "memory.max"),
+        cpus: cpu,
+        pids: number(&folder, "pids.max"),
+    }
+}
+
 /// `table` is `/proc/PID/cgroup`, see cgroups(7): a line for each hierarchy,
 /// `4:memory:/path`, and `0::/path` for v2.
 fn read(table: &str, root: &Path) -> Option<Usage> {
-    let path_of = |controller: &str| {
-        table.lines().find_map(|line| {
-            let mut fields = line.splitn(3, ':').skip(1);
-            let controllers = fields.next()?;
-            let known = controllers.split(',').any(|name| name == controller);
-            let path = fields.next()?.trim_start_matches('/');
-            known.then(|| path.to_owned())
-        })
-    };
-    match (path_of("memory"), path_of("pids")) {
+    match (path_of(table, "memory"), path_of(table, "pids")) {
         (Some(memory), Some(pids)) => first(
             &root.join("memory").join(memory),
             &root.join("pids").join(pids),
         ),
-        _ => second(&root.join(path_of("")?), root),
+        _ => second(&root.join(path_of(table, "")?), root),
     }
 }
 
+/// The path of a process's group of that controller; `""` is v2.
+fn path_of(table: &str, controller: &str) -> Option<String> {
+    table.lines().find_map(|line| {
+        let mut fields = line.splitn(3, ':').skip(1);
+        let controllers = fields.next()?;
+        let known = controllers.split(',').any(|name| name == controller);
+        let path = fields.next()?.trim_start_matches('/');
+        known.then(|| path.to_owned())
+    })
+}
+
+/// A limit of cgroups v1 above this, in bytes, is none: the kernel prints its
+/// largest.
+const NONE: u64 = 1 << 60;
+
 /// cgroups v1: Documentation/admin-guide/cgroup-v1/memory.rst of the kernel.
 fn first(memory: &Path, pids: &Path) -> Option<Usage> {
-    /// A limit above this, in bytes, is none: the kernel prints its largest.
-    const NONE: u64 = 1 << 60;
     let used = number(memory, "memory.usage_in_bytes")?;
     let cache = field(memory, "memory.stat", "total_inactive_file").unwrap_or(0);
     let limit = number(memory, "memory.limit_in_bytes").filter(|limit| *limit < NONE);
@@ -186,5 +236,50 @@ mod tests {
         assert_eq!(read("0::/nowhere\n", root.path()), None);
         assert_eq!(read("", root.path()), None);
         assert_eq!(of_process(u32::MAX), None);
+    }
+
+    #[test]
+    fn limits_are_those_of_the_containers_own_group() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |below: &str| root.path().join(below);
+        write(
+            &at("memory/parent/libpod-ab"),
+            &[("memory.limit_in_bytes", "134217728\n")],
+        );
+        let cpu = [
+            ("cpu.cfs_quota_us", "150000\n"),
+            ("cpu.cfs_period_us", "100000\n"),
+        ];
+        write(&at("cpu/parent/libpod-ab"), &cpu);
+        write(&at("pids/parent/libpod-ab"), &[("pids.max", "64\n")]);
+        let table = "3:memory:/parent/libpod-ab\n2:cpu,cpuacct:/parent/libpod-ab\n1:pids:/parent/libpod-ab\n";
+        let found = ResourceLimits {
+            memory: Some(128 << 20),
+            cpus: Some(1.5),
+            pids: Some(64),
+        };
+        assert_eq!(limits(table, root.path(), "ab"), found);
+        // Where podman has no rights the process stays in its parent's group.
+        assert_eq!(limits(table, root.path(), "cd"), ResourceLimits::default());
+
+        let scope = at("machine.slice/libpod-ef.scope");
+        write(&scope.join("container"), &[("memory.max", "max\n")]);
+        let files = [
+            ("memory.max", "134217728\n"),
+            ("cpu.max", "150000 100000\n"),
+            ("pids.max", "64\n"),
+        ];
+        write(&scope, &files);
+        let table = "0::/machine.slice/libpod-ef.scope/container\n";
+        assert_eq!(limits(table, root.path(), "ef"), found);
+        write(
+            &scope,
+            &[
+                ("memory.max", "max\n"),
+                ("cpu.max", "max 100000\n"),
+                ("pids.max", "max\n"),
+            ],
+        );
+        assert_eq!(limits(table, root.path(), "ef"), ResourceLimits::default());
     }
 }

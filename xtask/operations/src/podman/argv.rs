@@ -3,8 +3,6 @@
 
 pub mod secrets;
 
-use std::net::Ipv4Addr;
-
 use model::plan::{
     Action,
     handover::{addresses_label, health_label},
@@ -452,24 +450,22 @@ fn networking(args: &mut Args, container: &ContainerSpec) {
                 // container was called when it was created.
                 let mut value = format!("{network}:alias={}", container.hostname);
                 if let Some(address) = address {
-                    value.push_str(&format!(",ip={address},mac={}", hardware_address(*address)));
+                    value.push_str(&format!(
+                        ",ip={address},mac={}",
+                        spec::hardware_address(*address)
+                    ));
                 }
                 option(args, "--network", &value);
             }
         }
     }
     for (host_port, port) in &container.publish {
-        option(args, "--publish", &format!("127.0.0.1:{host_port}:{port}"));
+        option(
+            args,
+            "--publish",
+            &format!("{}:{host_port}:{port}", spec::LOOPBACK),
+        );
     }
-}
-
-/// A hardware address that follows from the IP address, locally administered.
-///
-/// podman draws a new one at every start. Neighbours that know the old one go
-/// on sending to it for half a minute, and a replaced agent seems dead.
-fn hardware_address(ip: Ipv4Addr) -> String {
-    let [a, b, c, d] = ip.octets();
-    format!("02:42:{a:02x}:{b:02x}:{c:02x}:{d:02x}")
 }
 
 fn option(args: &mut Args, name: &str, value: &str) {

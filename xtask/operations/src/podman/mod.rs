@@ -15,6 +15,7 @@ pub mod quirks;
 pub mod run;
 mod sandbox;
 pub mod seen;
+pub mod settings;
 pub mod vault;
 
 pub use engine::Engine;

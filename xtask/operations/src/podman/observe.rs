@@ -98,6 +98,7 @@ pub fn containers(podman: &Podman) -> Result<BTreeMap<String, Container>, Podman
                     .get(label::ADDRESSES)
                     .map(|text| addresses_of(text))
                     .unwrap_or_default(),
+                observed: None,
                 labels,
             };
             Some((name, container))
@@ -231,6 +232,7 @@ fn networks(podman: &Podman) -> Result<BTreeMap<String, ObservedNetwork>, Podman
                 isolated: options
                     .get("isolate")
                     .is_some_and(|isolate| isolate != "false"),
+                internal: network.internal,
                 labels: network.labels.unwrap_or_default(),
             };
             (network.name, found)
@@ -373,6 +375,8 @@ struct RootFs {
 struct ListedNetwork {
     name: String,
     subnets: Option<Vec<ListedSubnet>>,
+    #[serde(default)]
+    internal: bool,
     options: Option<BTreeMap<String, String>>,
     labels: Option<BTreeMap<String, String>>,
 }

@@ -44,7 +44,9 @@ impl Sandbox {
         if self.root_user {
             add(&["--user", "0:0"]);
         }
-        add(&["--memory", &format!("{}m", self.memory_mb)]);
+        // Swap on top would be as much again: podman's default.
+        let memory = format!("{}m", self.memory_mb);
+        add(&["--memory", &memory, "--memory-swap", &memory]);
         if let Some(cpus) = self.cpus {
             add(&["--cpus", &cpus.to_string()]);
         }

@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use super::{
     app::App, dry_run::Script, ending::Ending, failures::plan_failure, gpu, import_check, outcome,
-    project::Project, secrets, toolchain, way_back,
+    project::Project, secrets, toolchain, verify, way_back,
 };
 use crate::{
     carry_out::{Report, StepResult},
@@ -37,6 +37,8 @@ pub struct How {
     pub restart_hung: bool,
     /// Put the former containers back, all of them, if the new ones fail.
     pub go_back: bool,
+    /// Look at all settings of each container, for changes by hand.
+    pub verify: bool,
     /// Leave an agent that fails its gate as it is.
     pub keep: bool,
     /// Deploy agents that their code or image would keep from starting, too.
@@ -53,6 +55,7 @@ impl How {
             prune: false,
             restart_hung: false,
             go_back: false,
+            verify: false,
             keep: false,
             no_import_check: false,
         }
@@ -178,6 +181,9 @@ pub fn planned(
     let mut state = app.state(engine, &project.system, ask)?;
     state.known = values.known;
     engine.podman.vault = values.vault;
+    if how.verify {
+        verify::look_closer(engine, &project.system, &mut state)?;
+    }
     let mut plan = make_plan(&project.system, &state, chosen.clone(), how)?;
     plan.warnings.extend(stale_images(project, &state)?);
     Ok((plan, state))

@@ -95,26 +95,9 @@ pub fn plan_error_words(error: &PlanError) -> (String, String) {
         ),
         PlanError::NetworkDiffers {
             network,
-            expected,
-            found,
-            ours: true,
-        } => (
-            format!(
-                "network `{network}` ({found}) was created from other settings than the manifest's ({expected}); its range, isolation or access to the outside may differ, too"
-            ),
-            "run `cargo xtask down`, then `cargo xtask create-networks --recreate`".into(),
-        ),
-        PlanError::NetworkDiffers {
-            network,
-            expected,
-            found,
-            ours: false,
-        } => (
-            format!(
-                "network `{network}` ({found}) was not created by this tool and is not what the manifest asks for ({expected})"
-            ),
-            format!("remove it (`podman network rm {network}`), or rename the manifest's"),
-        ),
+            differences,
+            ours,
+        } => network_differs(network, differences, *ours),
         PlanError::NetworkOverlaps {
             network,
             subnet,
@@ -189,6 +172,29 @@ pub fn plan_error_words(error: &PlanError) -> (String, String) {
         PlanError::DeviceMissing { agent, device } => (
             format!("{agent} needs the device {device}, which this host does not have"),
             "set `optional = true` on it, or attach the device".into(),
+        ),
+    }
+}
+
+fn network_differs(network: &str, differences: &[String], ours: bool) -> (String, String) {
+    let differences = match differences {
+        [] => "was created from other settings than the manifest's".to_owned(),
+        differences => format!(
+            "is not as the manifest has it: it {}",
+            differences.join(", ")
+        ),
+    };
+    let anew = "run `cargo xtask down`";
+    match ours {
+        true => (
+            format!("network `{network}` {differences}"),
+            format!("{anew}, then `cargo xtask create-networks --recreate`"),
+        ),
+        false => (
+            format!("network `{network}`, which this tool did not create, {differences}"),
+            format!(
+                "{anew} and `podman network rm {network}`, and `cargo xtask deploy` creates it; or let `[networks.{network}]` say what it is"
+            ),
         ),
     }
 }

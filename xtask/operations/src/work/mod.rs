@@ -36,6 +36,7 @@ pub mod test_results;
 pub mod toolchain;
 pub mod unit_tests;
 pub mod up;
+pub mod verify;
 mod way_back;
 
 pub use app::{App, Settings};

@@ -5,24 +5,31 @@ use std::collections::BTreeSet;
 
 use diagnostics::Failure;
 use model::{
-    plan::{State, agents, label, spec, state, state::Status},
+    plan::{
+        State, agents,
+        drift::{self, Difference},
+        label, spec, state,
+        state::Status,
+    },
     system::{Agent, System},
 };
 use serde::Serialize;
 
-use super::{app::App, ask, choose::select, secrets};
+use super::{app::App, ask, choose::select, secrets, verify};
 use crate::{
     carry_out::AgentStatus,
     podman::{Engine, observe::Ask},
 };
 
 /// Looks at podman and asks the agents; without names at all, optional ones only
-/// if they have a container.
+/// if they have a container. With `deep`, all settings of each container are
+/// compared, too.
 pub fn look(
     app: &App,
     system: &System,
     engine: &Engine,
     names: &[String],
+    deep: bool,
 ) -> Result<Fleet, Failure> {
     let ask = Ask {
         containers: true,
@@ -32,6 +39,9 @@ pub fn look(
     };
     let mut state = app.look(engine, system, ask)?;
     state.known = secrets::look(system, &state);
+    if deep {
+        verify::look_closer(engine, system, &mut state)?;
+    }
     let shown = shown(system, &state, names)?;
     let round = ask::ask(app, engine, system, &shown)?;
     let rows = shown.iter().zip(&round.agents);
@@ -40,6 +50,7 @@ pub fn look(
             .map(|(agent, health)| row(system, &state, agent, health.status))
             .collect(),
         orphans: orphans(system, &state),
+        deep,
     })
 }
 
@@ -51,6 +62,8 @@ pub struct Fleet {
     pub agents: Vec<AgentRow>,
     /// Containers with our label that the manifest does not know.
     pub orphans: Vec<String>,
+    /// All settings were compared, and not only what every listing tells.
+    pub deep: bool,
 }
 
 /// One agent as it is.
@@ -73,6 +86,9 @@ pub struct AgentRow {
     pub exit_code: Option<i32>,
     /// What `deploy` would find.
     pub configuration: Configuration,
+    /// Settings of its container that are not as the manifest has them, as far as
+    /// somebody has looked.
+    pub differences: Vec<Difference>,
     /// On its group's network; null without one.
     pub ip: Option<String>,
     /// Pairs of a port on the host's 127.0.0.1 and the container's port.
@@ -117,6 +133,9 @@ pub enum Configuration {
     Current,
     /// Made from other settings or another image: `deploy` would replace it.
     Changed,
+    /// Made as the manifest has it, and changed since, by hand: `deploy` would
+    /// replace it for what every listing tells, `deploy --verify` for the rest.
+    Drifted,
     /// There is no container of ours.
     Missing,
 }
@@ -126,6 +145,7 @@ impl Configuration {
         match self {
             Configuration::Current => "current",
             Configuration::Changed => "changed",
+            Configuration::Drifted => "drifted",
             Configuration::Missing => "missing",
         }
     }
@@ -161,15 +181,17 @@ fn row(system: &System, state: &State, agent: &Agent, health: AgentStatus) -> Ag
         .images
         .get(&wanted.image)
         .map(|image| image.id.as_str());
+    let differences = found.map_or_else(Vec::new, |found| drift::differences(&wanted, found));
     let configuration = match found {
         None => Configuration::Missing,
         Some(found)
-            if found.label(label::SPEC) == Some(&spec::hash_of(&wanted))
-                && Some(found.image_id.as_str()) == image =>
+            if found.label(label::SPEC) != Some(&spec::hash_of(&wanted))
+                || Some(found.image_id.as_str()) != image =>
         {
-            Configuration::Current
+            Configuration::Changed
         }
-        Some(_) => Configuration::Changed,
+        Some(_) if differences.is_empty() => Configuration::Current,
+        Some(_) => Configuration::Drifted,
     };
     AgentRow {
         name: agent.name.clone(),
@@ -189,6 +211,7 @@ fn row(system: &System, state: &State, agent: &Agent, health: AgentStatus) -> Ag
             .filter(|found| found.status == Status::Exited)
             .map(|found| found.exit_code),
         configuration,
+        differences,
         ip: agent.ip.map(|ip| ip.to_string()),
         ports: wanted.publish,
     }

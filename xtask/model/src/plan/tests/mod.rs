@@ -4,6 +4,7 @@
 mod agents;
 mod cut_short;
 mod down;
+mod drift;
 mod handover;
 mod images;
 mod networks;

@@ -17,6 +17,7 @@ fn created(sketch: &str) -> Case {
 fn foreign(subnets: &[&str]) -> ObservedNetwork {
     ObservedNetwork {
         subnets: subnets.iter().map(|subnet| (*subnet).to_owned()).collect(),
+        isolated: true,
         ..ObservedNetwork::default()
     }
 }
@@ -39,8 +40,7 @@ fn a_drifted_network_is_replaced_only_when_asked_for() {
         net(&case, false).expect_err("it differs"),
         [PlanError::NetworkDiffers {
             network: "net".into(),
-            expected: "10.1.0.0/16".into(),
-            found: "10.1.0.0/16".into(),
+            differences: vec!["has a route to the outside (`internal = true`)".into()],
             ours: true
         }]
     );
@@ -52,6 +52,60 @@ fn a_drifted_network_is_replaced_only_when_asked_for() {
     );
     case.world.apply_all(&plan);
     assert_text(&net(&case, true).expect("done"), "unchanged: net");
+}
+
+/// Words about `net` that are not true of it, and whose it is.
+fn told(case: &Case) -> (Vec<String>, bool) {
+    match net(case, false).expect_err("it differs").pop() {
+        Some(PlanError::NetworkDiffers {
+            differences, ours, ..
+        }) => (differences, ours),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_network_changed_by_hand_differs_though_its_labels_are_ours() {
+    type Change = fn(&mut ObservedNetwork);
+    let cases: [(Change, &str); 3] = [
+        (
+            |net| net.isolated = false,
+            "is not kept apart from other networks (`isolate = true`)",
+        ),
+        (
+            |net| net.internal = true,
+            "has no route to the outside (`internal = false`)",
+        ),
+        (
+            |net| net.subnets = vec!["10.7.0.0/16".into()],
+            "has the subnet 10.7.0.0/16, not 10.1.0.0/16",
+        ),
+    ];
+    for (change, words) in cases {
+        let mut case = created("one: A");
+        change(case.world.state.networks.get_mut("net").expect("created"));
+        assert_eq!(told(&case), (vec![words.to_owned()], true));
+        let plan = net(&case, true).expect("asked for");
+        case.world.apply_all(&plan);
+        assert_text(&net(&case, false).expect("put right"), "unchanged: net");
+    }
+}
+
+#[test]
+fn a_network_made_by_hand_without_isolation_is_not_used() {
+    let mut case = Case::new("one: A");
+    let mut by_hand = foreign(&["10.1.0.0/16"]);
+    by_hand.isolated = false;
+    case.world.state.networks.insert("net".into(), by_hand);
+    let words = "is not kept apart from other networks (`isolate = true`)";
+    assert_eq!(told(&case), (vec![words.to_owned()], false));
+    let network = case.system.networks.get_mut("net").expect("it is there");
+    network.isolate = false;
+    assert!(
+        net(&case, false)
+            .expect("as the manifest has it")
+            .is_empty()
+    );
 }
 
 #[test]
@@ -70,8 +124,7 @@ fn somebody_elses_network_is_used_if_it_fits_and_never_replaced() {
         net(&case, true).expect_err("it does not fit"),
         [PlanError::NetworkDiffers {
             network: "net".into(),
-            expected: "10.1.0.0/16".into(),
-            found: "10.9.0.0/16, fd00::/64".into(),
+            differences: vec!["has the subnet 10.9.0.0/16, fd00::/64, not 10.1.0.0/16".into()],
             ours: false
         }]
     );

@@ -1,12 +1,12 @@
 //! A podman of a few lines: applies actions to a `State` and panics on what the
 //! real one would refuse, such as a step that refers to a missing container.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::{
     handover::{addresses_label, addresses_of, health_label},
     secret::ObservedSecret,
-    spec::hash_of,
+    spec::{ContainerNet, hash_of},
     state::{Container, ObservedImage, ObservedNetwork, Status},
     *,
 };
@@ -97,10 +97,17 @@ impl World {
                     (label::SPEC.into(), hash_of(&named)),
                     (label::HEALTH.into(), health_label(spec).unwrap_or_default()),
                 ]);
+                let networks = match &spec.network {
+                    ContainerNet::Bridge(joined) => {
+                        joined.iter().map(|(name, _)| name.clone()).collect()
+                    }
+                    ContainerNet::Host | ContainerNet::Pod(_) => BTreeSet::new(),
+                };
                 let container = Container {
                     image_id: image.clone(),
                     host_ports: spec.publish.iter().map(|(host, _)| *host).collect(),
                     addresses: addresses_of(&addresses_label(spec)),
+                    networks,
                     labels,
                     ..Container::default()
                 };
@@ -145,6 +152,7 @@ impl World {
                 let network = ObservedNetwork {
                     subnets: vec![spec.subnet.clone()],
                     isolated: spec.isolate,
+                    internal: spec.internal,
                     labels,
                 };
                 let before = self.state.networks.insert(spec.name.clone(), network);

@@ -103,7 +103,7 @@ fn a_container_is_created_with_everything_spelled_out() {
          --network 'left:alias=alpha,ip=10.1.0.10,mac=02:42:0a:01:00:0a' --network 'spine:alias=alpha'
          --publish 127.0.0.1:17000:7000 --publish 127.0.0.1:7001:7001
          --cap-drop all --security-opt no-new-privileges --read-only
-         --memory 512m --cpus 1.5 --pids-limit 256 --init '--http-proxy=false'
+         --memory 512m --memory-swap 512m --cpus 1.5 --pids-limit 256 --init '--http-proxy=false'
          --restart on-failure:3 --stop-timeout 5
          --log-driver k8s-file --log-opt 'max-size=10mb'
          --env 'AGENT_NAME=Alpha' --env 'PORT=7000'
@@ -347,7 +347,7 @@ fn packages_are_imported_without_network_or_anything_to_write_to() {
         built: true,
     };
     let expected = "podman run --rm --network none --cap-drop all
-         --security-opt no-new-privileges --read-only --memory 8192m --pids-limit 4096 --init
+         --security-opt no-new-privileges --read-only --memory 8192m --memory-swap 8192m --pids-limit 4096 --init
          '--http-proxy=false' --env 'HOME=/tmp' --pull never localhost/core:latest
          python3 -c SCRIPT pyyaml pyzmq";
     let told = line(&Action::SmokeTest(test), &Quirks::default());

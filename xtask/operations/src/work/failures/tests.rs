@@ -86,21 +86,25 @@ hint: run `cargo xtask build-images`",
         "11 error: Alpha needs the container name `alpha`, and a container that this tool did not create has it
 hint: rename or remove it (`podman rename alpha …`), or set `container` in the manifest",
     );
-    let differs = |ours| PlanError::NetworkDiffers {
+    let differs = |differences: &[&str], ours| PlanError::NetworkDiffers {
         network: "left".into(),
-        expected: "10.1.0.0/16".into(),
-        found: "10.9.0.0/16".into(),
+        differences: differences.iter().map(|words| (*words).into()).collect(),
         ours,
     };
     check(
-        &one(differs(true)),
-        "11 error: network `left` (10.9.0.0/16) was created from other settings than the manifest's (10.1.0.0/16); its range, isolation or access to the outside may differ, too
+        &one(differs(&[], true)),
+        "11 error: network `left` was created from other settings than the manifest's
 hint: run `cargo xtask down`, then `cargo xtask create-networks --recreate`",
     );
     check(
-        &one(differs(false)),
-        "11 error: network `left` (10.9.0.0/16) was not created by this tool and is not what the manifest asks for (10.1.0.0/16)
-hint: remove it (`podman network rm left`), or rename the manifest's",
+        &one(differs(&["is open", "has a leak"], true)),
+        "11 error: network `left` is not as the manifest has it: it is open, has a leak
+hint: run `cargo xtask down`, then `cargo xtask create-networks --recreate`",
+    );
+    check(
+        &one(differs(&["is open"], false)),
+        "11 error: network `left`, which this tool did not create, is not as the manifest has it: it is open
+hint: run `cargo xtask down` and `podman network rm left`, and `cargo xtask deploy` creates it; or let `[networks.left]` say what it is",
     );
     check(
         &one(PlanError::NetworkOverlaps {
