@@ -171,3 +171,36 @@ fn a_network_that_lost_its_isolation_stops_a_deployment_and_is_put_right() {
     fixture.deploy().expect(0);
     fixture.assert_whole();
 }
+
+#[test]
+fn a_file_that_counts_replaces_the_agents_that_have_it() {
+    let fixture = Fixture::built();
+    let mount = "{ host = \"config\", target = \"/app/config\", read_only = true";
+    fixture.edit_manifest(mount, &format!("{mount}, restart_on_change = true"));
+    fixture.write("repo/containers/monorepo/config/rules.yaml", "a: 1\n");
+    fixture.deploy().expect(0);
+    assert_eq!(fixture.run(&["deploy"]).expect(0).calls().len(), 3);
+    fixture.write("repo/containers/monorepo/config/rules.yaml", "a: 2\n");
+    let rows = told(&fixture, &[]);
+    assert_eq!(rows.len(), 3, "those of the group: {rows:?}");
+    assert_eq!(
+        (&*rows[0].1, &*rows[0].2),
+        ("changed", "config/rules.yaml changed")
+    );
+    let dry = fixture.run(&["deploy", "--dry-run"]).expect(0);
+    assert!(
+        dry.stdout.contains("config/rules.yaml changed"),
+        "{}",
+        dry.stdout
+    );
+    fixture.deploy().expect(0);
+    assert_eq!(told(&fixture, &[]), []);
+    fixture.assert_whole();
+
+    for index in 0..100 {
+        fixture.write(&format!("repo/containers/monorepo/config/{index}.yaml"), "");
+    }
+    let outcome = fixture.run(&["deploy"]).expect(3);
+    let words = "`config` has `restart_on_change` and holds more than 100 files";
+    assert!(outcome.stderr.contains(words), "{}", outcome.stderr);
+}

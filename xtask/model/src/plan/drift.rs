@@ -6,7 +6,7 @@
 //! specification sets and nothing else, since each version of podman adds
 //! defaults of its own. What could not be found out is no difference.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -36,24 +36,69 @@ pub fn cause(
     current: &Container,
 ) -> Option<String> {
     if current.label(label::SPEC) != Some(hash) {
+        let files = changed_files(wanted, current);
+        if !files.is_empty() && only_files_changed(wanted, current) {
+            return summary(&files);
+        }
         return Some("its configuration changed".to_owned());
     }
     if current.image_id != image {
         return Some("its image changed".to_owned());
     }
     let found = differences(wanted, current);
-    let texts: Vec<&str> = found.iter().map(|found| found.text.as_str()).collect();
-    match texts[..] {
+    let texts: Vec<String> = found.into_iter().map(|found| found.text).collect();
+    summary(&texts)
+}
+
+fn only_files_changed(wanted: &ContainerSpec, current: &Container) -> bool {
+    let mut before = wanted.clone();
+    before.files = files_of(current);
+    current.label(label::SPEC) == Some(&spec::hash_of(&before))
+}
+
+fn summary(texts: &[String]) -> Option<String> {
+    match texts {
         [] => None,
-        [one] => Some(one.to_owned()),
-        [first, ref rest @ ..] => Some(format!("{first}; and {} more", rest.len())),
+        [one] => Some(one.clone()),
+        [first, rest @ ..] => Some(format!("{first}; and {} more", rest.len())),
     }
+}
+
+/// What the label `label::FILES` says; none without files.
+pub fn files_label(files: &BTreeMap<String, String>) -> Option<String> {
+    let text = serde_json::to_string(files).expect("texts only");
+    Some(text).filter(|_| !files.is_empty())
+}
+
+fn files_of(container: &Container) -> BTreeMap<String, String> {
+    let text = container.label(label::FILES).unwrap_or_default();
+    serde_json::from_str(text).unwrap_or_default()
+}
+
+/// None where no file counted for the container, or none does any more: then the
+/// manifest has changed, and no file.
+fn changed_files(wanted: &ContainerSpec, current: &Container) -> Vec<String> {
+    let before = files_of(current);
+    if before.is_empty() || wanted.files.is_empty() {
+        return Vec::new();
+    }
+    let words = |name: &String| match (before.get(name), wanted.files.get(name)) {
+        (was, is) if was == is => None,
+        (Some(_), Some(_)) => Some(format!("{name} changed")),
+        (None, _) => Some(format!("{name} is new")),
+        (_, None) => Some(format!("{name} is gone")),
+    };
+    let names: BTreeSet<&String> = before.keys().chain(wanted.files.keys()).collect();
+    names.into_iter().filter_map(words).collect()
 }
 
 /// All that is known to differ, the networks first.
 pub fn differences(wanted: &ContainerSpec, current: &Container) -> Vec<Difference> {
     let mut found = Vec::new();
     attachments(&mut found, wanted, &current.networks);
+    for text in changed_files(wanted, current) {
+        add(&mut found, "files", text);
+    }
     if let Some(observed) = &current.observed {
         places(&mut found, wanted, observed);
         limits(&mut found, wanted, observed);

@@ -11,6 +11,8 @@ pub const SPEC: &str = "ai-system.spec";
 pub const ADDRESSES: &str = "ai-system.addresses";
 /// Where a container is asked for its health: `HOST_PORT:PORT`, both on loopback.
 pub const HEALTH: &str = "ai-system.health";
+/// The files that a container is replaced for, as JSON: path to hash.
+pub const FILES: &str = "ai-system.files";
 /// Hash of what went into an image.
 pub const INPUTS: &str = "ai-system.inputs";
 /// Names of the podman secrets that a container was given, with commas between.

@@ -61,6 +61,10 @@ pub struct ContainerSpec {
     pub stop_timeout_s: u32,
     /// What it gives up of the secure defaults.
     pub relax: RelaxSpec,
+    /// Files of the host that it is replaced for: path as in the manifest to a hash of
+    /// the content. Left out if there are none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, String>,
     /// The full command line.
     pub command: Vec<String>,
 }
@@ -292,6 +296,11 @@ pub fn container(system: &System, agent: &Agent, state: &State) -> ContainerSpec
         restart: agent.restart.to_string(),
         stop_timeout_s: agent.stop_timeout_s,
         relax: relaxed(&agent.relax),
+        files: agent
+            .mounts
+            .iter()
+            .flat_map(|mount| mount.files.clone())
+            .collect(),
         command: agent.command.clone(),
     }
 }

@@ -9,6 +9,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use diagnostics::located::{problem::line_and_column, reader::At};
 
 use super::{
+    content,
     effective::{Member, View, join},
     graph::Graph,
     health,
@@ -198,6 +199,7 @@ fn group(view: &View<'_>, table: &GroupTable) -> Option<Group> {
 /// In start order: a topological order of each group's own dependencies, group
 /// by group. Dependencies on other groups point backwards, as checked.
 fn agents(view: &View<'_>, groups: &[Group]) -> Option<Vec<Agent>> {
+    let watched = watched(view)?;
     let mut agents = Vec::with_capacity(view.members.len());
     for group in groups {
         let members = || {
@@ -212,13 +214,13 @@ fn agents(view: &View<'_>, groups: &[Group]) -> Option<Vec<Agent>> {
             }
         }
         for name in graph.order().ok()? {
-            agents.push(agent(view, &view.member(name)?)?);
+            agents.push(agent(view, &view.member(name)?, &watched)?);
         }
     }
     Some(agents)
 }
 
-fn agent(view: &View<'_>, member: &Member<'_>) -> Option<Agent> {
+fn agent(view: &View<'_>, member: &Member<'_>, watched: &Watched) -> Option<Agent> {
     let table = member.agent;
     let script = table.script.as_ref()?.value.clone();
     let bridge = member.mode? == NetworkMode::Bridge;
@@ -249,7 +251,7 @@ fn agent(view: &View<'_>, member: &Member<'_>) -> Option<Agent> {
         },
         depends_on: unique(values(&table.depends_on)),
         peers: member.peers().into_iter().map(str::to_owned).collect(),
-        mounts: mounts(view, member)?,
+        mounts: mounts(view, member, watched)?,
         devices,
         gpu: gpu(member),
         vram_mb: table.vram_mb.as_ref().map(|vram| vram.value),
@@ -414,7 +416,24 @@ fn python_path(roots: &[String]) -> String {
     folders.join(":")
 }
 
-fn mounts(view: &View<'_>, member: &Member<'_>) -> Option<Vec<Mount>> {
+/// By path on the host, the hashes of the files there.
+type Watched = BTreeMap<PathBuf, BTreeMap<String, String>>;
+
+/// What is mounted with `restart_on_change`, each path read once.
+fn watched(view: &View<'_>) -> Option<Watched> {
+    let monorepo: &PathBuf = view.places.monorepo.as_ref()?;
+    let mounts = view.mounts().filter(|mount| mount.restart_on_change);
+    let read = mounts.filter_map(|mount| {
+        let host = mount.host.as_ref()?;
+        let path = join(monorepo, host);
+        // Seen a moment ago; a file that has gone since counts as changed.
+        let hashes = content::hashes(&path, host).unwrap_or_default();
+        Some((path, hashes))
+    });
+    Some(read.collect())
+}
+
+fn mounts(view: &View<'_>, member: &Member<'_>, watched: &Watched) -> Option<Vec<Mount>> {
     let monorepo: &PathBuf = view.places.monorepo.as_ref()?;
     let mount = |table: &At<super::manifest::MountTable>| {
         let source = match (&table.volume, &table.host) {
@@ -423,10 +442,17 @@ fn mounts(view: &View<'_>, member: &Member<'_>) -> Option<Vec<Mount>> {
             (None, None) => return None,
         };
         let target = table.target.as_ref()?.trim_end_matches('/').to_owned();
+        let files = match (&source, &table.host) {
+            (MountSource::Host(path), Some(_)) if table.restart_on_change => {
+                watched.get(path).cloned().unwrap_or_default()
+            }
+            _ => BTreeMap::new(),
+        };
         Some(Mount {
             source,
             target,
             read_only: table.read_only,
+            files,
         })
     };
     member.mounts().map(mount).collect()

@@ -158,6 +158,7 @@ fn volumes_instead_of_folders(mounts: &mut [At<MountTable>], fills: &[(At<String
         };
         mount.value.volume = Some(filled.map_or_else(own, |(name, _)| name.clone()));
         mount.value.host = None;
+        mount.value.restart_on_change = false;
     }
 }
 

@@ -60,6 +60,14 @@ pub struct Member<'m> {
 }
 
 impl<'m> View<'m> {
+    /// Those of groups and of agents, each once.
+    pub fn mounts(&self) -> impl Iterator<Item = &'m At<MountTable>> + use<'m> {
+        self.manifest.groups.iter().flat_map(|group| {
+            let own = group.agents.iter().flat_map(|agent| &agent.shared.mounts);
+            group.shared.mounts.iter().chain(own)
+        })
+    }
+
     /// Pairs every agent with its group.
     pub fn new(manifest: &'m Manifest, places: &'m Places, text: &'m str) -> Self {
         let mut view = View {

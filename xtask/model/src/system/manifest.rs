@@ -191,6 +191,7 @@ pub struct MountTable {
     pub host: Option<At<String>>,
     pub target: Option<At<String>>,
     pub read_only: bool,
+    pub restart_on_change: bool,
 }
 
 /// Which ports of an agent the host sees, on its loopback address.
@@ -419,6 +420,9 @@ fn mount(fields: Fields<'_, '_>) -> Option<MountTable> {
         target: fields.required("target", text),
         read_only: fields
             .optional("read_only", boolean)
+            .is_some_and(|flag| flag.value),
+        restart_on_change: fields
+            .optional("restart_on_change", boolean)
             .is_some_and(|flag| flag.value),
     };
     fields.finish().is_empty().then_some(table)

@@ -5,11 +5,13 @@
 //! of `fields`) -> `effective` (defaults) -> `check` (sense) -> `build` -> `model::System`
 //!
 //! Invariant: nothing here runs a program or asks the host about anything but
-//! the existence of files; a `System` is only made from a manifest without a
+//! the existence of files and, for mounts with `restart_on_change`, what stands in
+//! them; a `System` is only made from a manifest without a
 //! single problem.
 
 mod build;
 mod check;
+mod content;
 mod copy;
 mod effective;
 mod error;

@@ -244,6 +244,9 @@ pub struct Mount {
     /// Absolute path in the container.
     pub target: String,
     pub read_only: bool,
+    /// The agent is replaced when one of these files changes: path as in the
+    /// manifest to a hash of the content. None unless the manifest asks for it.
+    pub files: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

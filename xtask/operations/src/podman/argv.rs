@@ -4,7 +4,7 @@
 pub mod secrets;
 
 use model::plan::{
-    Action,
+    Action, drift,
     handover::{addresses_label, health_label},
     label,
     spec::{
@@ -437,6 +437,7 @@ fn labels(container: &ContainerSpec) -> Vec<(&'static str, String)> {
         .chain(Some((label::ADDRESSES, addresses_label(container))).filter(|it| !it.1.is_empty()))
         .chain(health_label(container).map(|ports| (label::HEALTH, ports)))
         .chain(secrets::label(container))
+        .chain(drift::files_label(&container.files).map(|files| (label::FILES, files)))
         .collect()
 }
 

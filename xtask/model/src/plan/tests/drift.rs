@@ -286,3 +286,46 @@ fn devices_of_a_folder_stand_for_it() {
         ]
     );
 }
+
+#[test]
+fn a_file_that_changed_is_the_reason_in_words() {
+    let mut case = Case::new("one: A");
+    let watch = |case: &mut Case, files: &[(&str, &str)]| {
+        let files = files
+            .iter()
+            .map(|(name, hash)| ((*name).into(), (*hash).into()));
+        case.system.agents[0].mounts = vec![crate::system::Mount {
+            source: crate::system::MountSource::Host("/srv/config".into()),
+            target: "/app/config".into(),
+            read_only: true,
+            files: files.collect(),
+        }];
+    };
+    let cause = |case: &Case| case.plan().steps.first().map(|step| step.cause.clone());
+    watch(&mut case, &[("config/a.yaml", "1"), ("config/b.yaml", "1")]);
+    let mut case = case.deploy();
+    case.check("unchanged: A");
+    let changes: [(&[(&str, &str)], &str); 4] = [
+        (
+            &[("config/a.yaml", "2"), ("config/b.yaml", "1")],
+            "config/a.yaml changed",
+        ),
+        (&[("config/a.yaml", "1")], "config/b.yaml is gone"),
+        (
+            &[("config/a.yaml", "3"), ("config/c.yaml", "1")],
+            "config/a.yaml changed; and 2 more",
+        ),
+        // The manifest, then, and no file.
+        (&[], "its configuration changed"),
+    ];
+    for (files, words) in changes {
+        watch(&mut case, files);
+        assert_eq!(cause(&case).as_deref(), Some(words));
+    }
+    watch(&mut case, &[("config/a.yaml", "2"), ("config/b.yaml", "1")]);
+    let mut case = case.deploy();
+    case.check("unchanged: A");
+    watch(&mut case, &[("config/a.yaml", "1"), ("config/b.yaml", "1")]);
+    case.reconfigure("A", 1024);
+    assert_eq!(cause(&case).as_deref(), Some("its configuration changed"));
+}

@@ -90,13 +90,15 @@ impl World {
                     .iter()
                     .find(|name| !self.state.secrets.contains_key(**name));
                 assert!(missing.is_none(), "no secret with name {missing:?}");
-                let labels = BTreeMap::from([
+                let mut labels = BTreeMap::from([
                     (label::SECRETS.into(), secrets.join(",")),
                     (label::SYSTEM.into(), spec.system.clone()),
                     (label::AGENT.into(), spec.workload.name().to_owned()),
                     (label::SPEC.into(), hash_of(&named)),
                     (label::HEALTH.into(), health_label(spec).unwrap_or_default()),
                 ]);
+                let files = drift::files_label(&spec.files);
+                labels.extend(files.map(|files| (label::FILES.into(), files)));
                 let networks = match &spec.network {
                     ContainerNet::Bridge(joined) => {
                         joined.iter().map(|(name, _)| name.clone()).collect()

@@ -1,7 +1,8 @@
 //! Files and folders that the manifest names: do they exist, and do they lie
 //! where they must.
 //!
-//! The only check that looks at the disk; it reads no file's content.
+//! The only check that looks at the disk. Of files' content it reads what agents
+//! are to be replaced for.
 
 use std::path::Path;
 
@@ -10,13 +11,17 @@ use diagnostics::located::{
     reader::At,
 };
 
-use crate::system::effective::{Member, View, join};
+use crate::system::{
+    content::{self, Unfit},
+    effective::{Member, View, join},
+};
 
 /// Reports what the header of this file lists.
 pub fn check(view: &View<'_>, problems: &mut Problems) {
     code_paths(view, problems);
     images(view, problems);
     let monorepo = monorepo(view, problems);
+    watched(view, problems, monorepo);
     for member in &view.members {
         script(view, problems, monorepo, member);
         mounts(problems, monorepo, member);
@@ -197,6 +202,45 @@ fn mounts(problems: &mut Problems, monorepo: Option<&Path>, member: &Member<'_>)
         };
         if !join(base, host).exists() {
             report_missing_mount(problems, &host.at, host, absolute);
+        }
+    }
+}
+
+/// Mounts with `restart_on_change`.
+fn watched(view: &View<'_>, problems: &mut Problems, monorepo: Option<&Path>) {
+    for mount in view.mounts().filter(|mount| mount.restart_on_change) {
+        let Some(host) = &mount.host else {
+            problems.report(
+                &mount.at,
+                "`restart_on_change` is set for a volume, whose files nobody compares",
+                "leave it out, or mount a path of the host (`host = ...`)",
+            );
+            continue;
+        };
+        let name = host.as_str();
+        if !mount.read_only {
+            problems.report(
+                &host.at,
+                format!("`{name}` has `restart_on_change` and can be written to"),
+                "add `read_only = true`: an agent that writes there would be replaced for that",
+            );
+        }
+        let path = join(monorepo.unwrap_or(Path::new("/")), host);
+        if monorepo.is_none() || !path.exists() {
+            continue;
+        }
+        match content::hashes(&path, host) {
+            Ok(_) => {}
+            Err(Unfit::TooMuch(what)) => problems.report(
+                &host.at,
+                format!("`{name}` has `restart_on_change` and holds more than {what}"),
+                "mount the files that matter one by one, or leave it out and deploy with `--recreate`",
+            ),
+            Err(Unfit::Unreadable(path, error)) => problems.report(
+                &host.at,
+                format!("`{name}` has `restart_on_change`, and {} cannot be read: {error}", path.display()),
+                "let the user who deploys read it, or leave it out",
+            ),
         }
     }
 }

@@ -184,6 +184,13 @@ pub static MOUNT_FIELDS: Section = Section {
             meaning: "the agent cannot write to it",
             example: "true",
         },
+        Field {
+            key: "restart_on_change",
+            kind: ValueKind::Boolean,
+            absent: Absent::Value("false"),
+            meaning: "`deploy` replaces the agent when a file at `host` changes, which must be read-only, and hold 1 MB and 100 files at most",
+            example: "true",
+        },
     ],
 };
 

@@ -82,6 +82,7 @@ fn agent() -> ContainerSpec {
             root_user: false,
             capabilities: Vec::new(),
         },
+        files: BTreeMap::new(),
         command: ["python3", "-u", "main_pc_code/agents/alpha.py"]
             .map(str::to_owned)
             .to_vec(),

@@ -57,6 +57,8 @@ fn wanted() -> ContainerSpec {
             root_user: false,
             capabilities: vec!["NET_RAW".into()],
         },
+        secrets: Vec::new(),
+        files: BTreeMap::new(),
         command: vec!["sleep".into(), "600".into()],
     }
 }
