@@ -16,6 +16,7 @@ mod show;
 use std::process::ExitCode;
 
 use clap::Parser;
+use diagnostics::Exit;
 use operations::ui::Ui;
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM},
@@ -34,8 +35,9 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// The one policy for Ctrl-C: the first stops new work and lets short podman
-/// calls finish, the second ends them, too.
+/// The one policy for Ctrl-C: the first stops new work, ends what is long, and
+/// lets podman finish and undo what has begun. Nothing ends a podman that stops,
+/// removes or starts a container half-way: the third leaves it to itself.
 fn watch_signals(ui: Ui, cancel: &process::Cancel) {
     let cancel = cancel.clone();
     // Without handlers the default action ends the tool at once; the next run
@@ -44,11 +46,24 @@ fn watch_signals(ui: Ui, cancel: &process::Cancel) {
         return;
     };
     std::thread::spawn(move || {
-        for _ in signals.forever() {
-            if !cancel.requested() {
-                ui.note("stopping; press Ctrl-C again to end running podman calls");
+        let mut asked = 0;
+        for signal in signals.forever() {
+            // A terminal that is closed says so more than once, and nobody is
+            // there to mean it.
+            if signal == SIGHUP && asked > 0 {
+                continue;
             }
+            asked += 1;
             cancel.request();
+            match asked {
+                1 => ui.note("stopping; what podman has begun is finished or undone first"),
+                2 => ui
+                    .note("still waiting for podman; press Ctrl-C once more to leave it to itself"),
+                _ => {
+                    ui.note("podman finishes by itself what it has begun; the next run repairs the rest");
+                    std::process::exit(Exit::Interrupted as i32);
+                }
+            }
         }
     });
 }

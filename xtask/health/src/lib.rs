@@ -18,4 +18,4 @@ mod tests;
 pub use contract::Contract;
 pub use finding::{ProbeFinding, ProbeOutcome};
 pub use probe::{Probe, ProbeBudget, Target, block_on, probe_all};
-pub use wait::{Schedule, WaitEnd, wait_healthy};
+pub use wait::{Schedule, WaitEnd, Waited, wait_healthy};

@@ -222,6 +222,10 @@ pub fn start(store: &Store, global: &[String], args: &[String], fault: Option<&F
         state.count += 1;
         let pid = FIRST_PID + state.count as u32;
         let container = state.container(name, 125)?;
+        // What podman takes for running is not started.
+        if ["running", "stopping"].contains(&container.state.as_str()) {
+            return Ok(format!("{name}\n"));
+        }
         container.starts += 1;
         container.started_at = now_s();
         (container.state, container.exit_code, container.pid) = match fault {
@@ -237,8 +241,10 @@ pub fn stop(store: &Store, args: &[String]) -> Answer {
     let [name] = options.exactly();
     let answer = store.change(|state| {
         let container = state.container(name, 125)?;
-        if container.state != "running" {
-            return Ok(Vec::new());
+        match container.state.as_str() {
+            "running" | "stopping" => {}
+            "paused" => return Err((125, format!("container {} is running or paused, refusing to clean up: container state improper", container.id))),
+            _ => return Ok(Vec::new()),
         }
         container.state = "exited".to_owned();
         container.exit_code = 0;
@@ -249,6 +255,17 @@ pub fn stop(store: &Store, args: &[String]) -> Answer {
     });
     wait_for_silence(store, &answer?);
     Ok(format!("{name}\n"))
+}
+
+/// As far as a `stop` has come when it waits for the container's processes.
+pub fn stop_half_way(store: &Store, args: &[String]) {
+    let options = parse(args, &["--time"], &[]);
+    let [name] = options.exactly();
+    let half_way = store.change(|state| {
+        state.container(name, 125)?.state = "stopping".to_owned();
+        Ok(())
+    });
+    half_way.expect("a container");
 }
 
 /// A stopped container's ports are closed when podman's `stop` returns. Here
@@ -268,6 +285,20 @@ fn wait_for_silence(store: &Store, create: &[String]) {
             std::thread::sleep(Duration::from_millis(2));
         }
     }
+}
+
+pub fn unpause(store: &Store, args: &[String]) -> Answer {
+    let options = parse(args, &[], &[]);
+    let [name] = options.exactly();
+    store.change(|state| {
+        let container = state.container(name, 125)?;
+        if container.state != "paused" {
+            let why = format!("\"{name}\" is not paused, can't unpause: container state improper");
+            return Err((125, why));
+        }
+        container.state = "running".to_owned();
+        Ok(format!("{name}\n"))
+    })
 }
 
 pub fn rename(store: &Store, args: &[String]) -> Answer {
@@ -291,7 +322,17 @@ pub fn rm(store: &Store, args: &[String]) -> Answer {
     let options = parse(args, &["--time"], &["--force"]);
     let [name] = options.exactly();
     assert!(options.has("--force"), "podman would refuse a running one");
-    let removed = store.change(|state| Ok(state.containers.remove(name)))?;
+    let removed = store.change(|state| {
+        let removed = state.containers.remove(name);
+        // Until 4.4: podman pull request 17040.
+        if removed
+            .as_ref()
+            .is_some_and(|found| found.state == "stopping")
+        {
+            state.orphans.push(name.to_owned());
+        }
+        Ok(removed)
+    })?;
     // With --force a container that is gone is no failure.
     let Some(removed) = removed else {
         return Ok(String::new());

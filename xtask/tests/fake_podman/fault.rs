@@ -2,11 +2,12 @@
 //!
 //! A rule is `verb word…=effect`: it holds for a call of that verb with all of
 //! these words in it. Effects: `125:message` fails with that exit code,
-//! `once:125:message` only the first time, `hang` before anything is done,
+//! `after:125:message` once it is done, `once:125:message` only the first time, `hang` before anything is done,
 //! `hang-after` once it is done, `hold` until the file `released` is in the
 //! state's folder, `garbage` answers nonsense, `slow:300` takes so many
 //! milliseconds, `slow-after:300` once it is done, `exit:3` starts a container
-//! that ends at once.
+//! that ends at once, `half-way` leaves a container in the middle of a stop and
+//! hangs.
 
 use std::{
     fs::OpenOptions,
@@ -24,7 +25,9 @@ pub enum Fault {
     Garbage,
     Slow(Duration),
     SlowAfter(Duration),
+    FailAfter(i32, String),
     Exit(i32),
+    StopsHalfWay,
 }
 
 pub fn find(store: &Store, args: &[String]) -> Option<Fault> {
@@ -51,9 +54,14 @@ fn parse(effect: &str) -> Fault {
         "hang" => Fault::Hang,
         "hang-after" => Fault::HangAfter,
         "hold" => Fault::Hold,
+        "half-way" => Fault::StopsHalfWay,
         "garbage" => Fault::Garbage,
         "slow" => Fault::Slow(Duration::from_millis(number())),
         "slow-after" => Fault::SlowAfter(Duration::from_millis(number())),
+        "after" => match parse(rest) {
+            Fault::Fail(code, message) => Fault::FailAfter(code, message),
+            other => panic!("{other:?} cannot come after"),
+        },
         "exit" => Fault::Exit(number() as i32),
         code => Fault::Fail(
             code.parse().expect("an effect or an exit code"),

@@ -53,10 +53,15 @@ fn main() {
         Some(Fault::Slow(time)) => std::thread::sleep(*time),
         _ => {}
     }
+    if let Some(Fault::StopsHalfWay) = &fault {
+        change::stop_half_way(&store, &args[1..]);
+        fault::hang();
+    }
     let answer = dispatch(&store, global, args, fault.as_ref());
     match fault {
         Some(Fault::HangAfter) => fault::hang(),
         Some(Fault::SlowAfter(time)) => std::thread::sleep(time),
+        Some(Fault::FailAfter(code, message)) => end(&store, Err((code, message))),
         _ => {}
     }
     end(&store, nth::after(&nth, answer));
@@ -91,6 +96,7 @@ fn dispatch(store: &Store, global: &[String], args: &[String], fault: Option<&Fa
             change::stop(store, &args[1..])
                 .and_then(|_| change::start(store, global, &[name], fault))
         }
+        ["unpause", ..] => change::unpause(store, &args[1..]),
         ["rename", ..] => change::rename(store, &args[1..]),
         ["rm", ..] => change::rm(store, &args[1..]),
         ["rmi", ..] => change::rmi(store, &args[1..]),

@@ -26,6 +26,9 @@ pub struct State {
     /// What podman was told to stop, and when.
     #[serde(default)]
     pub stops: Vec<(String, i64)>,
+    /// Containers that were forgotten while their processes went on.
+    #[serde(default)]
+    pub orphans: Vec<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -40,7 +43,7 @@ pub struct Container {
     /// Network to fixed address.
     pub networks: BTreeMap<String, Option<String>>,
     pub volumes: BTreeSet<String>,
-    /// `created`, `running` or `exited`.
+    /// `created`, `running`, `paused`, `stopping` or `exited`.
     pub state: String,
     pub exit_code: i32,
     pub started_at: i64,

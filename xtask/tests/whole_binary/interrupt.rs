@@ -68,17 +68,90 @@ fn ctrl_c_lets_a_short_call_finish() {
     fixture.assert_whole();
 }
 
+/// A podman that is ended in the middle of a stop leaves a container that the
+/// next one may forget while its processes run.
 #[test]
-fn a_second_ctrl_c_ends_a_call_that_hangs() {
-    let fixture = Fixture::built();
-    let tool = fixture.tool(&["deploy", "--jobs", "1"]);
-    let running = tool.fail(&["start system-digital-twin=hang"]).start();
-    running.wait_for_call("start system-digital-twin");
+fn no_ctrl_c_ends_a_change_half_way() {
+    let fixture = Fixture::deployed();
+    let tool = fixture.tool(&["down", "--jobs", "1"]);
+    let running = tool.fail(&["stop emotion-engine=slow:1500"]).start();
+    running.wait_for_call("stop --time 1 emotion-engine");
     running.signal(Signal::INT);
-    running.wait_for_stderr("press Ctrl-C again");
+    running.wait_for_stderr("what podman has begun");
+    running.signal(Signal::INT);
+    running.wait_for_stderr("still waiting for podman");
+    let outcome = running.end().expect(130);
+    assert_eq!(outcome.open_calls(), [0; 0], "the stop ended by itself");
+    outcome.says("left running: ");
+    outcome.says("stopped: EmotionEngine");
+    fixture.run(&["down"]).expect(0);
+}
+
+#[test]
+fn a_third_ctrl_c_leaves_podman_to_itself() {
+    let fixture = Fixture::deployed();
+    let tool = fixture.tool(&["down", "--jobs", "1"]);
+    let running = tool.fail(&["stop emotion-engine=hold"]).start();
+    running.wait_for_call("stop --time 1 emotion-engine");
+    for words in ["what podman has begun", "once more", "by itself"] {
+        running.signal(Signal::INT);
+        running.wait_for_stderr(words);
+    }
+    let outcome = running.end().expect(130);
+    let [pid] = outcome.open_calls()[..] else {
+        panic!("{:?}", outcome.open_calls())
+    };
+    assert!(
+        Path::new(&format!("/proc/{pid}")).exists(),
+        "podman works on"
+    );
+    fixture.write("podman/released", "");
+    wait_until("the stop", || {
+        fixture
+            .containers()
+            .contains(&("emotion-engine".into(), "exited".into()))
+    });
+    fixture.run(&["down"]).expect(0);
+}
+
+/// The terminal is closed: nobody can read stderr any more, and the signal comes
+/// more than once.
+#[test]
+fn a_closed_terminal_puts_a_stopped_agent_back() {
+    let fixture = Fixture::deployed();
+    fixture.edit_manifest("MODE = \"plain\"", "MODE = \"new\"");
+    let tool = fixture.tool(&["deploy", "--settle", "0s", "--jobs", "1"]);
+    let tool = tool.nobody_reads_stderr();
+    let running = tool.fail(&["stop coordinator-agent=slow:600"]).start();
+    running.wait_for_call("stop --time 1 coordinator-agent");
+    for _ in 0..4 {
+        running.signal(Signal::HUP);
+    }
+    let outcome = running.end();
+    assert_eq!(outcome.code, 130);
+    let changes = outcome.changes();
+    assert_eq!(
+        changes.last().map(String::as_str),
+        Some("start coordinator-agent")
+    );
+    let state = fixture.state();
+    let line = state["containers"]["coordinator-agent"]["create"].to_string();
+    assert!(line.contains("MODE=plain"), "{line}");
+    assert_eq!(state["containers"]["coordinator-agent"]["state"], "running");
+    fixture.deploy().expect(0);
+    fixture.assert_whole();
+}
+
+#[test]
+fn ctrl_c_while_an_old_container_is_stopped_puts_it_back() {
+    let fixture = Fixture::deployed();
+    fixture.edit_manifest("MODE = \"plain\"", "MODE = \"new\"");
+    let tool = fixture.tool(&["deploy", "--settle", "0s", "--jobs", "1"]);
+    let running = tool.fail(&["stop coordinator-agent=slow:600"]).start();
+    running.wait_for_call("stop --time 1 coordinator-agent");
     running.signal(Signal::INT);
     let outcome = running.end().expect(130);
-    assert_no_fake_left(&outcome);
+    golden::check("interrupt_stop", &fixture, &outcome);
     fixture.deploy().expect(0);
     fixture.assert_whole();
 }

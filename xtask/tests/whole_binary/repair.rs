@@ -242,3 +242,65 @@ fn exit(fixture: &Fixture, container: &str, code: i32) {
         container["pid"] = 0.into();
     });
 }
+
+#[test]
+fn a_paused_container_goes_on() {
+    let fixture = Fixture::deployed();
+    stand(&fixture, "coordinator-agent", "paused");
+    let outcome = fixture.deploy().expect(0);
+    assert_eq!(outcome.changes(), ["unpause coordinator-agent"]);
+    fixture.assert_whole();
+}
+
+#[test]
+fn a_stop_that_was_cut_short_is_done_to_the_end() {
+    let fixture = Fixture::deployed();
+    stand(&fixture, "coordinator-agent", "stopping");
+    let status = fixture.run(&["status"]).expect(0);
+    assert!(status.stdout.contains("stopping"), "{}", status.stdout);
+    let outcome = fixture.deploy().expect(0);
+    assert_eq!(
+        outcome.changes(),
+        ["stop --time 1 coordinator-agent", "start coordinator-agent"]
+    );
+    fixture.assert_whole();
+    stand(&fixture, "coordinator-agent", "stopping");
+    fixture.run(&["down"]).expect(0);
+    assert_eq!(fixture.state()["orphans"], json!([]));
+}
+
+/// The agent and the process that watched it were killed together: podman has
+/// not noticed, and trips over it in the stop.
+#[test]
+fn a_container_whose_process_is_gone_is_started_again() {
+    let fixture = Fixture::deployed();
+    let mut ended = std::process::Command::new("true")
+        .spawn()
+        .expect("a process");
+    ended.wait().expect("it ends");
+    fixture.change_state(|state| {
+        state["containers"]["coordinator-agent"]["pid"] = json!(ended.id());
+    });
+    fixture.set_health("CoordinatorAgent", Health::Deaf);
+    let status = fixture.run(&["health-check"]).expect(7);
+    assert!(
+        status.stdout.contains("its process is gone"),
+        "{}",
+        status.stdout
+    );
+    fixture.set_health("CoordinatorAgent", Health::Good);
+    let tool = fixture.tool(&SETTLED);
+    let outcome = tool
+        .fail(&["stop coordinator-agent=after:125:timed out waiting for file /run/libpod/exits/0: internal libpod error"])
+        .run()
+        .expect(0);
+    assert_eq!(
+        outcome.changes(),
+        ["stop --time 1 coordinator-agent", "start coordinator-agent"]
+    );
+    fixture.assert_whole();
+}
+
+fn stand(fixture: &Fixture, container: &str, state: &str) {
+    fixture.change_state(|all| all["containers"][container]["state"] = json!(state));
+}

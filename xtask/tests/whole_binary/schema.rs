@@ -31,6 +31,8 @@ const OPTIONAL: &[&str] = &[
     "hint",
     "learned",
     "left_over",
+    "on_cancel",
+    "pid",
     "rollback",
     "run",
     "sick",

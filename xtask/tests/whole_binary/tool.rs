@@ -42,6 +42,7 @@ pub struct Tool {
     command: Command,
     state: PathBuf,
     scratch: PathBuf,
+    nobody_reads_stderr: bool,
 }
 
 /// A run that has been started.
@@ -83,6 +84,7 @@ impl Tool {
             command,
             state,
             scratch,
+            nobody_reads_stderr: false,
         }
     }
 
@@ -93,6 +95,12 @@ impl Tool {
 
     pub fn env(mut self, name: &str, value: impl AsRef<std::ffi::OsStr>) -> Self {
         self.command.env(name, value);
+        self
+    }
+
+    /// As after its terminal was closed: what it writes to stderr fails.
+    pub fn nobody_reads_stderr(mut self) -> Self {
+        self.nobody_reads_stderr = true;
         self
     }
 
@@ -115,6 +123,10 @@ impl Tool {
         fs::create_dir_all(&scratch).expect("a folder");
         let file = |name: &str| File::create(scratch.join(name)).expect("a file");
         self.command.stdout(file("stdout")).stderr(file("stderr"));
+        if self.nobody_reads_stderr {
+            let (_, writer) = std::io::pipe().expect("a pipe");
+            self.command.stderr(writer);
+        }
         Running {
             dry_run: self.command.get_args().any(|word| word == "--dry-run"),
             child: self.command.spawn().expect("the program starts"),

@@ -15,7 +15,9 @@ use super::{
     drift, gpus,
     handover::{Claims, Held, former_gate},
     orphans::orphans,
-    replace::{bring_back, remove, rename, restore, start_action, stop},
+    replace::{
+        Standing, bring_back, even_out, goes_on, remove_found, rename, restore, start_action, stop,
+    },
     request::waits_for,
     rollout::{Replaced, Rollout},
     spec::{self, ContainerSpec},
@@ -89,19 +91,6 @@ struct Planner<'a> {
     errors: Vec<PlanError>,
 }
 
-/// What stands under an agent's name once the marks of a run that was cut
-/// short are dealt with.
-struct Standing<'a> {
-    current: Option<&'a Container>,
-    /// Steps that bring this about.
-    after: Vec<usize>,
-    /// Marks were found: what is stopped may have been stopped by that run.
-    cut_short: bool,
-    /// The container that `current` replaced, while nobody has seen `current`
-    /// healthy.
-    unconfirmed: Option<&'a Container>,
-}
-
 /// What an agent needs beside a start, with the steps that already do part.
 enum Prepared<'a> {
     Healthy,
@@ -162,14 +151,14 @@ impl<'a> Planner<'a> {
             let mut next = wanted;
             next.name = next_name(&agent.container);
             let created = self.create(agent, next, standing.after, &cause);
-            let running = current.running();
             return Some(Prepared::Replaceable {
                 created,
-                running,
+                running: standing.running,
                 // Whether it was stopped by hand or by a run that was cut short
                 // cannot be told, and it is wanted.
                 start_old: current.started_at_s > 0,
-                former: former_gate(agent, current).filter(|_| running || standing.cut_short),
+                former: former_gate(agent, current)
+                    .filter(|_| current.alive() || standing.cut_short),
                 cause,
             });
         }
@@ -188,29 +177,44 @@ impl<'a> Planner<'a> {
         let (next, previous) = (next_name(name), previous_name(name));
         let mut current = self.owned(name, agent)?;
         let old = self.mark(&previous, agent);
-        let cut_short = old.is_some() || self.mark(&next, agent).is_some();
+        let successor = self.mark(&next, agent);
+        let cut_short = old.is_some() || successor.is_some();
         let mut after = Vec::new();
         let mut then = |planner: &mut Self, action, cause| {
             let waits = std::mem::take(&mut after);
             after.push(planner.plan.push(&agent.name, action, waits, cause));
         };
-        if self.mark(&next, agent).is_some() {
-            then(self, remove(&next), CUT_SHORT);
+        for (container, found) in [(&next, successor), (name, current), (&previous, old)] {
+            let evened = found.and_then(|found| even_out(container, found, agent.stop_timeout_s));
+            if let Some((action, cause)) = evened {
+                then(self, action, cause);
+            }
         }
-        if current.is_some_and(|current| current.status == Status::Other) {
-            then(self, remove(name), "is neither running nor exited");
+        if let Some(found) = successor {
+            then(self, remove_found(&next, found), CUT_SHORT);
+        }
+        if let Some(found) = current.filter(|current| current.status == Status::Other) {
+            then(
+                self,
+                remove_found(name, found),
+                "is neither running nor exited",
+            );
             current = None;
         }
         let healthy = self.state.healthy.contains(&agent.name);
         let mut unconfirmed = None;
         match (current, old) {
-            (Some(new), Some(_)) if differs(new) && healthy => {
-                then(self, remove(&previous), "its successor is healthy");
+            (Some(new), Some(old)) if differs(new) && healthy => {
+                then(
+                    self,
+                    remove_found(&previous, old),
+                    "its successor is healthy",
+                );
             }
             // The last one that is known to have been healthy is kept, not the
             // one that an earlier run put in its place.
             (Some(new), Some(old)) if differs(new) => {
-                then(self, remove(name), "never became healthy");
+                then(self, remove_found(name, new), "never became healthy");
                 then(self, rename(&previous, name), CUT_SHORT);
                 current = Some(old);
             }
@@ -226,6 +230,7 @@ impl<'a> Planner<'a> {
         }
         Some(Standing {
             current,
+            running: current.is_some_and(goes_on),
             after,
             cut_short,
             unconfirmed,
@@ -241,9 +246,11 @@ impl<'a> Planner<'a> {
         let after = standing.after;
         let unconfirmed = standing.unconfirmed;
         let undo = unconfirmed.map(|old| restore(agent, old.started_at_s > 0));
-        if !current.running() {
+        if !standing.running {
             let cause = match current.status {
                 Status::Created => "was created but not started".to_owned(),
+                Status::Stopping => "was being stopped".to_owned(),
+                Status::Lost => "its process is gone".to_owned(),
                 _ => format!("has exited with code {}", current.exit_code),
             };
             return Prepared::Startable {
@@ -261,6 +268,7 @@ impl<'a> Planner<'a> {
         Prepared::Waiting {
             after,
             cause: match healthy {
+                _ if current.status == Status::Paused => "was paused",
                 true => "is healthy, but an earlier run was cut short",
                 false if self.state.unhealthy.contains(&agent.name) => "says that it is not well",
                 false => "is running but has not answered",
@@ -346,11 +354,12 @@ impl<'a> Planner<'a> {
             .plan
             .push(&agent.name, rename(name, &previous), waits, cause);
         let started = start_old.then(|| start_action(agent)).into_iter().collect();
-        self.plan.steps[moved].on_failure = undo(started);
+        self.plan.undo_with(moved, undo(started));
         let named = self
             .plan
             .push(&agent.name, rename(&next, name), vec![moved], cause);
-        self.plan.steps[named].on_failure = undo(bring_back(agent, start_old));
+        self.plan
+            .undo_with(named, undo(bring_back(agent, start_old)));
         // What did not start need not be stopped: podman would refuse to.
         let mut unstarted = restore(agent, start_old);
         unstarted.remove(0);
@@ -397,7 +406,7 @@ impl<'a> Planner<'a> {
         let step = self
             .plan
             .push(&agent.name, start_action(agent), after, cause);
-        self.plan.steps[step].on_failure = on_failure;
+        self.plan.undo_with(step, on_failure);
         step
     }
 
@@ -409,11 +418,16 @@ impl<'a> Planner<'a> {
         cause: &str,
         on_failure: Vec<Action>,
     ) -> usize {
+        let of = |at: &usize| &self.plan.steps[*at].action;
+        let starts = |at| matches!(of(at), Action::StartContainer { .. });
+        let starts = after.iter().any(starts);
         let step = self
             .plan
             .push(&agent.name, Action::Gate(gate.clone()), after, cause);
-        if !self.request.keep {
-            self.plan.steps[step].on_failure = on_failure;
+        match (self.request.keep, starts) {
+            (true, _) => {}
+            (false, true) => self.plan.undo_with(step, on_failure),
+            (false, false) => self.plan.steps[step].on_failure = on_failure,
         }
         self.gates
             .insert(agent.name.clone(), (step, agent.group.clone()));

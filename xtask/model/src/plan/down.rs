@@ -5,7 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{label, state::ObservedImage, step::Action};
+use super::{
+    label,
+    replace::{remove_found, unpause},
+    state::{ObservedImage, Status},
+    step::Action,
+};
 use crate::{
     plan::{
         names::{groups_before, image_tag, volume_name},
@@ -106,13 +111,18 @@ fn containers(
     let mut stops: Vec<(usize, usize)> = Vec::new();
     for (name, subject, place) in doomed {
         let mut after = Vec::new();
-        if state.containers[*name].running() {
-            let dependants: Vec<usize> = stops
+        let found = &state.containers[*name];
+        if found.alive() || found.status == Status::Lost {
+            if found.status == Status::Paused {
+                after.push(plan.push(subject, unpause(name), Vec::new(), "is paused"));
+            }
+            let waits: Vec<usize> = stops
                 .iter()
                 .filter(|(other, _)| {
                     place.is_some_and(|place| depends(system, &before, *other, place))
                 })
                 .map(|(_, step)| *step)
+                .chain(std::mem::take(&mut after))
                 .collect();
             let timeout_s = system
                 .agent(subject)
@@ -122,17 +132,16 @@ fn containers(
                 container,
                 timeout_s,
             };
-            let step = plan.push(subject, stop, dependants, "is running");
+            let cause = match found.status {
+                Status::Stopping => "is being stopped",
+                Status::Lost => "its process is gone",
+                _ => "is running",
+            };
+            let step = plan.push(subject, stop, waits, cause);
             stops.extend(place.map(|place| (place, step)));
             after.push(step);
         }
-        let container = (*name).clone();
-        removed.push(plan.push(
-            subject,
-            Action::RemoveContainer { container },
-            after,
-            "asked for",
-        ));
+        removed.push(plan.push(subject, remove_found(name, found), after, "asked for"));
     }
     removed
 }
@@ -145,7 +154,7 @@ fn left_without_isolation(state: &State, doomed: &BTreeSet<&String>) -> Option<S
     let (leaving, staying): (Vec<_>, Vec<_>) = state
         .containers
         .iter()
-        .filter(|(_, container)| container.running())
+        .filter(|(_, container)| container.alive())
         .filter(|(_, container)| container.networks.iter().any(isolated))
         .partition(|(name, _)| doomed.contains(name));
     let emptied = leaving

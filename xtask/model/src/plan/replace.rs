@@ -5,8 +5,46 @@
 //! container becomes `NAME-previous`, the successor `NAME`; the old one goes
 //! once everything is healthy.
 
-use super::step::Action;
+use super::{
+    state::{Container, Status},
+    step::Action,
+};
 use crate::system::Agent;
+
+/// What stands under an agent's name once the marks of a run that was cut
+/// short are dealt with.
+pub struct Standing<'a> {
+    pub current: Option<&'a Container>,
+    /// It runs, perhaps only since it was unpaused.
+    pub running: bool,
+    /// Steps that bring this about.
+    pub after: Vec<usize>,
+    /// Marks were found: what is stopped may have been stopped by that run.
+    pub cut_short: bool,
+    /// The container that `current` replaced, while nobody has seen `current`
+    /// healthy.
+    pub unconfirmed: Option<&'a Container>,
+}
+
+/// What brings a container that is neither running nor stopped to one of the two,
+/// and why.
+pub fn even_out(
+    container: &str,
+    found: &Container,
+    timeout_s: u32,
+) -> Option<(Action, &'static str)> {
+    match found.status {
+        Status::Paused => Some((unpause(container), "is paused")),
+        Status::Stopping => Some((stop_container(container, timeout_s), "is being stopped")),
+        Status::Lost => Some((stop_container(container, timeout_s), "its process is gone")),
+        Status::Created | Status::Running | Status::Exited | Status::Other => None,
+    }
+}
+
+/// It runs, at the latest once it is evened out.
+pub fn goes_on(found: &Container) -> bool {
+    matches!(found.status, Status::Running | Status::Paused)
+}
 
 pub fn next_name(container: &str) -> String {
     format!("{container}-next")
@@ -33,6 +71,21 @@ pub fn bring_back(agent: &Agent, start_old: bool) -> Vec<Action> {
 
 pub fn remove(container: &str) -> Action {
     Action::RemoveContainer {
+        container: container.into(),
+        pid: None,
+    }
+}
+
+/// Removes a container that was found.
+pub fn remove_found(container: &str, found: &Container) -> Action {
+    Action::RemoveContainer {
+        container: container.into(),
+        pid: (found.pid > 0).then_some(found.pid),
+    }
+}
+
+pub fn unpause(container: &str) -> Action {
+    Action::UnpauseContainer {
         container: container.into(),
     }
 }

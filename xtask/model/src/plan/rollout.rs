@@ -130,6 +130,7 @@ impl<'a> Rollout<'a> {
                 .filter(|(_, step)| matters(step))
                 .map(|(position, _)| position)
                 .collect(),
+            if_interrupted: self.together,
             steps: Vec::new(),
         };
         let free = self.stop_all(&mut back);
@@ -210,5 +211,6 @@ fn step(subject: &str, action: Action, after: Vec<usize>) -> Step {
         after,
         cause: "the roll-out failed".to_owned(),
         on_failure: Vec::new(),
+        on_cancel: Vec::new(),
     }
 }

@@ -109,7 +109,7 @@ pub fn remove_unused(system: &System, state: &State, plan: &mut Plan) {
                 let moved = containers.remove(from.as_str()).unwrap_or_default();
                 containers.insert(to, moved);
             }
-            Action::RemoveContainer { container } => {
+            Action::RemoveContainer { container, .. } => {
                 containers.remove(container.as_str());
             }
             _ => {}

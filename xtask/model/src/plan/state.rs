@@ -70,8 +70,16 @@ pub enum Status {
     #[default]
     Created,
     Running,
+    Paused,
+    /// A stop is under way, or was cut short: its processes may run. podman
+    /// before 4.4 removes such a container and leaves them running (podman pull
+    /// request 17040), so it is stopped to the end first.
+    Stopping,
+    /// podman takes it for running, but its process is gone together with the
+    /// one that watched it. Only a stop makes podman notice.
+    Lost,
     Exited,
-    /// Paused, stopping, removing and what later versions may add.
+    /// Being removed, and what later versions may add.
     Other,
 }
 
@@ -106,5 +114,18 @@ impl Container {
 
     pub fn running(&self) -> bool {
         self.status == Status::Running
+    }
+
+    /// It has processes, ports and addresses, though it may not answer.
+    pub fn alive(&self) -> bool {
+        matches!(
+            self.status,
+            Status::Running | Status::Paused | Status::Stopping
+        )
+    }
+
+    /// podman has to stop it before it can be started, renamed or removed.
+    pub fn half_stopped(&self) -> bool {
+        matches!(self.status, Status::Stopping | Status::Lost)
     }
 }

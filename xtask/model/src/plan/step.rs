@@ -34,6 +34,9 @@ pub struct Plan {
 pub struct Rollback {
     /// Positions of the plan's steps whose failure means going back.
     pub when: Vec<usize>,
+    /// An interruption means going back, too: no step of the plan can undo what was
+    /// done before it without what was done for others.
+    pub if_interrupted: bool,
     /// In an order in which they can be done. Their `after` are positions in this list.
     pub steps: Vec<StepBack>,
 }
@@ -63,6 +66,10 @@ pub struct Step {
     pub cause: String,
     /// What restores the former state if this step fails.
     pub on_failure: Vec<Action>,
+    /// What restores the former state if the run is interrupted before this step,
+    /// when all that it waits for is done; left out if nothing has to be.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub on_cancel: Vec<Action>,
 }
 
 /// One thing to do.
@@ -110,6 +117,11 @@ pub enum Action {
         /// Time between SIGTERM and SIGKILL, in seconds.
         timeout_s: u32,
     },
+    /// Let a paused container go on.
+    UnpauseContainer {
+        /// Its name.
+        container: String,
+    },
     /// Give a container another name.
     RenameContainer {
         /// Its name so far.
@@ -121,6 +133,10 @@ pub enum Action {
     RemoveContainer {
         /// Its name.
         container: String,
+        /// Its process when it was listed, which has to be gone afterwards; left
+        /// out if it had none.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pid: Option<u32>,
     },
     /// Remove a network.
     RemoveNetwork {
@@ -255,8 +271,16 @@ impl Plan {
             after,
             cause: cause.into(),
             on_failure: Vec::new(),
+            on_cancel: Vec::new(),
         });
         self.steps.len() - 1
+    }
+
+    /// Says what restores the former state if the step fails, or if the run is
+    /// interrupted just before it.
+    pub fn undo_with(&mut self, step: usize, actions: Vec<Action>) {
+        self.steps[step].on_cancel.clone_from(&actions);
+        self.steps[step].on_failure = actions;
     }
 
     pub fn is_empty(&self) -> bool {
@@ -291,6 +315,25 @@ impl Rollback {
         if !self.when.iter().any(|step| failed(*step)) {
             return None;
         }
+        self.needed(done)
+    }
+
+    /// The same after an interruption, without waiting for anybody's health.
+    pub fn plan_interrupted(mut self, done: &dyn Fn(usize) -> bool) -> Option<Plan> {
+        let gate = |back: &StepBack| matches!(back.step.action, Action::Gate(_));
+        if !self.if_interrupted || self.when.iter().all(|step| done(*step)) {
+            return None;
+        }
+        // They stand behind what they ask, so no other step waits for nothing.
+        for back in &mut self.steps {
+            if gate(back) {
+                back.if_done = usize::MAX;
+            }
+        }
+        self.needed(done)
+    }
+
+    fn needed(self, done: &dyn Fn(usize) -> bool) -> Option<Plan> {
         let mut plan = Plan::default();
         // Where each step stands in the new plan, if it is in there.
         let mut places: Vec<Option<usize>> = Vec::new();

@@ -81,10 +81,13 @@ impl Action {
             Action::StopContainer { container, .. } => {
                 Words::new(format!("stop `{container}`"), "done").doing("stopping")
             }
+            Action::UnpauseContainer { container } => {
+                Words::new(format!("unpause `{container}`"), "done")
+            }
             Action::RenameContainer { from, to } => {
                 Words::new(format!("rename `{from}` to `{to}`"), "done")
             }
-            Action::RemoveContainer { container } => {
+            Action::RemoveContainer { container, .. } => {
                 Words::new(format!("remove the container `{container}`"), "removed")
             }
             Action::RemoveNetwork { network } => {

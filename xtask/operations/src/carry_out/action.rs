@@ -1,11 +1,18 @@
 //! Carries out one step: the call that its action stands for, and what undoes it
 //! if that fails.
 
-use std::{fs, time::Instant};
+use std::{
+    fs,
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Instant,
+};
 
 use model::plan::{Action, Step};
 
-use super::{base::ensure_base, recoveries::start};
+use super::{
+    base::ensure_base,
+    recoveries::{remove, start, stop},
+};
 use crate::{
     carry_out::{
         gate::{self, GateError, Passed},
@@ -25,22 +32,19 @@ pub fn carry_out(
 ) -> StepResult {
     let started = Instant::now();
     let elapsed = || started.elapsed().as_millis() as u64;
-    match run_action(engine, watcher, &step.action, say) {
+    match guarded(|| run_action(engine, watcher, &step.action, say)) {
         Ok(passed) => StepResult::Done {
             elapsed_ms: elapsed(),
             passed,
         },
         Err(mut reason) => {
-            keep_evidence(engine, step, &mut reason, watch);
-            let undone = step
-                .on_failure
-                .iter()
-                .map(|action| run_action(engine, watcher, action, say).is_ok())
-                .filter(|done| *done)
-                .count();
+            // A display that panics must not keep anything from being undone.
+            let keep = || keep_evidence(engine, step, &mut reason, watch);
+            let _ = catch_unwind(AssertUnwindSafe(keep));
+            let undone = undo(engine, watcher, &step.on_failure, say);
             StepResult::Failed(StepFailure {
                 reason,
-                restored: !step.on_failure.is_empty() && undone == step.on_failure.len(),
+                restored: !step.on_failure.is_empty() && undone.is_ok(),
             })
         }
     }
@@ -62,6 +66,30 @@ fn keep_evidence(engine: &Engine, step: &Step, reason: &mut Reason, watch: &dyn 
     }
 }
 
+/// Does one after the other, up to the first that fails: the next would start
+/// from another state than it was meant for.
+pub fn undo(
+    engine: &Engine,
+    watcher: &Watcher,
+    actions: &[Action],
+    say: &(dyn Fn(&str) + Sync),
+) -> Result<(), Reason> {
+    actions
+        .iter()
+        .try_for_each(|action| guarded(|| run_action(engine, watcher, action, say)).map(drop))
+}
+
+/// A panic is a failure like others, so that what had been changed is undone.
+fn guarded<T>(work: impl FnOnce() -> Result<T, Reason>) -> Result<T, Reason> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let words = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let words = words.or_else(|| panic.downcast_ref::<String>().cloned());
+        Err(Reason::Defect(
+            words.unwrap_or_else(|| "a panic".to_owned()),
+        ))
+    })
+}
+
 pub fn run_action(
     engine: &Engine,
     watcher: &Watcher,
@@ -80,10 +108,12 @@ pub fn run_action(
                 });
         }
         Action::Settle { window_ms, gates } => {
-            settle::settle(podman, *window_ms, gates, say).map_err(|error| match error {
-                Ok(sick) => Reason::Sick(sick),
-                Err(error) => Reason::from(error),
-            })?;
+            settle::settle(podman, watcher, *window_ms, gates, say).map_err(
+                |error| match error {
+                    Ok(sick) => Reason::Sick(sick),
+                    Err(error) => Reason::from(error),
+                },
+            )?;
         }
         Action::EnsureBase(base) => ensure_base(engine, base, say)?,
         Action::WriteFile { path, lines } => write_file(path, lines)?,
@@ -103,6 +133,13 @@ pub fn run_action(
                     error: "its value has not been read".to_owned(),
                 })?;
             podman.run(&Call::change(action.words().purpose, args).input(value))?;
+        }
+        Action::StopContainer {
+            container,
+            timeout_s,
+        } => stop(engine, action, container, *timeout_s)?,
+        Action::RemoveContainer { container, pid } => {
+            remove(engine, watcher, action, container, *pid)?;
         }
         Action::SmokeTest(test) => {
             let failures = inside::smoke_test(engine, test, say)?;
@@ -133,4 +170,23 @@ pub fn write_file(path: &std::path::Path, lines: &[String]) -> Result<(), Reason
             path: path.display().to_string(),
             error: error.to_string(),
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_a_failure_with_its_words() {
+        let failed = |work: fn() -> Result<(), Reason>| match guarded(work) {
+            Err(Reason::Defect(words)) => words,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(failed(|| panic!("lost")), "lost");
+        assert_eq!(failed(|| panic!("lost {}", 1)), "lost 1");
+        assert!(matches!(
+            guarded(|| Err::<(), _>(Reason::Interrupted)),
+            Err(Reason::Interrupted)
+        ));
+    }
 }

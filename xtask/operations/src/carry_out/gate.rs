@@ -5,8 +5,14 @@
 //! is asked in bulk by one watcher for all gates, and only for agents that do
 //! not answer at once.
 
-use health::{self, ProbeBudget, Schedule, WaitEnd};
-use model::plan::{Gate, step::Unanswered};
+use std::time::{Duration, Instant};
+
+use health::{self, ProbeBudget, Schedule, WaitEnd, Waited};
+use model::plan::{
+    Gate,
+    state::{Container, Status},
+    step::Unanswered,
+};
 use serde::Serialize;
 
 use super::{
@@ -86,8 +92,11 @@ pub fn pass(
         let waited = wait_once(podman, &watched, gate, on_wait)?;
         drop(watched);
         match waited {
-            Ok(()) => return Ok(Passed { attempts: attempt }),
-            Err(mut sick) => {
+            Ok(()) => {
+                watcher.note_passed(&gate.container);
+                return Ok(Passed { attempts: attempt });
+            }
+            Err((mut sick, found)) => {
                 sick.attempts = attempt;
                 let silent = sick.status != AgentStatus::Exited;
                 if silent && gate.unanswered == Unanswered::Restart && !restarted {
@@ -102,10 +111,7 @@ pub fn pass(
                 }
                 attempt += 1;
                 on_wait(&format!("{}, attempt {attempt}", sick.reason));
-                let args = ["start", &gate.container].map(str::to_owned).to_vec();
-                podman
-                    .run(&Call::change(format!("start {} again", gate.agent), args))
-                    .map_err(GateError::Podman)?;
+                start_again(podman, gate, found).map_err(GateError::Podman)?;
             }
         }
     }
@@ -121,14 +127,71 @@ fn restart(podman: &Podman, gate: &Gate) -> Result<(), PodmanError> {
     podman.run(&call.deadline_ms(deadline_ms)).map(drop)
 }
 
+fn start_again(podman: &Podman, gate: &Gate, found: Option<Status>) -> Result<(), PodmanError> {
+    let purpose = format!("start {} again", gate.agent);
+    if found == Some(Status::Lost) {
+        // podman takes it for running, and fails when it finds out.
+        let args = ["stop", &gate.container].map(str::to_owned).to_vec();
+        podman.probe(&Call::change(purpose.clone(), args))?;
+    }
+    let args = ["start", &gate.container].map(str::to_owned).to_vec();
+    podman.run(&Call::change(purpose, args)).map(drop)
+}
+
+/// An agent that is not healthy, and its container's state.
+type Unwell = (Box<Sick>, Option<Status>);
+
 fn wait_once(
     podman: &Podman,
     watched: &Watched<'_>,
     gate: &Gate,
     on_wait: &dyn Fn(&str),
-) -> Result<Result<(), Box<Sick>>, GateError> {
+) -> Result<Result<(), Unwell>, GateError> {
+    let started = Instant::now();
+    let end = started + Duration::from_millis(gate.timeout_ms);
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        let waited = ask(podman, watched, gate, left, on_wait)?;
+        if waited.ending == WaitEnd::Healthy {
+            return Ok(Ok(()));
+        }
+        if podman.cancel.requested() {
+            return Err(GateError::Interrupted);
+        }
+        let containers = observe::containers(podman).map_err(GateError::Podman)?;
+        let container = containers.get(&gate.container);
+        // podman has restarted it by its policy since the watcher looked.
+        let runs = container.is_some_and(Container::running);
+        if waited.ending == WaitEnd::Stopped && runs && Instant::now() < end {
+            watched.again();
+            continue;
+        }
+        let (status, reason) = judge(gate.health_port, container, Some(&waited.probe));
+        let sick = Sick {
+            agent: gate.agent.clone(),
+            container: gate.container.clone(),
+            status,
+            reason,
+            waited_ms: started.elapsed().as_millis() as u64,
+            attempts: 1,
+            reply: waited.probe.reply,
+            log: Vec::new(),
+            run: None,
+        };
+        return Ok(Err((Box::new(sick), container.map(|found| found.status))));
+    }
+}
+
+/// Asks until the agent is healthy, the time is up or it has exited.
+fn ask(
+    podman: &Podman,
+    watched: &Watched<'_>,
+    gate: &Gate,
+    left: Duration,
+    on_wait: &dyn Fn(&str),
+) -> Result<Waited, GateError> {
     let schedule = Schedule {
-        deadline_ms: gate.timeout_ms,
+        deadline_ms: left.as_millis() as u64,
         budget: BUDGET,
         accept_answering: false,
     };
@@ -139,32 +202,12 @@ fn wait_once(
         || podman.cancel.requested() || watched.exited(),
         |_, probe| on_wait(&format!("starting: {}", describe(probe))),
     );
-    let waited = health::block_on(waiting).map_err(|error| {
+    health::block_on(waiting).map_err(|error| {
         GateError::Podman(PodmanError::Garbage {
             purpose: format!("ask {} for its health", gate.agent),
             command: String::new(),
             problem: error.to_string(),
             answer: String::new(),
         })
-    })?;
-    if waited.ending == WaitEnd::Healthy {
-        return Ok(Ok(()));
-    }
-    if podman.cancel.requested() {
-        return Err(GateError::Interrupted);
-    }
-    let containers = observe::containers(podman).map_err(GateError::Podman)?;
-    let container = containers.get(&gate.container);
-    let (status, reason) = judge(gate.health_port, container, Some(&waited.probe));
-    Ok(Err(Box::new(Sick {
-        agent: gate.agent.clone(),
-        container: gate.container.clone(),
-        status,
-        reason,
-        waited_ms: waited.waited_ms as u64,
-        attempts: 1,
-        reply: waited.probe.reply,
-        log: Vec::new(),
-        run: None,
-    })))
+    })
 }

@@ -58,6 +58,9 @@ pub fn judge(
     match container.status {
         Status::Running => {}
         Status::Created => return (AgentStatus::Exited, "was never started".to_owned()),
+        Status::Paused => return (AgentStatus::Exited, "is paused".to_owned()),
+        Status::Stopping => return (AgentStatus::Exited, "is being stopped".to_owned()),
+        Status::Lost => return (AgentStatus::Exited, "its process is gone".to_owned()),
         Status::Exited => {
             let reason = format!("exited with {}", exit_words(container.exit_code));
             return (AgentStatus::Exited, reason);
@@ -101,6 +104,8 @@ pub fn judge(
 /// An exit code with what it usually stands for.
 pub fn exit_words(code: i32) -> String {
     let meaning = match code {
+        // podman's word for what nobody has seen.
+        -1 => " (unknown: the process that watched it ended, too)",
         126 => " (the command cannot be run)",
         127 => " (the command was not found)",
         137 => " (killed: SIGKILL, often out of memory)",

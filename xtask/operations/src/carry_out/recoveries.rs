@@ -1,15 +1,21 @@
-//! Starts a container, and knows the two failures of a start that have another
-//! cause than they say: a port that somebody else holds, and an address that a
-//! container that is gone still leases.
+//! Starts and stops a container, and knows the failures that have another cause
+//! than they say: a port that somebody else holds, an address that a container
+//! that is gone still leases, and a stop whose container has ended.
 
 use std::time::Duration;
 
-use model::plan::Action;
+use model::plan::{
+    Action,
+    state::{Container, Status},
+};
 
 use crate::{
-    carry_out::report::Reason,
+    carry_out::{report::Reason, watcher::Watcher},
     host::ports,
-    podman::{Engine, PodmanError, argv, run::Call},
+    podman::{
+        Engine, PodmanError, argv, observe,
+        run::{Call, STOP_GRACE_MS},
+    },
 };
 
 pub fn start(
@@ -55,4 +61,54 @@ pub fn start(
         return Ok(());
     }
     Err(error.into())
+}
+
+/// Stops a container. podman fails where the process that watched the container
+/// was killed with it, and has noted by then that it is stopped.
+pub fn stop(
+    engine: &Engine,
+    action: &Action,
+    container: &str,
+    timeout_s: u32,
+) -> Result<(), Reason> {
+    let podman = &engine.podman;
+    let args = argv::render(action, &engine.quirks).expect("a stop is one call");
+    let call = Call::change(action.words().purpose, args)
+        .deadline_ms(u64::from(timeout_s) * 1_000 + STOP_GRACE_MS);
+    let Err(error) = podman.run(&call) else {
+        return Ok(());
+    };
+    let stopped = |found: &Container| {
+        let ended = podman.remote || found.pid == 0 || process::has_ended(found.pid);
+        found.status == Status::Exited && ended
+    };
+    match observe::containers(&podman.undisturbed()) {
+        Ok(seen) if !error.timed_out() && seen.get(container).is_some_and(stopped) => Ok(()),
+        _ => Err(error.into()),
+    }
+}
+
+/// Removes a container, and sees to it that the process that it had when it was
+/// listed is gone with it. A younger process of that id is another one.
+pub fn remove(
+    engine: &Engine,
+    watcher: &Watcher,
+    action: &Action,
+    container: &str,
+    pid: Option<u32>,
+) -> Result<(), Reason> {
+    let podman = &engine.podman;
+    let args = argv::render(action, &engine.quirks).expect("a removal is one call");
+    podman.run(&Call::change(action.words().purpose, args))?;
+    let survives = |pid: &u32| {
+        let age = process::age(*pid);
+        !podman.remote && age.is_some_and(|age| age > watcher.age())
+    };
+    match pid.filter(survives) {
+        Some(pid) => Err(Reason::Survives {
+            container: container.to_owned(),
+            pid,
+        }),
+        None => Ok(()),
+    }
 }

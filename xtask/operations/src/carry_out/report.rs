@@ -1,6 +1,8 @@
 //! What happened to each step of a plan, and what a display is told meanwhile.
 
-use model::plan::Step;
+use std::collections::BTreeMap;
+
+use model::plan::{Step, state::Container};
 
 use crate::{
     carry_out::gate::{Passed, Sick},
@@ -11,6 +13,9 @@ use crate::{
 #[derive(Debug)]
 pub struct Report {
     pub results: Vec<StepResult>,
+    /// After Ctrl-C, all containers as podman listed them at the end; `None` if
+    /// it did not, or if there was none.
+    pub left: Option<BTreeMap<String, Container>>,
 }
 
 #[derive(Debug)]
@@ -26,6 +31,9 @@ pub enum StepResult {
     },
     /// Not started because of Ctrl-C.
     Cancelled,
+    /// Not started because of Ctrl-C, and what had been changed for it was
+    /// undone, unless there is a reason why not.
+    PutBack(Option<Reason>),
 }
 
 #[derive(Debug)]
@@ -52,6 +60,13 @@ pub enum Reason {
         path: String,
         error: String,
     },
+    /// podman has forgotten the container, and its process runs on.
+    Survives {
+        container: String,
+        pid: u32,
+    },
+    /// A defect of this tool, in its own words.
+    Defect(String),
     Interrupted,
 }
 
@@ -119,6 +134,10 @@ impl Reason {
                 one => one.concat(),
             },
             Reason::File { path, error } => format!("cannot write {path}: {error}"),
+            Reason::Survives { container, pid } => {
+                format!("podman has removed `{container}`, but its process {pid} goes on")
+            }
+            Reason::Defect(what) => format!("this tool failed: {what}"),
             Reason::Interrupted => "interrupted".to_owned(),
         }
     }

@@ -13,6 +13,7 @@ use super::{
     judge::{AgentStatus, judge},
     log::log_tail,
     target::target,
+    watcher::Watcher,
 };
 use crate::podman::{Podman, PodmanError, observe};
 
@@ -46,9 +47,10 @@ fn ask_all(podman: &Podman, targets: &[Target], runs: &dyn Fn(usize) -> bool) ->
 }
 
 /// Waits for the settle window, then looks at every agent once more. An agent
-/// that podman restarted in between counts as sick.
+/// that podman restarted since its gate counts as sick.
 pub fn settle(
     podman: &Podman,
+    watcher: &Watcher,
     window_ms: u64,
     gates: &[Gate],
     on_wait: &dyn Fn(&str),
@@ -80,7 +82,11 @@ pub fn settle(
                 all.get(&gate.container).map(|found| found.started_at_s)
             };
             if status == AgentStatus::Healthy {
-                if started(&before) == started(&after) {
+                // The clock of another host may differ.
+                let passed = watcher.passed_at_s(&gate.container);
+                let passed = passed.filter(|_| !podman.remote);
+                let since = passed.is_some_and(|at_s| started(&after) > Some(at_s));
+                if started(&before) == started(&after) && !since {
                     return None;
                 }
                 status = AgentStatus::Exited;

@@ -5,90 +5,173 @@
 //! Invariant: no decision is made here. What to do, in which order, and how to
 //! undo it all stands in the plan; this file only knows when a step may start.
 
-use std::sync::mpsc;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::mpsc::{self, Sender},
+    thread::Builder,
+};
 
 use model::plan::{Action, Plan, Step};
 
-use super::action::carry_out;
+use super::action::{carry_out, undo};
 use crate::{
     carry_out::{
         report::{Event, Report, StepResult, Watch},
         watcher::Watcher,
     },
-    podman::Engine,
+    podman::{Engine, observe},
 };
 
 /// Runs the plan with at most `slots` podman calls that change something at a
-/// time. Gates hold no slot.
+/// time. Gates hold no slot. Neither a panic of a step nor a thread that cannot
+/// be started keeps the rest from its end.
 pub fn execute(engine: &Engine, plan: &Plan, slots: usize, watch: &dyn Watch) -> Report {
     let watcher = Watcher::default();
-    std::thread::scope(|scope| {
-        scope.spawn(|| watcher.run(&engine.podman));
+    let stages = std::thread::scope(|scope| {
+        let _ends = EndsWatcher(&watcher);
+        // Without a watcher an exit is seen when the gate's time is over.
+        let _ = Builder::new().spawn_scoped(scope, || silenced(|| watcher.run(&engine.podman)));
+        let walk = Walk {
+            engine,
+            plan,
+            watcher: &watcher,
+            watch,
+        };
         let (notes_in, notes) = mpsc::channel::<(usize, Stage)>();
         let mut stages: Vec<Stage> = plan.steps.iter().map(|_| Stage::Waits).collect();
         loop {
-            let steps = plan.steps.iter().zip(&stages);
-            let mut used = steps
-                .filter(|(step, stage)| matches!(stage, Stage::Runs) && holds_slot(step))
-                .count();
-            for position in 0..plan.steps.len() {
-                let step = &plan.steps[position];
-                if !matches!(stages[position], Stage::Waits) {
-                    continue;
+            for (position, work) in walk.startable(&mut stages, slots) {
+                let to = notes_in.clone();
+                let job = move || walk.run(position, work, &to);
+                if Builder::new().spawn_scoped(scope, job).is_err() {
+                    // No more threads: one after the other, then.
+                    walk.run(position, work, &notes_in);
                 }
-                match readiness(step, &stages) {
-                    Readiness::Waits => continue,
-                    Readiness::Blocked(by) => {
-                        let result = StepResult::Blocked { by };
-                        watch.event(position, step, Event::Ended(&result));
-                        stages[position] = Stage::Ended(result);
-                        continue;
-                    }
-                    Readiness::Ready => {}
-                }
-                if engine.podman.cancel.requested() {
-                    stages[position] = Stage::Ended(StepResult::Cancelled);
-                    continue;
-                }
-                if holds_slot(step) && used >= slots.max(1) {
-                    continue;
-                }
-                used += usize::from(holds_slot(step));
-                stages[position] = Stage::Runs;
-                let (notes_in, watcher) = (notes_in.clone(), &watcher);
-                scope.spawn(move || {
-                    // The receiver lives until every step has reported its end.
-                    let note = |stage| notes_in.send((position, stage)).unwrap_or_default();
-                    watch.event(position, step, Event::Started);
-                    let say = |line: &str| {
-                        watch.event(position, step, Event::Progress(line));
-                        if says_tagged(&step.action, line) {
-                            note(Stage::Usable);
-                        }
-                    };
-                    let result = carry_out(engine, watcher, step, &say, watch);
-                    watch.event(position, step, Event::Ended(&result));
-                    note(Stage::Ended(result));
-                });
             }
             let alive = |stage: &Stage| matches!(stage, Stage::Runs | Stage::Usable);
             if !stages.iter().any(alive) {
-                break;
+                break stages;
             }
-            let (position, stage) = notes.recv().expect("running steps hold the sender");
+            // Whatever happens to a step, it says so in the end.
+            let (position, stage) = notes.recv().expect("this thread holds a sender");
             stages[position] = stage;
         }
-        watcher.end();
-        Report {
-            results: stages
-                .into_iter()
-                .map(|stage| match stage {
-                    Stage::Ended(result) => result,
-                    _ => StepResult::Cancelled,
-                })
-                .collect(),
+    });
+    let results = stages.into_iter().map(|stage| match stage {
+        Stage::Ended(result) => result,
+        _ => StepResult::Cancelled,
+    });
+    let interrupted = engine.podman.cancel.requested();
+    let look = || observe::containers(&engine.podman.undisturbed()).ok();
+    Report {
+        results: results.collect(),
+        left: interrupted.then(look).flatten(),
+    }
+}
+
+/// The watcher's thread has to end before the scope can, also after a panic.
+struct EndsWatcher<'a>(&'a Watcher);
+
+impl Drop for EndsWatcher<'_> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+/// What is started of a step.
+#[derive(Debug, Clone, Copy)]
+enum Work {
+    Step,
+    /// What undoes the steps before it, since it will not come.
+    OnCancel,
+}
+
+#[derive(Clone, Copy)]
+struct Walk<'a> {
+    engine: &'a Engine,
+    plan: &'a Plan,
+    watcher: &'a Watcher,
+    watch: &'a dyn Watch,
+}
+
+impl Walk<'_> {
+    /// Marks what is to be started now as running, and what will not be as ended.
+    fn startable(&self, stages: &mut [Stage], slots: usize) -> Vec<(usize, Work)> {
+        let steps = &self.plan.steps;
+        let runs =
+            |(step, stage): (&Step, &Stage)| matches!(stage, Stage::Runs) && holds_slot(step);
+        let mut used = steps
+            .iter()
+            .zip(&*stages)
+            .filter(|both| runs(*both))
+            .count();
+        let mut startable = Vec::new();
+        for (position, step) in steps.iter().enumerate() {
+            if !matches!(stages[position], Stage::Waits) {
+                continue;
+            }
+            match readiness(step, stages) {
+                Readiness::Waits => continue,
+                Readiness::Blocked(by) => {
+                    let result = StepResult::Blocked { by };
+                    silenced(|| self.watch.event(position, step, Event::Ended(&result)));
+                    stages[position] = Stage::Ended(result);
+                    continue;
+                }
+                Readiness::Ready => {}
+            }
+            let cancelled = self.engine.podman.cancel.requested();
+            if cancelled && step.on_cancel.is_empty() {
+                stages[position] = Stage::Ended(StepResult::Cancelled);
+                continue;
+            }
+            if holds_slot(step) && used >= slots.max(1) {
+                continue;
+            }
+            used += usize::from(holds_slot(step));
+            stages[position] = Stage::Runs;
+            startable.push((
+                position,
+                if cancelled {
+                    Work::OnCancel
+                } else {
+                    Work::Step
+                },
+            ));
         }
-    })
+        startable
+    }
+
+    /// Does it and tells how it ended, whatever happens.
+    fn run(&self, position: usize, work: Work, notes: &Sender<(usize, Stage)>) {
+        let (watch, step) = (self.watch, &self.plan.steps[position]);
+        // The receiver lives until every step has reported its end.
+        let note = |stage| notes.send((position, stage)).unwrap_or_default();
+        let say = |line: &str| {
+            silenced(|| watch.event(position, step, Event::Progress(line)));
+            if says_tagged(&step.action, line) {
+                note(Stage::Usable);
+            }
+        };
+        let result = match work {
+            Work::Step => {
+                silenced(|| watch.event(position, step, Event::Started));
+                carry_out(self.engine, self.watcher, step, &say, watch)
+            }
+            Work::OnCancel => {
+                let undone = undo(self.engine, self.watcher, &step.on_cancel, &say);
+                StepResult::PutBack(undone.err())
+            }
+        };
+        silenced(|| watch.event(position, step, Event::Ended(&result)));
+        note(Stage::Ended(result));
+    }
+}
+
+/// A display that panics, or whatever else nobody waits for, must not take the
+/// step along. The panic's own words are on stderr.
+fn silenced(work: impl FnOnce()) {
+    let _ = catch_unwind(AssertUnwindSafe(work));
 }
 
 /// How far a step has come.
@@ -125,7 +208,9 @@ pub fn readiness(step: &Step, stages: &[Stage]) -> Readiness {
         match &stages[*earlier] {
             Stage::Usable | Stage::Ended(StepResult::Done { .. }) => {}
             Stage::Ended(StepResult::Blocked { by }) => return Readiness::Blocked(*by),
-            Stage::Ended(StepResult::Failed(_) | StepResult::Cancelled) => {
+            Stage::Ended(
+                StepResult::Failed(_) | StepResult::Cancelled | StepResult::PutBack(_),
+            ) => {
                 return Readiness::Blocked(*earlier);
             }
             Stage::Waits | Stage::Runs => ready = false,
@@ -141,3 +226,6 @@ pub fn readiness(step: &Step, stages: &[Stage]) -> Readiness {
 pub fn holds_slot(step: &Step) -> bool {
     !matches!(step.action, Action::Gate(_) | Action::Settle { .. })
 }
+
+#[cfg(test)]
+mod tests;

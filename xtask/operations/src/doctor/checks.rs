@@ -87,6 +87,8 @@ fn container(agent: &AgentEvidence, now_s: i64) -> Check {
                 format!("`{name}` has not been running{ago}"),
             )
         }
+        Standing::Paused => Check::new("container", false, format!("`{name}` is paused")),
+        Standing::Stopping => Check::new("container", false, format!("`{name}` is being stopped")),
         Standing::Other => Check::new(
             "container",
             false,

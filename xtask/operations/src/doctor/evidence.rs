@@ -103,7 +103,10 @@ pub enum Standing {
     Exited {
         code: i32,
     },
-    /// Paused, stopping, and what later versions may add.
+    Paused,
+    /// A stop goes on, or was cut short.
+    Stopping,
+    /// Being removed, and what later versions may add.
     Other,
 }
 

@@ -136,7 +136,7 @@ struct Bulk {
 }
 
 fn has_ended(container: &Container) -> bool {
-    container.status == Status::Exited
+    matches!(container.status, Status::Exited | Status::Lost)
 }
 
 fn details(
@@ -331,9 +331,11 @@ fn standing(request: &GatherRequest<'_>, agent: &Agent, found: Option<&Container
         Status::Running => Standing::Running {
             started_at_s: container.started_at_s,
         },
-        Status::Exited => Standing::Exited {
+        Status::Exited | Status::Lost => Standing::Exited {
             code: container.exit_code,
         },
+        Status::Paused => Standing::Paused,
+        Status::Stopping => Standing::Stopping,
         Status::Other => Standing::Other,
     }
 }

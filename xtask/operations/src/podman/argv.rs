@@ -49,8 +49,9 @@ pub fn render(action: &Action, quirks: &Quirks) -> Option<Args> {
             container,
             timeout_s,
         } => words(&["stop", "--time", &timeout_s.to_string(), container]),
+        Action::UnpauseContainer { container } => words(&["unpause", container]),
         Action::RenameContainer { from, to } => words(&["rename", from, to]),
-        Action::RemoveContainer { container } => {
+        Action::RemoveContainer { container, .. } => {
             words(&["rm", "--force", "--time", "5", container])
         }
         Action::RemoveNetwork { network } => words(&["network", "rm", network]),

@@ -87,6 +87,7 @@ impl Engine {
             )
             .hint("install a newer podman (Debian 12, Ubuntu 24.04 and Fedora have one)"));
         }
+        podman.remote = facts.remote;
         let mut engine = Engine {
             podman,
             facts,
@@ -281,7 +282,7 @@ fn unusable(error: PodmanError) -> Failure {
         PodmanError::Interrupted => Failure::interrupted("nothing was started"),
         PodmanError::Failed {
             ref command,
-            how: How::TimedOut { deadline_ms },
+            how: How::TimedOut { deadline_ms, .. },
             ..
         } => silent(command, deadline_ms),
         PodmanError::Failed {

@@ -75,13 +75,19 @@ fn now_s() -> i64 {
 pub fn containers(podman: &Podman) -> Result<BTreeMap<String, Container>, PodmanError> {
     let call = Call::look("list containers", &["ps", "--all", "--format", "json"]);
     let listed: Vec<ListedContainer> = podman.json(&call)?;
+    // Process ids of another host say nothing about this one.
+    let gone = |pid| !podman.remote && process::has_ended(pid);
     Ok(listed
         .into_iter()
         .filter_map(|listed| {
             let name = listed.names.first()?.clone();
             let status = match listed.state.as_str() {
                 "created" | "configured" | "initialized" => Status::Created,
+                "running" if gone(listed.pid) => Status::Lost,
                 "running" => Status::Running,
+                "paused" => Status::Paused,
+                "stopping" if gone(listed.pid) => Status::Lost,
+                "stopping" => Status::Stopping,
                 "exited" | "stopped" => Status::Exited,
                 _ => Status::Other,
             };
@@ -89,7 +95,11 @@ pub fn containers(podman: &Podman) -> Result<BTreeMap<String, Container>, Podman
             let container = Container {
                 image_id: plain_id(&listed.image_id),
                 status,
-                exit_code: listed.exit_code,
+                exit_code: if status == Status::Lost {
+                    -1
+                } else {
+                    listed.exit_code
+                },
                 started_at_s: listed.started_at.max(0),
                 pid: listed.pid,
                 networks: listed.networks.unwrap_or_default(),

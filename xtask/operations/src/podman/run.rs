@@ -31,16 +31,24 @@ pub const BUILD_DEADLINE_MS: u64 = 60 * 60 * 1000;
 const FORWARDED_KEPT_BYTES: usize = 64 * 1024;
 /// Lines of stderr that say nothing about the call at hand.
 const NOISE: &[&str] = &["failed to connect to syslog", "level=warning", "level=info"];
+/// Time that podman has for what is more than the wait for a container's end.
+pub const STOP_GRACE_MS: u64 = 30_000;
+/// A podman that has not listed a container by then hangs.
+const ANSWER_MS: u64 = 5_000;
+/// Bound on a look after Ctrl-C.
+const LAST_LOOK_MS: u64 = 10_000;
 /// How often a call is made that fails for a passing reason.
 const PASSING_ATTEMPTS: u32 = 5;
 
 /// podman with the options that every call on this host needs.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Podman {
     pub program: PathBuf,
     /// Options before the verb: connection, runtime, cgroup manager.
     pub global: Vec<String>,
     pub cancel: Cancel,
+    /// It works on another host, whose processes cannot be seen from here.
+    pub remote: bool,
     /// Name of the system that calls are made for; marks their processes.
     pub system: String,
     /// Folder for temporary files of builds, where podman's own will not do.
@@ -74,7 +82,8 @@ pub enum CallKind {
     /// Changes nothing. May be ended at any time, bounded by the caller's
     /// patience, and repeated when it trips over another podman's change.
     Look,
-    /// A short change of one object. Ctrl-C lets it finish.
+    /// A short change of one object. It is left to finish, however often Ctrl-C
+    /// is pressed.
     Change,
     /// A build, a pull or a program in a container. Ctrl-C ends it.
     Long,
@@ -136,7 +145,11 @@ pub enum PodmanError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum How {
     Code(i32),
-    TimedOut { deadline_ms: u64 },
+    TimedOut {
+        deadline_ms: u64,
+        /// podman does not answer a plain listing either.
+        hangs: bool,
+    },
     NotStarted(String),
 }
 
@@ -187,6 +200,7 @@ impl Podman {
             program,
             global,
             cancel,
+            remote: false,
             system: String::new(),
             build_folder: None,
             patience_ms: None,
@@ -252,6 +266,23 @@ impl Podman {
             problem: error.to_string(),
             answer: text.chars().take(200).collect(),
         })
+    }
+
+    /// One that Ctrl-C does not keep from looking, for a last word on what is left.
+    pub fn undisturbed(&self) -> Podman {
+        Podman {
+            cancel: Cancel::default(),
+            patience_ms: Some(LAST_LOOK_MS),
+            ..self.clone()
+        }
+    }
+
+    /// Whether podman still lists containers.
+    fn answers(&self) -> bool {
+        let call = Call::look("list containers", &["ps", "--quiet"]).deadline_ms(ANSWER_MS);
+        self.undisturbed()
+            .probe(&call)
+            .is_ok_and(|output| output.code == 0)
     }
 
     /// The command for people to read: not all of what may be secret is in it.
@@ -339,7 +370,10 @@ impl Podman {
             ProcessError::TimedOut {
                 deadline_ms,
                 stderr,
-            } => self.failed(call, How::TimedOut { deadline_ms }, &stderr),
+            } => {
+                let hangs = call.kind == CallKind::Look || !self.answers();
+                self.failed(call, How::TimedOut { deadline_ms, hangs }, &stderr)
+            }
             ProcessError::NotStarted(error) => {
                 self.failed(call, How::NotStarted(error.to_string()), "")
             }
@@ -414,7 +448,7 @@ impl std::fmt::Display for How {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             How::Code(code) => write!(out, "exit code {code}"),
-            How::TimedOut { deadline_ms } => {
+            How::TimedOut { deadline_ms, .. } => {
                 write!(
                     out,
                     "did not finish within {:.1} s",

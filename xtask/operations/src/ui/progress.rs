@@ -192,6 +192,17 @@ impl Progress {
                     .paint(Paint::Warn, "not started: what it needs has failed");
                 self.end(&step.subject.clone(), row, &text);
             }
+            StepResult::PutBack(None) => {
+                let text = self
+                    .ui
+                    .paint(Paint::Warn, "interrupted; the former state is restored");
+                self.end(&step.subject.clone(), row, &text);
+            }
+            StepResult::PutBack(Some(reason)) => {
+                let text = format!("not restored: {}", first_line(&reason.short()));
+                let text = self.ui.paint(Paint::Bad, &text);
+                self.end(&step.subject.clone(), row, &text);
+            }
             StepResult::Cancelled => {}
         }
     }

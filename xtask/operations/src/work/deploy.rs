@@ -19,7 +19,10 @@ use super::{
 };
 use crate::{
     carry_out::{Report, StepResult},
-    podman::{Engine, observe::Ask},
+    podman::{
+        Engine,
+        observe::{self, Ask},
+    },
 };
 
 /// How to deploy.
@@ -119,8 +122,8 @@ pub fn converge(
         engine.ready()?;
     }
     let settle_ms = if plan.is_empty() { 0 } else { how.settle_ms };
-    let report = app.carry_out(engine, &plan, app.slots());
-    let back = go_back(app, engine, &mut plan, &report);
+    let mut report = app.carry_out(engine, &plan, app.slots());
+    let back = go_back(app, engine, &mut plan, &mut report);
     let elapsed_ms = (started.elapsed().as_millis() as u64).saturating_sub(settle_ms);
     let mut agents = outcome::outcomes(&plan, &report);
     if let Some((plan, report)) = &back {
@@ -145,16 +148,28 @@ pub fn converge(
     Ok(Ending::new(deployment, failure))
 }
 
-/// Carries out the way back, if the plan has one and has failed.
-fn go_back(app: &App, engine: &Engine, plan: &mut Plan, report: &Report) -> Option<(Plan, Report)> {
-    let result = |step: usize| &report.results[step];
-    let done = |step| matches!(result(step), StepResult::Done { .. });
-    let failed = |step| matches!(result(step), StepResult::Failed(_));
+/// Carries out the way back, if the plan has one and has failed; after Ctrl-C only
+/// if agents that ran are down without it.
+fn go_back(
+    app: &App,
+    engine: &mut Engine,
+    plan: &mut Plan,
+    report: &mut Report,
+) -> Option<(Plan, Report)> {
+    let Report { results, left } = report;
+    let result = |step: usize| results.get(step);
+    let done = |step| matches!(result(step), Some(StepResult::Done { .. }));
+    let failed = |step| matches!(result(step), Some(StepResult::Failed(_)));
     let rollback = plan.rollback.take()?;
-    // After Ctrl-C nothing more is begun.
-    let back = rollback
-        .plan(&done, &failed)
-        .filter(|_| !app.cancel.requested())?;
+    if app.cancel.requested() {
+        let back = rollback.plan_interrupted(&done)?;
+        let interrupted = std::mem::take(&mut engine.podman.cancel);
+        let back_report = app.carry_out(engine, &back, app.slots());
+        engine.podman.cancel = interrupted;
+        *left = observe::containers(&engine.podman.undisturbed()).ok();
+        return Some((back, back_report));
+    }
+    let back = rollback.plan(&done, &failed)?;
     app.ui
         .warn("the new containers failed; going back to those of before");
     let report = app.carry_out(engine, &back, app.slots());

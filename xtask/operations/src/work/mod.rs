@@ -18,6 +18,7 @@ pub mod gpu;
 pub mod gpu_memory;
 pub mod import_check;
 pub mod integration_tests;
+mod interruption;
 pub mod isolated;
 pub mod junit;
 pub mod live;

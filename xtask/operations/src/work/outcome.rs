@@ -1,12 +1,11 @@
 //! What a carried-out plan means for the user: root causes first, each with
 //! evidence, what it blocks and what to do next.
 
-use std::collections::BTreeSet;
-
 use diagnostics::{Exit, Failure, words::seconds};
 use model::plan::{Action, Plan, Step};
 use serde::Serialize;
 
+use super::interruption::{self, brings_back};
 use crate::{
     carry_out::{AgentStatus, Reason, Report, Sick, StepResult},
     podman::{PodmanError, run::How},
@@ -129,6 +128,14 @@ pub fn outcomes(plan: &Plan, report: &Report) -> Vec<Outcome> {
                     outcome.sick.clone_from(sick);
                 }
             }
+            StepResult::PutBack(None) if outcome.failure.is_none() => {
+                outcome.result = Ended::Restored;
+            }
+            StepResult::PutBack(None) => {}
+            StepResult::PutBack(Some(reason)) => {
+                outcome.result = Ended::Failed;
+                outcome.failure = Some(format!("not restored: {}", reason.short()));
+            }
             StepResult::Blocked { .. } | StepResult::Cancelled => {
                 not_done(outcome, &step.action, result);
             }
@@ -144,7 +151,7 @@ pub fn outcomes(plan: &Plan, report: &Report) -> Vec<Outcome> {
 fn not_done(outcome: &mut Outcome, action: &Action, result: &StepResult) {
     if let (Ended::Healthy, Action::RemoveContainer { container, .. }) = (outcome.result, action) {
         outcome.left_over.push(container.clone());
-    } else if outcome.failure.is_none() {
+    } else if outcome.failure.is_none() && outcome.result != Ended::Restored {
         outcome.result = match result {
             StepResult::Cancelled => Ended::Cancelled,
             _ => Ended::Blocked,
@@ -166,13 +173,13 @@ pub fn failure(plan: &Plan, report: &Report, exit: Exit) -> Option<Failure> {
     let cancelled = report
         .results
         .iter()
-        .any(|result| matches!(result, StepResult::Cancelled));
+        .any(|result| matches!(result, StepResult::Cancelled | StepResult::PutBack(_)));
     if cancelled
         || failed
             .iter()
             .any(|(_, reason, _)| matches!(reason, Reason::Interrupted))
     {
-        return Some(interrupted(plan, report));
+        return Some(interruption::failure(plan, report));
     }
     let mut parts = failed.iter().map(|(position, reason, restored)| {
         let mut failure = describe(&plan.steps[*position].subject, reason, exit);
@@ -211,52 +218,6 @@ fn undone(step: &Step, restored: bool) -> Option<&'static str> {
             "what it had changed could not be undone; the next `cargo xtask deploy` repairs it"
         }
     })
-}
-
-/// The step's undoing leaves a container in its place, not only a stopped one.
-fn brings_back(step: &Step) -> bool {
-    step.on_failure
-        .iter()
-        .any(|action| !matches!(action, Action::StopContainer { .. }))
-}
-
-fn interrupted(plan: &Plan, report: &Report) -> Failure {
-    let stopped: BTreeSet<&str> = plan
-        .steps
-        .iter()
-        .zip(&report.results)
-        .filter(|(step, result)| {
-            matches!(result, StepResult::Failed(failure) if failure.restored) && !brings_back(step)
-        })
-        .map(|(step, _)| step.subject.as_str())
-        .collect();
-    let running: BTreeSet<&str> = plan
-        .steps
-        .iter()
-        .zip(&report.results)
-        .filter(|(step, result)| {
-            matches!(step.action, Action::StartContainer { .. })
-                && matches!(result, StepResult::Done { .. })
-                && !stopped.contains(step.subject.as_str())
-        })
-        .map(|(step, _)| step.subject.as_str())
-        .collect();
-    let running: Vec<&str> = running.into_iter().collect();
-    let builds = plan
-        .steps
-        .iter()
-        .any(|step| matches!(step.action, Action::BuildImage(_)));
-    let left = if builds {
-        "what was built is kept; run the same command again to go on".to_owned()
-    } else if running.is_empty() {
-        "nothing was left running; run the same command again to go on".to_owned()
-    } else {
-        format!(
-            "left running: {}; run the same command again to go on",
-            running.join(", ")
-        )
-    };
-    Failure::interrupted(left)
 }
 
 fn blocked_by(plan: &Plan, report: &Report, position: usize) -> Vec<String> {
@@ -310,6 +271,10 @@ fn describe(subject: &str, reason: &Reason, exit: Exit) -> Failure {
             .detail(failures.iter().cloned())
             .hint("a missing library of the system belongs in `system_packages` of the image, a version that fits in your requirements"),
         Reason::File { path, error } => Failure::new(exit, format!("cannot write {path}: {error}")),
+        Reason::Survives { pid, .. } => Failure::new(Exit::Engine, format!("{subject}: {}", reason.short()))
+            .hint(format!("end it, lest it hold on to ports and files: `kill -9 {pid}`")),
+        Reason::Defect(_) => Failure::new(Exit::Other, format!("{subject}: {}", reason.short()))
+            .hint("run the same command again; if it fails in the same way, report it"),
         Reason::Interrupted => Failure::interrupted("run the same command again to go on"),
     }
 }
@@ -330,10 +295,16 @@ fn podman(subject: &str, error: &PodmanError, exit: Exit) -> Failure {
         Some(
             "the disk is full: `podman system df` shows what podman holds, `podman image prune` frees dangling images",
         )
-    } else if matches!(how, How::TimedOut { .. }) {
-        Some("podman hangs; `podman ps` in another terminal shows whether it answers at all")
     } else {
-        None
+        match how {
+            How::TimedOut { hangs: true, .. } => Some(
+                "podman hangs: it does not list containers either; end what holds it up (`ps -ef` shows other podmans), then run the same command again",
+            ),
+            How::TimedOut { hangs: false, .. } => Some(
+                "podman answers other calls, so this one alone stood still or the host is very busy; run the same command again, which repairs what was left half done",
+            ),
+            How::Code(_) | How::NotStarted(_) => None,
+        }
     };
     let failure = failure
         .detail([format!("$ {command}")])

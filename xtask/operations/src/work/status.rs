@@ -106,7 +106,11 @@ pub enum ContainerState {
     Exited,
     /// It was never started.
     Created,
-    /// Anything else, such as paused.
+    /// Its program stands still until podman is told to let it go on.
+    Paused,
+    /// It is being stopped, or a stop of it was cut short.
+    Stopping,
+    /// Anything else, such as being removed.
     Other,
     /// There is no container of ours.
     Missing,
@@ -118,6 +122,8 @@ impl ContainerState {
             ContainerState::Running => "running",
             ContainerState::Exited => "exited",
             ContainerState::Created => "created",
+            ContainerState::Paused => "paused",
+            ContainerState::Stopping => "stopping",
             ContainerState::Other => "other",
             ContainerState::Missing => "missing",
         }
@@ -199,7 +205,9 @@ fn row(system: &System, state: &State, agent: &Agent, health: AgentStatus) -> Ag
         container: agent.container.clone(),
         state: found.map_or(ContainerState::Missing, |found| match found.status {
             Status::Running => ContainerState::Running,
-            Status::Exited => ContainerState::Exited,
+            Status::Exited | Status::Lost => ContainerState::Exited,
+            Status::Paused => ContainerState::Paused,
+            Status::Stopping => ContainerState::Stopping,
             Status::Created => ContainerState::Created,
             Status::Other => ContainerState::Other,
         }),
@@ -208,7 +216,7 @@ fn row(system: &System, state: &State, agent: &Agent, health: AgentStatus) -> Ag
             .filter(|found| found.running())
             .map(|found| age(state, found)),
         exit_code: found
-            .filter(|found| found.status == Status::Exited)
+            .filter(|found| matches!(found.status, Status::Exited | Status::Lost))
             .map(|found| found.exit_code),
         configuration,
         differences,

@@ -178,7 +178,7 @@ fn listings(engine: &Engine) -> Result<State, Failure> {
     look(engine).map_err(|error| match &error {
         PodmanError::Failed {
             command,
-            how: How::TimedOut { deadline_ms },
+            how: How::TimedOut { deadline_ms, .. },
             ..
         } => silent(command, *deadline_ms),
         _ => podman_failure(error),

@@ -7,7 +7,7 @@ use crate::{
         agents::{next_name, previous_name},
         orphans::Orphan,
         refusal::PlanError,
-        replace::{remove, stop, stop_container},
+        replace::{even_out, goes_on, remove, remove_found, stop, stop_container},
         step::{Action, Plan, Step},
         workload::Workload,
     },
@@ -130,12 +130,16 @@ impl<'a> Planner<'a> {
             let mut waits = after.to_vec();
             if let Some(stopped) = self.released.get(orphan.name) {
                 waits.push(*stopped);
-            } else if orphan.container.running() {
+            } else {
                 let stop = stop_container(orphan.name, 10);
-                waits = vec![self.plan.push(&orphan.agent, stop, waits, CAUSE)];
+                let evened = even_out(orphan.name, orphan.container, 10).map(|(action, _)| action);
+                let stops = goes_on(orphan.container).then_some(stop);
+                for action in evened.into_iter().chain(stops) {
+                    waits = vec![self.plan.push(&orphan.agent, action, waits, CAUSE)];
+                }
             }
-            self.plan
-                .push(&orphan.agent, remove(orphan.name), waits, CAUSE);
+            let remove = remove_found(orphan.name, orphan.container);
+            self.plan.push(&orphan.agent, remove, waits, CAUSE);
         }
     }
 }

@@ -117,7 +117,7 @@ fn an_exited_container_of_another_configuration_is_replaced_without_a_stop() {
 }
 
 #[test]
-fn a_paused_container_is_made_anew() {
+fn a_container_in_a_strange_state_is_made_anew() {
     let mut case = Case::deployed("one: A");
     case.container("a").status = Status::Other;
     case.healthy("A", false);
@@ -126,6 +126,58 @@ fn a_paused_container_is_made_anew() {
          1 A: create a after [0] (does not exist)
          2 A: start a after [1] (created)
          3 A: wait for 7001 after [2] (created) else stop a",
+    );
+}
+
+#[test]
+fn a_paused_container_goes_on() {
+    let mut case = Case::deployed("one: A");
+    case.container("a").status = Status::Paused;
+    case.healthy("A", false);
+    case.world.state.now_s += 10_000;
+    case.check(
+        "0 A: unpause a (is paused)
+         1 A: wait for 7001 after [0] (was paused)",
+    );
+    case.reconfigure("A", 99);
+    let replaced = text(&case.plan());
+    assert!(
+        replaced.starts_with(
+            "0 A: unpause a (is paused)\n\
+             1 A: create a-next after [0] (its configuration changed)\n\
+             2 A: stop a after [1] (its configuration changed)\n"
+        ),
+        "{replaced}"
+    );
+}
+
+/// podman before 4.4 forgets a container that is removed in the middle of a
+/// stop, and leaves its processes running.
+#[test]
+fn a_stop_that_was_cut_short_is_done_to_the_end() {
+    let mut case = Case::deployed("one: A");
+    case.healthy("A", false);
+    for (status, cause, so) in [
+        (Status::Stopping, "is being stopped", "was being stopped"),
+        (Status::Lost, "its process is gone", "its process is gone"),
+    ] {
+        case.container("a").status = status;
+        case.check(&format!(
+            "0 A: stop a ({cause})
+             1 A: start a after [0] ({so})
+             2 A: wait for 7001 after [1] ({so}) else stop a"
+        ));
+    }
+    case.reconfigure("A", 99);
+    case.container("a").status = Status::Stopping;
+    case.check(
+        "0 A: stop a (is being stopped)
+         1 A: create a-next after [0] (its configuration changed)
+         2 A: rename a to a-previous after [1] (its configuration changed) else start a
+         3 A: rename a-next to a after [2] (its configuration changed) else rename a-previous to a, start a
+         4 A: start a after [3] (its configuration changed) else remove a, rename a-previous to a, start a
+         5 A: wait for 7001 after [4] (its configuration changed) else stop a, remove a, rename a-previous to a, start a
+         6 A: remove a-previous after [5] (its successor is healthy)",
     );
 }
 

@@ -101,10 +101,43 @@ fn situations(sketch: &str) -> Vec<(&'static str, Case)> {
         (
             "replacement of a paused one",
             with(&|case| {
+                case.container("a").status = Status::Paused;
+                case.healthy("A", false);
+            }),
+        ),
+        (
+            "replacement of one that is being stopped",
+            with(&|case| {
+                case.container("a").status = Status::Stopping;
+                case.healthy("A", false);
+            }),
+        ),
+        (
+            "replacement of a lost one",
+            with(&|case| {
+                case.container("a").status = Status::Lost;
+                case.healthy("A", false);
+            }),
+        ),
+        (
+            "replacement of one in a strange state",
+            with(&|case| {
                 case.container("a").status = Status::Other;
                 case.healthy("A", false);
             }),
         ),
+        ("a paused one", {
+            let mut case = Case::deployed(sketch);
+            case.container("a").status = Status::Paused;
+            case.healthy("A", false);
+            case
+        }),
+        ("one that was being stopped", {
+            let mut case = Case::deployed(sketch);
+            case.container("a").status = Status::Stopping;
+            case.healthy("A", false);
+            case
+        }),
         ("restart", {
             let mut case = Case::deployed(sketch);
             case.healthy("A", false);
@@ -197,6 +230,33 @@ fn a_failure_of_any_step_is_undone_and_then_repaired() {
             case.world.apply_but(&plan, broken);
             case.look_again(Health::AsGated);
             case.converges(&format!("{name}, step {broken} failed"));
+        }
+    }
+}
+
+/// Whatever ran before Ctrl-C runs after it: the old container or its successor.
+#[test]
+fn an_interruption_leaves_no_agent_down_that_ran() {
+    for (name, case) in situations("one: A B(A)") {
+        let plan = case.plan();
+        let ran = |case: &Case| {
+            let containers = case.world.state.containers.iter();
+            let running = containers.filter(|(name, found)| found.running() && !name.contains('-'));
+            running.map(|(name, _)| name.clone()).collect::<Vec<_>>()
+        };
+        for done in 0..=plan.steps.len() {
+            let mut case = case.clone();
+            let before = ran(&case);
+            case.world.apply_and_cancel(&plan, done);
+            let after = ran(&case);
+            for container in before {
+                assert!(
+                    after.contains(&container),
+                    "{name}: {container} after {done} steps"
+                );
+            }
+            case.look_again(Health::AsGated);
+            case.converges(&format!("{name}, interrupted after {done} steps"));
         }
     }
 }

@@ -52,6 +52,26 @@ fn a_group_in_between_that_does_not_run_keeps_the_order() {
 }
 
 #[test]
+fn what_stands_between_running_and_stopped_is_stopped_before_it_is_removed() {
+    let mut case = Case::deployed("one: A B(A) C(B)");
+    case.container("a").status = Status::Lost;
+    case.container("b").status = Status::Paused;
+    case.container("c").status = Status::Stopping;
+    check(
+        &case,
+        None,
+        Remove::default(),
+        "0 C: stop c (is being stopped)
+         1 C: remove c after [0] (asked for)
+         2 B: unpause b (is paused)
+         3 B: stop b after [0, 2] (is running)
+         4 B: remove b after [3] (asked for)
+         5 A: stop a after [3] (its process is gone)
+         6 A: remove a after [5] (asked for)",
+    );
+}
+
+#[test]
 fn only_the_named_agents_go() {
     let case = Case::deployed("one: A B(A)");
     check(

@@ -221,6 +221,10 @@ fn text(plan: &Plan) -> String {
             let undo: Vec<String> = step.on_failure.iter().map(words).collect();
             line += &format!(" else {}", undo.join(", "));
         }
+        if !step.on_cancel.is_empty() && step.on_cancel != step.on_failure {
+            let undo: Vec<String> = step.on_cancel.iter().map(words).collect();
+            line += &format!(" if cancelled {}", undo.join(", "));
+        }
         lines.push(line);
     }
     if !plan.unchanged.is_empty() {
@@ -245,10 +249,11 @@ fn words(action: &Action) -> String {
         Action::CreateContainer(container) => format!("create {}", container.name),
         Action::StartContainer { container, .. } => format!("start {container}"),
         Action::StopContainer { container, .. } => format!("stop {container}"),
+        Action::UnpauseContainer { container } => format!("unpause {container}"),
         Action::RenameContainer { from, to } => format!("rename {from} to {to}"),
         Action::CreateSecret(spec) => format!("create secret {}", spec.name),
         Action::RemoveSecret { secret } => format!("remove secret {secret}"),
-        Action::RemoveContainer { container } => format!("remove {container}"),
+        Action::RemoveContainer { container, .. } => format!("remove {container}"),
         Action::RemoveNetwork { network } => format!("remove network {network}"),
         Action::ReloadNetworks { container } => format!("reload networks of {container}"),
         Action::RemoveImage { tag } => format!("remove image {tag}"),

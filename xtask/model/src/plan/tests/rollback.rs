@@ -153,3 +153,25 @@ fn an_agent_that_runs_and_is_silent_is_asked_for_longer_and_restarted_only_if_as
     case.container("a").status = Status::Exited;
     assert_eq!(case.plan().steps[0].cause, "has exited with code 0");
 }
+
+/// Where ports pass from one agent to another, only all together can go back.
+#[test]
+fn an_interruption_in_a_hand_over_leaves_no_agent_down() {
+    let mut deployed = Case::deployed("one: A B(A); two<one: C");
+    let agents = &mut deployed.system.agents;
+    let (first, second) = (agents[0].host_health_port, agents[1].host_health_port);
+    (agents[0].host_health_port, agents[1].host_health_port) = (second, first);
+    let plan = deployed.plan();
+    for done in 0..=plan.steps.len() {
+        let mut case = deployed.clone();
+        let plan = case.plan();
+        case.world.apply_and_cancel(&plan, done);
+        let back = plan.rollback.expect("it goes back");
+        if let Some(back) = back.plan_interrupted(&|step| step < done) {
+            case.world.apply_all(&back);
+        }
+        let running = case.running();
+        let names: Vec<&str> = running.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["a", "b", "c"], "interrupted after {done} steps");
+    }
+}

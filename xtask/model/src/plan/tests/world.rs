@@ -73,6 +73,18 @@ impl World {
         blocked.into_iter().map(|blocked| !blocked).collect()
     }
 
+    /// The run is interrupted when the first `done` steps are done.
+    pub fn apply_and_cancel(&mut self, plan: &Plan, done: usize) {
+        for step in &plan.steps[..done] {
+            self.apply(&step.action);
+        }
+        for step in &plan.steps[done..] {
+            if step.after.iter().all(|other| *other < done) {
+                step.on_cancel.iter().for_each(|action| self.apply(action));
+            }
+        }
+    }
+
     pub fn apply(&mut self, action: &Action) {
         self.state.now_s += 1;
         match action {
@@ -124,7 +136,13 @@ impl World {
                     found.started_at_s > 0,
                     "podman refuses to stop `{container}`, which was never started"
                 );
+                assert_ne!(found.status, Status::Paused, "podman refuses to stop it");
                 found.status = Status::Exited;
+            }
+            Action::UnpauseContainer { container } => {
+                let found = self.found(container);
+                assert_eq!(found.status, Status::Paused, "`{container}` is not paused");
+                found.status = Status::Running;
             }
             Action::RenameContainer { from, to } => {
                 assert!(!self.state.containers.contains_key(to), "`{to}` exists");
@@ -133,9 +151,13 @@ impl World {
                 let moved = moved.unwrap_or_else(|| panic!("`{from}` does not exist"));
                 self.state.containers.insert(to.clone(), moved);
             }
-            Action::RemoveContainer { container } => {
+            Action::RemoveContainer { container, .. } => {
                 self.ill(container);
-                self.state.containers.remove(container).expect("it exists");
+                let removed = self.state.containers.remove(container);
+                assert!(
+                    !removed.expect("it exists").half_stopped(),
+                    "podman before 4.4 forgets `{container}` and leaves its processes"
+                );
             }
             Action::Gate(gate) => {
                 assert!(self.found(&gate.container).running(), "{}", gate.agent);
@@ -211,7 +233,11 @@ impl World {
         );
         let now_s = self.state.now_s;
         let found = self.found(container);
-        assert!(!found.running(), "`{container}` runs already");
+        assert!(
+            matches!(found.status, Status::Created | Status::Exited),
+            "podman would take `{container}` for running: {:?}",
+            found.status
+        );
         found.status = Status::Running;
         found.started_at_s = now_s;
         self.ill(container);

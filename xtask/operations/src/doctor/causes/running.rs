@@ -366,7 +366,8 @@ fn standing_words(peer: &str, evidence: &Evidence) -> String {
     match standing {
         Some(Standing::Missing) => "it is not deployed",
         Some(Standing::Created) => "it was never started",
-        Some(Standing::Exited { .. } | Standing::Other) => "it does not run",
+        Some(Standing::Paused) => "it is paused",
+        Some(Standing::Exited { .. } | Standing::Stopping | Standing::Other) => "it does not run",
         Some(Standing::Foreign) => "another container has its name",
         Some(Standing::Running { .. }) => "it is not healthy",
         None => "nothing is known of it",
