@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import signal
 import socket as sockets
 import sys
 import time
@@ -26,6 +27,9 @@ if mode == "talks":
     print("here I am", flush=True)
 if mode == "slow":
     time.sleep(20)
+if mode == "stubborn":
+    # Only SIGKILL ends it.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 

@@ -15,6 +15,7 @@ mod logs;
 mod rollout;
 mod rootless;
 mod secrets;
+mod stopping;
 mod support;
 mod testing;
 mod whole_system;
