@@ -83,6 +83,20 @@ fn steps(quick: bool) -> Vec<(&'static str, Vec<&'static str>)> {
         ("tests", vec!["cargo", "test", "--quiet", "--workspace"]),
     ];
     if !quick {
+        // Ignored by plain `cargo test`, since it takes minutes: a fault at every
+        // podman call.
+        let faults = [
+            "cargo",
+            "test",
+            "--quiet",
+            "--package",
+            "xtask",
+            "--test",
+            "whole_binary",
+            "--",
+            "--ignored",
+        ];
+        steps.push(("faults at podman calls", faults.to_vec()));
         // Ignored by plain `cargo test`: one asks the package index, the other
         // needs Python's test suite.
         for (name, package, filter) in [
