@@ -8,6 +8,7 @@
 mod agents;
 mod capacity;
 mod doctor;
+mod drift;
 mod gpu;
 mod images;
 mod interrupted;

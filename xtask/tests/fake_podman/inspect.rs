@@ -91,7 +91,10 @@ fn networks(container: &Container, words: &Words<'_>) -> Map<String, Value> {
         };
         let address = address.clone().unwrap_or_else(|| "10.250.0.9".to_owned());
         let mac = setting("mac=").unwrap_or_else(|| "56:54:7f:bb:00:b1".to_owned());
-        let aliases = [setting("alias="), Some(container.id[..12].to_owned())];
+        let aliases = [
+            setting("alias="),
+            Some(container.id.chars().take(12).collect()),
+        ];
         let found = json!({
             "IPAddress": if running { address } else { String::new() },
             "MacAddress": if running { mac } else { String::new() },
