@@ -143,7 +143,7 @@ def small(place: Place, folder: Path, number: int, name: str) -> System:
     first = (agent("a0"), agent("a1", "stubborn", ("a0",), 2), agent("a2", depends_on=("a1",)), agent("a3"))
     second = (agent("b0"), agent("b1", depends_on=("b0",)))
     groups = (Group("first", first), Group("second", second, ("first",)))
-    return System(f"{place.prefix}-{name}", groups, place, folder, number, backbone=True, start_timeout_s=10)
+    return System(f"{place.prefix}-{name}", groups, place, folder, number, backbone=True, start_timeout_s=8)
 
 
 def write(system: System, image: str = "") -> None:

@@ -153,6 +153,14 @@ def processes() -> dict[int, Process]:
     return found
 
 
+def environment(pid: int) -> bytes:
+    """Its variables as they were at its start, each with a zero byte at its end."""
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return b""
+
+
 def descendants(pid: int) -> list[Process]:
     """The processes below one, parents first."""
     everything = processes()
