@@ -130,7 +130,7 @@ fn followers_stay_with_agents_whatever_becomes_of_containers() {
     let mut old = Value::Null;
     fixture.change_state(|state| {
         old = state["containers"]["emotion-engine"].clone();
-        state["containers"]["emotion-engine"]["id"] = "f00d".into();
+        state["containers"]["emotion-engine"]["id"] = "f00d".repeat(16).into();
     });
     following.wait_for_stdout("── EmotionEngine replaced ──");
     fixture.change_state(|state| {

@@ -21,6 +21,11 @@ impl Vault {
         self.0.insert(name, value);
     }
 
+    /// There is nothing to hide.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The value, for podman to read.
     pub fn input(&self, name: &str) -> Option<Input> {
         self.0.get(name).map(|value| Input(value.clone()))

