@@ -158,11 +158,9 @@ impl Progress {
         let took = row
             .started
             .map_or(0, |started| started.elapsed().as_millis() as u64);
-        match result {
+        let (paint, text) = match result {
+            StepResult::Done { .. } if !is_last && !gate => return,
             StepResult::Done { passed, .. } => {
-                if !is_last && !gate {
-                    return;
-                }
                 let words = step.action.words();
                 let took = match words.timed {
                     true => format!(" in {}", seconds(took)),
@@ -172,9 +170,7 @@ impl Progress {
                     1 => String::new(),
                     attempts => format!(" (attempt {attempts})"),
                 };
-                let text = format!("{}{took}{again}", words.done);
-                let text = self.ui.paint(Paint::Good, &text);
-                self.end(&step.subject.clone(), row, &text);
+                (Paint::Good, format!("{}{took}{again}", words.done))
             }
             StepResult::Failed(failure) => {
                 let restored = if failure.restored && step.on_failure.len() > 1 {
@@ -182,29 +178,25 @@ impl Progress {
                 } else {
                     ""
                 };
-                let text = format!("failed: {}{restored}", first_line(&failure.reason.short()));
-                let text = self.ui.paint(Paint::Bad, &text);
-                self.end(&step.subject.clone(), row, &text);
+                let reason = failure.reason.short();
+                let text = format!("failed: {}{restored}", first_line(&reason));
+                (Paint::Bad, text)
             }
             StepResult::Blocked { .. } => {
-                let text = self
-                    .ui
-                    .paint(Paint::Warn, "not started: what it needs has failed");
-                self.end(&step.subject.clone(), row, &text);
+                let text = "not started: what it needs has failed";
+                (Paint::Warn, text.to_owned())
             }
             StepResult::PutBack(None) => {
-                let text = self
-                    .ui
-                    .paint(Paint::Warn, "interrupted; the former state is restored");
-                self.end(&step.subject.clone(), row, &text);
+                let text = "interrupted; the former state is restored";
+                (Paint::Warn, text.to_owned())
             }
             StepResult::PutBack(Some(reason)) => {
                 let text = format!("not restored: {}", first_line(&reason.short()));
-                let text = self.ui.paint(Paint::Bad, &text);
-                self.end(&step.subject.clone(), row, &text);
+                (Paint::Bad, text)
             }
-            StepResult::Cancelled => {}
-        }
+            StepResult::Cancelled => return,
+        };
+        self.end(&step.subject, row, &self.ui.paint(paint, &text));
     }
 }
 

@@ -83,57 +83,64 @@ fn steps(quick: bool) -> Vec<(&'static str, Vec<&'static str>)> {
         ("tests", vec!["cargo", "test", "--quiet", "--workspace"]),
     ];
     if !quick {
-        // Ignored by plain `cargo test`, since it takes minutes: a fault at every
-        // podman call.
-        let faults = [
+        steps.extend(slow_steps());
+    }
+    steps
+}
+
+/// Those that need podman, the package index or minutes.
+fn slow_steps() -> Vec<(&'static str, Vec<&'static str>)> {
+    let mut steps = Vec::new();
+    // Ignored by plain `cargo test`, since it takes minutes: a fault at every
+    // podman call.
+    let faults = [
+        "cargo",
+        "test",
+        "--quiet",
+        "--package",
+        "xtask",
+        "--test",
+        "whole_binary",
+        "--",
+        "--ignored",
+    ];
+    steps.push(("faults at podman calls", faults.to_vec()));
+    // Ignored by plain `cargo test`: one asks the package index, the other
+    // needs Python's test suite.
+    for (name, package, filter) in [
+        ("locks against the index", "xtask-requirements", "lock::"),
+        ("scanner against Python", "xtask-python", "oracle"),
+    ] {
+        let words = [
             "cargo",
             "test",
             "--quiet",
             "--package",
-            "xtask",
-            "--test",
-            "whole_binary",
+            package,
+            filter,
             "--",
             "--ignored",
         ];
-        steps.push(("faults at podman calls", faults.to_vec()));
-        // Ignored by plain `cargo test`: one asks the package index, the other
-        // needs Python's test suite.
-        for (name, package, filter) in [
-            ("locks against the index", "xtask-requirements", "lock::"),
-            ("scanner against Python", "xtask-python", "oracle"),
-        ] {
-            let words = [
-                "cargo",
-                "test",
-                "--quiet",
-                "--package",
-                package,
-                filter,
-                "--",
-                "--ignored",
-            ];
-            steps.push((name, words.to_vec()));
-        }
-        // Ignored by plain `cargo test`, since they need podman and minutes.
-        let engine = [
-            "cargo",
-            "test",
-            "--workspace",
-            "--test",
-            "engine",
-            "--",
-            "--ignored",
-            "--test-threads",
-            "1",
-            "--nocapture",
-        ];
-        steps.push(("engine tests", engine.to_vec()));
-        // The agents' own, with what the manifest says of them.
-        steps.push(("unit tests of agents", vec!["cargo", "xtask", "test-unit"]));
-        let isolated = ["cargo", "xtask", "test-integration", "--isolated"];
-        steps.push(("integration tests in a copy", isolated.to_vec()));
+        steps.push((name, words.to_vec()));
     }
+    // Ignored by plain `cargo test`, since they need podman and minutes.
+    let engine = [
+        "cargo",
+        "test",
+        "--workspace",
+        "--test",
+        "engine",
+        "--",
+        "--ignored",
+        "--test-threads",
+        "1",
+        "--nocapture",
+    ];
+    steps.push(("engine tests", engine.to_vec()));
+    // The agents' own, with what the manifest says of them.
+    steps.push(("unit tests of agents", vec!["cargo", "xtask", "test-unit"]));
+    let isolated = ["cargo", "xtask", "test-integration", "--isolated"];
+    steps.push(("integration tests in a copy", isolated.to_vec()));
     steps
 }
 
