@@ -42,6 +42,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "operations/host",
             "operations/podman",
             "operations/ui",
+            "operations/folders",
         ],
     ),
     (
@@ -64,8 +65,12 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("operations/scan", &["operations/images"]),
     ("operations/images", &[]),
     ("operations/host", &["operations/podman", "operations/ui"]),
-    ("operations/podman", &["operations/ui"]),
+    (
+        "operations/podman",
+        &["operations/ui", "operations/folders"],
+    ),
     ("operations/ui", &[]),
+    ("operations/folders", &[]),
 ];
 
 /// Nobody uses what is not below them.

@@ -21,6 +21,7 @@ mod drift;
 mod dry_run;
 mod exhaustive;
 mod fixture;
+mod folders;
 mod golden;
 mod gpu;
 mod health;

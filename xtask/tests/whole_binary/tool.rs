@@ -104,6 +104,14 @@ impl Tool {
         self
     }
 
+    /// Without these variables of the environment.
+    pub fn without(mut self, names: &[&str]) -> Self {
+        for name in names {
+            self.command.env_remove(name);
+        }
+        self
+    }
+
     /// Rules of the fake, see `tests/fake_podman/fault.rs`.
     pub fn fail(self, rules: &[&str]) -> Self {
         self.env("FAKE_PODMAN_FAIL", rules.join("\n"))

@@ -20,7 +20,7 @@ use super::{
     quirks::{self, Proof, Quirks},
     run::{Call, How, Podman, PodmanError},
 };
-use crate::podman::facts::Facts;
+use crate::{folders, podman::facts::Facts};
 
 /// podman on this host, ready to be called.
 #[derive(Debug)]
@@ -66,7 +66,7 @@ impl Engine {
         let mut podman = Podman::new(program, global, cancel, options.verbose);
         podman.system.clone_from(&options.system);
         podman.patience_ms = options.patience_ms;
-        let folder = cache_folder();
+        let folder = folders::cache()?;
         let cache_file = folder.join(format!("engine-{}.json", cache_key(&podman, options)));
         let cached = if options.refresh {
             None
@@ -136,7 +136,7 @@ impl Engine {
         if self.proof.is_some() {
             return Ok(());
         }
-        let folder = cache_folder();
+        let folder = folders::cache()?;
         let proof = quirks::ensure_probe_image(&self.podman, &folder)
             .map_err(|error| vec![("the probe image".to_owned(), full_reason(&error))])
             .and_then(|()| quirks::prove(&self.podman, &self.facts.runtime, self.facts.remote));
@@ -173,40 +173,18 @@ impl Engine {
         };
         // The cache only saves time; without it everything still works.
         if let Ok(text) = serde_json::to_string_pretty(&cached) {
-            let _ = std::fs::create_dir_all(cache_folder());
             let _ = std::fs::write(&self.cache_file, text);
         }
     }
 }
 
-/// Folder of this user for things that can be made anew.
-pub fn cache_folder() -> PathBuf {
-    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
-    let folder = std::env::var_os("XDG_CACHE_HOME")
-        .map(PathBuf::from)
-        .filter(|path| path.is_absolute())
-        .or_else(home)
-        .unwrap_or_else(std::env::temp_dir);
-    let folder = folder.join("ai-system-xtask");
-    let _ = std::fs::create_dir_all(&folder);
-    folder
-}
-
-/// Folder of this user for what is kept from run to run and cannot be made anew.
-pub fn state_folder() -> std::io::Result<PathBuf> {
-    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state"));
-    let folder = std::env::var_os("XDG_STATE_HOME")
-        .map(PathBuf::from)
-        .filter(|path| path.is_absolute())
-        .or_else(home)
-        .ok_or_else(|| std::io::Error::other("neither HOME nor XDG_STATE_HOME is set"))?;
-    let folder = folder.join("ai-system-xtask");
-    std::fs::create_dir_all(&folder)?;
-    Ok(folder)
-}
-
+/// What was kept, unless podman would be given an option that this tool would
+/// not find by itself.
 fn read_cache(file: &Path) -> Option<Cached> {
-    serde_json::from_str(&std::fs::read_to_string(file).ok()?).ok()
+    let cached: Cached = serde_json::from_str(&std::fs::read_to_string(file).ok()?).ok()?;
+    let proof = cached.proof.as_ref();
+    let known = proof.is_none_or(|proof| quirks::is_candidate(&proof.quirks, cached.facts.remote));
+    known.then_some(cached)
 }
 
 fn cache_key(podman: &Podman, options: &Options) -> String {

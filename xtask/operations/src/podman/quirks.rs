@@ -183,6 +183,14 @@ fn candidates(runtime: &str, remote: bool) -> Vec<Quirks> {
     sets
 }
 
+/// Whether these could be found here by trying.
+pub fn is_candidate(quirks: &Quirks, remote: bool) -> bool {
+    // Whichever runtime is podman's own, the other one may be needed.
+    let runtimes = ["crun", "runc"].into_iter();
+    let mut sets = runtimes.flat_map(|own| candidates(own, remote));
+    sets.any(|set| set == *quirks)
+}
+
 impl Quirks {
     /// Adds what follows from podman's version and owner, and needs no proof.
     pub fn complete(&mut self, facts: &Facts) {

@@ -19,10 +19,10 @@ use super::{
 };
 use crate::{
     carry_out::{self, Report},
-    host,
+    folders, host,
     podman::{
         Engine,
-        engine::{Options, cache_folder},
+        engine::Options,
         observe::{self, Ask},
     },
     ui::{self, Ui, progress::Progress},
@@ -245,6 +245,6 @@ impl App {
 }
 
 /// Folder for files that builds need.
-pub fn scratch() -> PathBuf {
-    cache_folder()
+pub fn scratch() -> Result<PathBuf, Failure> {
+    folders::cache()
 }

@@ -59,27 +59,28 @@ pub fn planned(
         Ok::<_, Failure>((read, state))
     })?;
     let recipes =
-        recipes::read(system, code, left_out, &scratch()).map_err(|error| unreadable(&error))?;
-    state.sound = sound(&recipes, &state);
+        recipes::read(system, code, left_out, &scratch()?).map_err(|error| unreadable(&error))?;
+    state.sound = sound(&recipes, &state)?;
     let plan = images::plan(system, &state, wanted, &recipes, force);
     Ok((state, plan))
 }
 
 /// Tags of the images whose packages have been imported before.
-fn sound(recipes: &Recipes, state: &State) -> BTreeSet<String> {
-    let cache = scratch();
+fn sound(recipes: &Recipes, state: &State) -> Result<BTreeSet<String>, Failure> {
+    let cache = scratch()?;
     let adding = recipes
         .images
         .iter()
         .filter(|(_, recipe)| !recipe.packages.is_empty());
-    adding
+    let sound = adding
         .map(|(name, recipe)| (image_tag(name), &recipe.packages))
         .filter(|(tag, packages)| {
             let image = image_of(state, tag);
             image.is_some_and(|image| inside::is_sound(image, packages, &cache))
         })
         .map(|(tag, _)| tag)
-        .collect()
+        .collect();
+    Ok(sound)
 }
 
 fn image_of<'a>(state: &'a State, tag: &'a str) -> Option<inside::AskedImage<'a>> {
@@ -102,7 +103,7 @@ pub fn converge(
     if app.settings.dry_run {
         let questions = Questions::of(project, wanted)?;
         let mut script = Script::new(engine, plan);
-        script.lines.extend(questions.lines(engine, &state));
+        script.lines.extend(questions.lines(engine, &state)?);
         if replaces {
             let line = engine.podman.line(&argv::prune_images(&system.name));
             let why = "# what the new images take the place of, unless a container uses it";
@@ -123,7 +124,7 @@ pub fn converge(
         true => state,
         false => look(system, engine)?,
     };
-    remember_sound(&plan, &report, &state);
+    remember_sound(&plan, &report, &state)?;
     if replaces {
         remove_replaced(app, system, engine)?;
     }
@@ -194,8 +195,8 @@ fn go_on(app: &App, error: &PodmanError) -> Result<(), Failure> {
 }
 
 /// What was imported without a failure need not be imported again.
-fn remember_sound(plan: &Plan, report: &Report, state: &State) {
-    let cache = scratch();
+fn remember_sound(plan: &Plan, report: &Report, state: &State) -> Result<(), Failure> {
+    let cache = scratch()?;
     for (step, result) in plan.steps.iter().zip(&report.results) {
         if let (Action::SmokeTest(test), StepResult::Done { .. }) = (&step.action, result)
             && let Some(image) = image_of(state, &test.tag)
@@ -203,6 +204,7 @@ fn remember_sound(plan: &Plan, report: &Report, state: &State) {
             inside::keep_sound(image, &test.packages, &cache);
         }
     }
+    Ok(())
 }
 
 /// Reads once, from each image with packages that has been built, which package
@@ -215,14 +217,14 @@ fn remember_packages(
     wanted: &BTreeSet<String>,
 ) -> Result<(), Failure> {
     let system = &project.system;
-    let cache = scratch();
+    let cache = &scratch()?;
     let mut asked: Vec<(String, &String)> = Vec::new();
     for name in images::closure(system, wanted) {
         let tag = image_tag(&name);
         let found = state.images.get(&tag);
         let inputs = found.and_then(|image| image.labels.get(label::INPUTS));
         if let Some(inputs) = inputs.filter(|_| system.images[&name].packages().is_some())
-            && inside::known_packages(inputs, &cache).is_none()
+            && inside::known_packages(inputs, cache).is_none()
         {
             asked.push((tag, inputs));
         }
@@ -234,7 +236,7 @@ fn remember_packages(
     let engine = &*engine;
     let errors: Vec<PodmanError> = std::thread::scope(|scope| {
         let ask = |(tag, inputs): &(String, &String)| {
-            inside::image_packages(engine, tag, inputs, &scratch()).err()
+            inside::image_packages(engine, tag, inputs, cache).err()
         };
         let asking: Vec<_> = asked
             .iter()

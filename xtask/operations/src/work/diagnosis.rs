@@ -114,7 +114,7 @@ struct Facts {
 fn facts(project: &Project, state: &State, asked: &BTreeSet<String>) -> Result<Facts, Failure> {
     let scans = project.scans()?;
     let questions = Questions::about(scans.iter());
-    let known = questions.known(state);
+    let known = questions.known(state)?;
     let provided = &project.requirements().provided;
     let imports = scans
         .iter()

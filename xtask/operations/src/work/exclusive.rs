@@ -10,7 +10,7 @@ use std::{
 use diagnostics::{Exit, Failure};
 use process::Cancel;
 
-use crate::podman::{engine::cache_folder, run::MARKER};
+use crate::{folders, podman::run::MARKER};
 
 /// How long calls of a killed run are waited for.
 const ORPHAN_PATIENCE: Duration = Duration::from_secs(60);
@@ -28,7 +28,7 @@ pub fn take(
     cancel: &Cancel,
     say: &dyn Fn(&str),
 ) -> Result<Exclusive, Failure> {
-    let path = cache_folder().join(format!("{system}.lock"));
+    let path = folders::cache()?.join(format!("{system}.lock"));
     take_file(&path, system, command, timeout_ms, cancel, say)
 }
 

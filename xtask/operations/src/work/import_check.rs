@@ -99,8 +99,8 @@ impl Questions {
 
     /// Images with packages for which nothing is left to be asked: all of it
     /// was imported in them before, without a failure.
-    pub fn known(&self, state: &State) -> BTreeSet<&str> {
-        let cache = scratch();
+    pub fn known(&self, state: &State) -> Result<BTreeSet<&str>, Failure> {
+        let cache = scratch()?;
         let known = self.0.iter().filter(|(name, imports)| {
             let tag = image_tag(name);
             state.images.get(&tag).is_some_and(|found| {
@@ -111,13 +111,13 @@ impl Questions {
                 inside::is_known(image, imports, &cache)
             })
         });
-        known.map(|(name, _)| name.as_str()).collect()
+        Ok(known.map(|(name, _)| name.as_str()).collect())
     }
 
     /// The commands that `ask` would run, for a dry run: an image that is still
     /// to be built has no answer yet.
-    pub fn lines(&self, engine: &Engine, state: &State) -> Vec<String> {
-        let known = self.known(state);
+    pub fn lines(&self, engine: &Engine, state: &State) -> Result<Vec<String>, Failure> {
+        let known = self.known(state)?;
         let open = self
             .0
             .iter()
@@ -128,7 +128,7 @@ impl Questions {
             let args = inside::cold_import_args(engine, image, imports);
             engine.podman.line(&args)
         };
-        open.map(line).collect()
+        Ok(open.map(line).collect())
     }
 
     /// Imports what has not been imported in these images before.
@@ -136,7 +136,7 @@ impl Questions {
     /// # Errors
     /// With every module that does not import and the agents that it breaks.
     pub fn ask(&self, app: &App, engine: &mut Engine, state: &State) -> Result<(), Failure> {
-        let cache = scratch();
+        let cache = scratch()?;
         let mut broken = Vec::new();
         for (name, imports) in &self.0 {
             let tag = image_tag(name);

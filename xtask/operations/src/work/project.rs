@@ -231,7 +231,7 @@ fn installed(system: &System) -> Result<Installed, Failure> {
     let none = CodeFiles::default();
     let hashes = recipes::inputs_of(system, &none, &LeftOut::new(), &names)
         .map_err(|error| unreadable(&error))?;
-    let cache = scratch();
+    let cache = scratch()?;
     let mut installed: Installed = BTreeMap::new();
     let known = names
         .iter()

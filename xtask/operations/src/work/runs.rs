@@ -25,10 +25,10 @@ use serde_json::{Value, json};
 use super::logs::source::told;
 use crate::{
     carry_out::{Event, Watch},
+    folders,
     podman::{
         Engine,
         clock::{now_s, rfc3339},
-        engine::state_folder,
         log_file::{self, LogRecord},
         run::Call,
     },
@@ -85,7 +85,8 @@ struct Recording {
 /// # Errors
 /// There is no place for such things.
 pub fn runs_of(system: &str) -> io::Result<PathBuf> {
-    Ok(state_folder()?.join(system).join("runs"))
+    let folder = folders::state(system).map_err(io::Error::other)?;
+    Ok(folder.join("runs"))
 }
 
 impl Recorder {

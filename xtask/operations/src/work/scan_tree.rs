@@ -157,7 +157,7 @@ fn read(system: &System) -> Result<Tree, Failure> {
         ..tree::Options::default()
     };
     let root = system.monorepo.display().to_string();
-    let file = scratch().join(format!("scan-{}.json", hash_of(&root)));
+    let file = scratch()?.join(format!("scan-{}.json", hash_of(&root)));
     let memory = Memory::open(file, format!("{} {}", options.version, own_version()));
     tree::scan(&system.monorepo, &options, &memory).map_err(|error| {
         let root = system.monorepo.display();

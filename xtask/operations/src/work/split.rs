@@ -343,7 +343,7 @@ fn lock(app: &App, work: &Work<'_>, asked: &SplitRequest) -> Result<(Split, Lock
         (false, true) => Upgrade::None,
         (false, false) => Upgrade::Packages(asked.upgrade_package.clone()),
     };
-    let scratch = scratch();
+    let scratch = scratch()?;
     let build_lock = work.requirements.folder.join(uv::BUILD_LOCK);
     let build_lock = fs::read_to_string(&build_lock).unwrap_or_default();
     let say = |line: &str| app.ui.note(line);
