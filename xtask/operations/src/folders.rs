@@ -43,6 +43,28 @@ pub fn state(system: &str) -> Result<PathBuf, Failure> {
     user.trusted(&STATE, folder)
 }
 
+/// Folder for the locks on what a podman has that keeps it below `storage_root`,
+/// where that is on this machine.
+///
+/// Whatever the environment says, runs that could change the same things find
+/// the same folder: the storage itself, which is this user's, on a disk, and
+/// nobody tidies it up. Without one it hangs on the user alone.
+///
+/// # Errors
+/// Where there is no such folder either.
+pub fn locks(storage_root: Option<&Path>) -> Result<PathBuf, Failure> {
+    let user = User {
+        variable: &|_| None,
+        ..User::here()
+    };
+    let storage = storage_root.filter(|root| root.is_absolute());
+    let made = storage.filter(|root| make(root).is_ok());
+    match made.map(|root| user.trusted(&STATE, root.to_owned())) {
+        Some(Ok(folder)) => Ok(folder),
+        _ => user.folder(&STATE),
+    }
+}
+
 /// What a folder is for, and where such folders are.
 struct Kind {
     /// What is in it, in a few words.

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use diagnostics::Failure;
-use operations::work::{App, build, project::Project};
+use operations::work::{App, Scope, build, project::Project};
 
 use super::finish::finish;
 use crate::show;
@@ -26,7 +26,7 @@ pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
     let project = Project::open(app)?;
     let wanted = build::choose(&project.system, &args.images)?;
     let mut engine = app.engine(&project.system)?;
-    let _alone = app.lock(&project.system, "build-images")?;
+    let _alone = app.lock(&engine, &project.system, Scope::Images, "build-images")?;
     let ending = build::converge(app, &project, &mut engine, &wanted, args.force)?;
     if let Some(images) = finish(app, "build-images", ending)? {
         if let Some(folder) = &args.sbom {

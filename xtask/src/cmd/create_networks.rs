@@ -1,7 +1,7 @@
 //! `create-networks`: creates what the manifest asks for and does not exist.
 
 use diagnostics::Failure;
-use operations::work::{App, ending::Ending, networks};
+use operations::work::{App, Scope, ending::Ending, networks};
 
 use crate::show;
 
@@ -15,7 +15,7 @@ pub struct Args {
 pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
     let system = app.system()?;
     let engine = app.engine(&system)?;
-    let _alone = app.lock(&system, "create-networks")?;
+    let _alone = app.lock(&engine, &system, Scope::Agents, "create-networks")?;
     match networks::create(app, &system, &engine, args.recreate)? {
         Ending::Planned(script) => show::script::show(&app.ui, "create-networks", &script),
         Ending::Done(creation) => show::changes::networks(&app.ui, &creation),

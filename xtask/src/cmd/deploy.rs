@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use diagnostics::Failure;
 use model::{plan::agents::Order, system::System};
-use operations::work::{App, deploy, project::Project, select};
+use operations::work::{App, Scope, deploy, project::Project, select};
 
 use super::{duration_ms, finish::finish};
 use crate::show;
@@ -97,7 +97,7 @@ pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
     let project = Project::open(app)?;
     let chosen = select(&project.system, &args.names, args.how.no_deps)?;
     let mut engine = app.engine(&project.system)?;
-    let _alone = app.lock(&project.system, "deploy")?;
+    let _alone = app.lock(&engine, &project.system, Scope::Agents, "deploy")?;
     let how = args.how.plain(&project.system, &args.names)?;
     let host = deploy::Host::Unknown;
     let ending = deploy::converge(app, &project, &mut engine, &chosen, &how, host)?;

@@ -2,7 +2,7 @@
 
 use diagnostics::Failure;
 use model::plan::down::Remove;
-use operations::work::{App, down, ending::Ending};
+use operations::work::{App, Scope, down, ending::Ending};
 
 use crate::show;
 
@@ -25,7 +25,11 @@ pub struct Args {
 pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
     let system = app.system()?;
     let engine = app.engine(&system)?;
-    let _alone = app.lock(&system, "down")?;
+    let _images = match args.images {
+        true => app.lock(&engine, &system, Scope::Images, "down --images")?,
+        false => None,
+    };
+    let _alone = app.lock(&engine, &system, Scope::Agents, "down")?;
     let remove = Remove {
         networks: args.networks,
         images: args.images,

@@ -49,7 +49,7 @@ pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
     };
     let _alone = match args.check {
         true => None,
-        false => app.lock(&project.system, "split-requirements")?,
+        false => app.lock_sources(&project.system, "split-requirements")?,
     };
     match split::split(app, &project, &request) {
         Ok((report, failure)) => {

@@ -3,7 +3,7 @@
 use diagnostics::Failure;
 use model::system::Agent;
 use operations::work::{
-    App, ask, build, deploy as deployment,
+    App, Scope, ask, build, deploy as deployment,
     project::Project,
     select,
     up::{self, Phases, Up},
@@ -38,10 +38,10 @@ pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
     if args.install {
         phases.run("install", || up::install(app))?;
     }
-    let _alone = app.lock(system, "up")?;
     let mut engine = phases.run("check", || up::check(app, &project, &chosen, &how))?;
     let wanted = build::needed(system, &chosen);
     let images = phases.run("build", || {
+        let _alone = app.lock(&engine, system, Scope::Images, "up")?;
         let ending = build::converge(app, &project, &mut engine, &wanted, false)?;
         finish(app, "build-images", ending)
     })?;
@@ -50,6 +50,7 @@ pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
         show::images::print(&app.ui, &images, false);
     }
     let deployment = phases.run("deploy", || {
+        let _alone = app.lock(&engine, system, Scope::Agents, "up")?;
         let host = deployment::Host::Checked;
         let ending = deployment::converge(app, &project, &mut engine, &chosen, &how, host)?;
         finish(app, "deploy", ending)

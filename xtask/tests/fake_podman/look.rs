@@ -8,8 +8,10 @@ use crate::{
     store::{Container, Store},
 };
 
-pub fn info(args: &[String]) -> Answer {
+pub fn info(store: &Store, args: &[String]) -> Answer {
     wants_json(args);
+    let storage = store.folder().join("storage");
+    let remote = std::env::var_os("FAKE_PODMAN_REMOTE").is_some();
     let version = std::env::var("FAKE_PODMAN_VERSION").unwrap_or_else(|_| "4.3.1".to_owned());
     Ok(pretty(&json!({
         "host": {
@@ -17,10 +19,10 @@ pub fn info(args: &[String]) -> Answer {
             "cgroupVersion": "v2",
             "networkBackend": "netavark",
             "ociRuntime": { "name": "crun" },
-            "serviceIsRemote": false,
+            "serviceIsRemote": remote,
             "security": { "rootless": false },
         },
-        "store": { "graphDriverName": "overlay", "graphRoot": "/" },
+        "store": { "graphDriverName": "overlay", "graphRoot": storage },
         "version": { "APIVersion": version, "Version": version },
     })))
 }

@@ -8,6 +8,7 @@
 //! - `FAKE_PODMAN_STATE`: folder of its state and its journal;
 //! - `FAKE_PODMAN_FAIL`: a rule a line, `verb word…=effect`, see `fault`;
 //! - `FAKE_PODMAN_NTH`: one fault at one call, see `nth`;
+//! - `FAKE_PODMAN_REMOTE`: set if it speaks for one on another machine;
 //! - `FAKE_PODMAN_VERSION`: what it calls itself, 4.3.1 if not set;
 //! - `FAKE_PODMAN_NEEDS`: global options without which no container runs.
 
@@ -70,7 +71,7 @@ fn main() {
 fn dispatch(store: &Store, global: &[String], args: &[String], fault: Option<&Fault>) -> Answer {
     let words: Vec<&str> = args.iter().take(2).map(String::as_str).collect();
     match words.as_slice() {
-        ["info", ..] => look::info(&args[1..]),
+        ["info", ..] => look::info(store, &args[1..]),
         ["ps", ..] => look::containers(store, &args[1..]),
         ["images", ..] => look::images(store, &args[1..]),
         ["image", "inspect"] => look::image_inspect(store, &args[2..]),

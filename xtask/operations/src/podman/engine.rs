@@ -1,7 +1,7 @@
 //! Finds podman once, learns what it is, and remembers it.
 //!
-//! Facts and probe results are cached per podman binary, user, connection,
-//! boot and resource limits, so that a deployment with nothing to do does not
+//! Facts and probe results are cached per podman binary and settings, user,
+//! connection, boot and resource limits, so that a deployment with nothing to do does not
 //! pay for them. `check-toolchain` always asks anew.
 
 use std::{
@@ -153,6 +153,12 @@ impl Engine {
         Ok(())
     }
 
+    /// Folder of the locks on what this podman has.
+    pub fn lock_folder(&self) -> Result<PathBuf, Failure> {
+        let here = (!self.facts.remote).then_some(&*self.facts.storage_root);
+        folders::locks(here)
+    }
+
     fn remember(&mut self, proof: Option<Proof>) {
         if let Some(proof) = &proof {
             self.quirks = proof.quirks.clone();
@@ -200,15 +206,46 @@ fn cache_key(podman: &Podman, options: &Options) -> String {
             .unwrap_or_default()
     });
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let settings = settings().map(|path| stamp(&path));
+    let settings = settings.collect::<Vec<_>>();
+    let variables = VARIABLES.map(std::env::var_os);
     let limits = [Resource::Nofile, Resource::Nproc].map(|r| getrlimit(r).maximum);
     let key = format!(
-        "{} {runtimes:?} {:?} {} {boot} {limits:?} {}",
+        "{} {runtimes:?} {:?} {} {boot} {limits:?} {settings:?} {variables:?} {}",
         stamp(&podman.program),
         options.connection,
         rustix::process::getuid().as_raw(),
         env!("CARGO_PKG_VERSION"),
     );
     spec::hash_bytes(key.as_bytes())
+}
+
+/// Variables that tell podman where its things are and how to work.
+const VARIABLES: [&str; 7] = [
+    "CONTAINERS_CONF",
+    "CONTAINERS_STORAGE_CONF",
+    "HOME",
+    "STORAGE_DRIVER",
+    "STORAGE_OPTS",
+    "XDG_CONFIG_HOME",
+    "XDG_DATA_HOME",
+];
+
+/// podman's files of settings, whether they exist or not.
+fn settings() -> impl Iterator<Item = PathBuf> {
+    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    let named = ["CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF"].into_iter();
+    let own = || {
+        let home = || variable("HOME").map(|home| home.join(".config"));
+        variable("XDG_CONFIG_HOME").or_else(home)
+    };
+    let own = own().map(|folder| folder.join("containers"));
+    let folders = ["/usr/share/containers", "/etc/containers"].map(PathBuf::from);
+    let files = folders.into_iter().chain(own).flat_map(|folder| {
+        let files = ["containers.conf", "containers.conf.d", "storage.conf"];
+        files.map(|name| folder.join(name))
+    });
+    named.filter_map(variable).chain(files)
 }
 
 fn ask(podman: &Podman) -> Result<Facts, PodmanError> {

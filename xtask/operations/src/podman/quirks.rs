@@ -7,6 +7,7 @@
 
 use std::{iter::once, path::Path, time::Instant};
 
+use model::plan::spec;
 use process::{Cancel, Command};
 use serde::{Deserialize, Serialize};
 
@@ -108,7 +109,9 @@ pub fn ensure_probe_image(podman: &Podman, cache: &Path) -> Result<(), PodmanErr
     if podman.probe(&exists)?.code == 0 {
         return Ok(());
     }
-    let archive = cache.join("probe.tar");
+    // Other runs may be at the same.
+    let own = spec::hash_bytes(&std::process::id().to_ne_bytes());
+    let archive = cache.join(format!("probe-{own}.tar"));
     let purpose = "make the probe image from /bin/sh";
     let failed = |problem: String| PodmanError::Garbage {
         purpose: purpose.into(),

@@ -16,9 +16,11 @@ use serde::de::DeserializeOwned;
 use super::vault::{self, Vault};
 use crate::ui;
 
-/// Environment variable that marks our podman processes with the system's name,
-/// so that the next run can tell those of a killed one.
-pub const MARKER: &str = "AI_SYSTEM_XTASK";
+/// Environment variable that marks our short changes with the system's name, so
+/// that the next run can tell those of a killed one.
+pub const CHANGE_MARKER: &str = "AI_SYSTEM_XTASK";
+/// The same for builds, pulls and programs in containers.
+pub const LONG_MARKER: &str = "AI_SYSTEM_XTASK_LONG";
 /// Deadline of calls that only look. They wait for podman's storage lock, which
 /// another podman holds for half a minute while it commits a large image.
 pub const LOOK_DEADLINE_MS: u64 = 120_000;
@@ -102,6 +104,15 @@ impl CallKind {
         match self {
             CallKind::Look | CallKind::Long => OnCancel::End,
             CallKind::Change => OnCancel::Finish,
+        }
+    }
+
+    /// Nobody needs to wait for a killed run's looks.
+    fn marker(self) -> Option<&'static str> {
+        match self {
+            CallKind::Look => None,
+            CallKind::Change => Some(CHANGE_MARKER),
+            CallKind::Long => Some(LONG_MARKER),
         }
     }
 
@@ -339,8 +350,8 @@ impl Podman {
         let command = Command {
             program: self.program.clone(),
             args: self.global.iter().chain(&call.args).cloned().collect(),
-            env: [(MARKER.to_owned(), self.system.clone())]
-                .into_iter()
+            env: (call.kind.marker().into_iter())
+                .map(|marker| (marker.to_owned(), self.system.clone()))
                 .chain(self.build_environment(&call.args))
                 .collect(),
             input: call.input.clone(),

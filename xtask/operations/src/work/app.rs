@@ -1,7 +1,7 @@
 //! What every command has at hand: the settings, the terminal, Ctrl-C, and with
 //! them the manifest, the engine, the lock and a look at both.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use diagnostics::{Exit, Failure, located::problem::ProblemRow};
 use model::{
@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::{
     choose::running,
-    exclusive::{self, Exclusive},
+    exclusive::{self, Exclusive, Scope},
     failures::podman_failure,
     runs::{Keeper, Recorder},
 };
@@ -55,6 +55,10 @@ pub struct Rejection {
     /// All that is wrong, in the order of the file.
     pub problems: Vec<ProblemRow>,
 }
+
+/// How long podman may take for an answer where nobody depends on it. A healthy
+/// one needs a tenth of a second.
+pub const PATIENCE_MS: u64 = 15_000;
 
 /// What every command has at hand.
 #[derive(Debug)]
@@ -170,25 +174,60 @@ impl App {
         self.settings.jobs.map_or(cores.clamp(4, 8), usize::from)
     }
 
-    /// Takes the system's lock; `None` for a dry run, which changes nothing.
-    pub fn lock(&self, system: &System, command: &str) -> Result<Option<Exclusive>, Failure> {
+    /// Takes the lock on a part of the system; `None` for a dry run, which
+    /// changes nothing.
+    pub fn lock(
+        &self,
+        engine: &Engine,
+        system: &System,
+        scope: Scope,
+        command: &str,
+    ) -> Result<Option<Exclusive>, Failure> {
         if self.settings.dry_run {
             return Ok(None);
         }
-        let alone = self.exclusive(&system.name, command)?;
-        self.run.asked(&system.name, command);
+        let folder = engine.lock_folder()?;
+        let alone = self.exclusive(&folder, system, scope, command)?;
+        if scope != Scope::Tests {
+            self.run.asked(&system.name, command);
+        }
         Ok(Some(alone))
     }
 
-    /// Takes the lock on containers of tests, of which one run at a time has any.
-    pub fn lock_tests(&self, system: &System, command: &str) -> Result<Exclusive, Failure> {
-        self.exclusive(&format!("{}-tests", system.name), command)
+    /// Takes the lock on the files that images are made of, for a command that
+    /// needs no podman: without one nobody builds.
+    pub fn lock_sources(
+        &self,
+        system: &System,
+        command: &str,
+    ) -> Result<Option<Exclusive>, Failure> {
+        if self.settings.dry_run {
+            return Ok(None);
+        }
+        let folder = match self.engine_within(system, PATIENCE_MS, false) {
+            Ok(engine) => engine.lock_folder()?,
+            Err(failure) if failure.exit == Exit::Engine => folders::locks(None)?,
+            Err(failure) => return Err(failure),
+        };
+        self.exclusive(&folder, system, Scope::Images, command)
+            .map(Some)
     }
 
-    fn exclusive(&self, name: &str, command: &str) -> Result<Exclusive, Failure> {
-        let say = |text: &str| self.ui.note(text);
-        let timeout_ms = self.settings.lock_timeout_ms;
-        exclusive::take(name, command, timeout_ms, &self.cancel, &say)
+    fn exclusive(
+        &self,
+        folder: &Path,
+        system: &System,
+        scope: Scope,
+        command: &str,
+    ) -> Result<Exclusive, Failure> {
+        let wanted = exclusive::Wanted {
+            folder,
+            system: &system.name,
+            scope,
+            command,
+            timeout_ms: self.settings.lock_timeout_ms,
+        };
+        exclusive::take(wanted, &self.cancel, &|text| self.ui.note(text))
     }
 
     /// Carries a plan out with at most `slots` podman calls at a time, and shows

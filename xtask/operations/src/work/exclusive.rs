@@ -1,8 +1,12 @@
-//! One changing run per system and user at a time.
+//! One changing run at a time: of a system's agents, of its images, of its tests.
+//!
+//! Each has a lock of its own, so that nobody waits for a build or for tests to
+//! take an agent down. Whoever needs two takes that of the images first.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io::{Read, Seek, Write},
+    os::unix::fs::OpenOptionsExt,
     path::Path,
     time::{Duration, Instant},
 };
@@ -10,36 +14,73 @@ use std::{
 use diagnostics::{Exit, Failure};
 use process::Cancel;
 
-use crate::{folders, podman::run::MARKER};
+use crate::podman::run::{CHANGE_MARKER, LONG_MARKER};
 
 /// How long calls of a killed run are waited for.
 const ORPHAN_PATIENCE: Duration = Duration::from_secs(60);
+
+/// What of a system a run changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Containers, networks and volumes.
+    Agents,
+    /// Images, and the files that they are made of.
+    Images,
+    /// Containers of tests.
+    Tests,
+}
+
+impl Scope {
+    /// Name of the lock's file. A system's name has no dots in it.
+    fn file(self, system: &str) -> String {
+        let what = match self {
+            Scope::Agents => "agents",
+            Scope::Images => "images",
+            Scope::Tests => "tests",
+        };
+        format!("ai-system-xtask.{system}.{what}.lock")
+    }
+
+    /// What another run does that holds it, to a system of this name.
+    fn taken(self, system: &str) -> String {
+        match self {
+            Scope::Agents => format!("another run is changing `{system}`"),
+            Scope::Images => format!("another run is changing the images of `{system}`"),
+            Scope::Tests => format!("another run is testing `{system}`"),
+        }
+    }
+
+    /// Marks of those podman calls that must not come between a look and a
+    /// change of such a run.
+    fn markers(self) -> &'static [&'static str] {
+        match self {
+            Scope::Agents => &[CHANGE_MARKER],
+            Scope::Images | Scope::Tests => &[CHANGE_MARKER, LONG_MARKER],
+        }
+    }
+}
+
+/// What is to be locked, and for whom.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// Folder of the locks.
+    pub folder: &'a Path,
+    pub system: &'a str,
+    pub scope: Scope,
+    /// Who takes it; shown to those who wait for it.
+    pub command: &'a str,
+    /// How long to wait for another run to end.
+    pub timeout_ms: u64,
+}
 
 /// Held until dropped; the kernel drops it when the process dies.
 #[derive(Debug)]
 pub struct Exclusive(File);
 
-/// Takes the lock of a system, waiting up to `timeout_ms` for another run to
-/// end; `say` is told once who holds it.
-pub fn take(
-    system: &str,
-    command: &str,
-    timeout_ms: u64,
-    cancel: &Cancel,
-    say: &dyn Fn(&str),
-) -> Result<Exclusive, Failure> {
-    let path = folders::cache()?.join(format!("{system}.lock"));
-    take_file(&path, system, command, timeout_ms, cancel, say)
-}
-
-fn take_file(
-    path: &Path,
-    system: &str,
-    command: &str,
-    timeout_ms: u64,
-    cancel: &Cancel,
-    say: &dyn Fn(&str),
-) -> Result<Exclusive, Failure> {
+/// Takes a lock, waiting for another run to end if need be; `say` is told once
+/// who holds it.
+pub fn take(wanted: Wanted<'_>, cancel: &Cancel, say: &dyn Fn(&str)) -> Result<Exclusive, Failure> {
+    let path = wanted.folder.join(wanted.scope.file(wanted.system));
     let failed = |error: std::io::Error| {
         Failure::new(
             Exit::Locked,
@@ -51,9 +92,10 @@ fn take_file(
         .truncate(false)
         .read(true)
         .write(true)
-        .open(path)
+        .mode(0o600)
+        .open(&path)
         .map_err(failed)?;
-    let deadline = Instant::now() + Duration::from_millis(timeout_ms);
+    let deadline = Instant::now() + Duration::from_millis(wanted.timeout_ms);
     let mut told = false;
     loop {
         match file.try_lock() {
@@ -75,7 +117,7 @@ fn take_file(
         if Instant::now() >= deadline {
             return Err(Failure::new(
                 Exit::Locked,
-                format!("another run is changing `{system}`: {holder}"),
+                format!("{}: {holder}", wanted.scope.taken(wanted.system)),
             )
             .hint("wait for it to end, or give --lock-timeout a longer time"));
         }
@@ -85,25 +127,25 @@ fn take_file(
         }
         std::thread::sleep(Duration::from_millis(100));
     }
-    wait_for_orphans(&mut file, system, cancel, say);
+    wait_for_orphans(&mut file, wanted, cancel, say);
     // Who holds it is a courtesy to the one who waits.
     let _ = file
         .set_len(0)
         .and_then(|()| file.rewind())
-        .and_then(|()| writeln!(file, "{command} (process {})", std::process::id()));
+        .and_then(|()| writeln!(file, "{} (process {})", wanted.command, std::process::id()));
     Ok(Exclusive(file))
 }
 
 /// If the last holder was killed, its podman calls go on without it, and what they
 /// do must not come between a look and a change of this run.
-fn wait_for_orphans(file: &mut File, system: &str, cancel: &Cancel, say: &dyn Fn(&str)) {
+fn wait_for_orphans(file: &mut File, wanted: Wanted<'_>, cancel: &Cancel, say: &dyn Fn(&str)) {
     let mut left = String::new();
     let _ = file.rewind().and_then(|()| file.read_to_string(&mut left));
     if !left.trim().is_empty() {
-        if !orphans(system).is_empty() {
+        if !orphans(wanted).is_empty() {
             say("waiting for the podman calls of a run that was killed");
         }
-        let all_ended = || orphans(system).is_empty() || cancel.requested();
+        let all_ended = || orphans(wanted).is_empty() || cancel.requested();
         let patience = Instant::now() + ORPHAN_PATIENCE;
         while !all_ended() && Instant::now() < patience {
             std::thread::sleep(Duration::from_millis(50));
@@ -121,9 +163,13 @@ impl Drop for Exclusive {
     }
 }
 
-/// podman processes that a run on this system has started and that outlived it.
-fn orphans(system: &str) -> Vec<u32> {
-    let marker = format!("{MARKER}={system}");
+/// podman processes that a run has started, that outlived it and that change
+/// what is wanted.
+fn orphans(wanted: Wanted<'_>) -> Vec<u32> {
+    let markers = wanted.scope.markers().iter();
+    let entries: Vec<String> = markers
+        .map(|marker| format!("{marker}={}", wanted.system))
+        .collect();
     let processes = std::fs::read_dir("/proc").into_iter().flatten();
     let podmans = processes.filter_map(|entry| {
         let pid: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
@@ -135,7 +181,7 @@ fn orphans(system: &str) -> Vec<u32> {
             let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
             environment
                 .split(|byte| *byte == 0)
-                .any(|entry| entry == marker.as_bytes())
+                .any(|entry| entries.iter().any(|known| known.as_bytes() == entry))
         })
         .collect()
 }

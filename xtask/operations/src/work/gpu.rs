@@ -15,7 +15,7 @@ use model::{
 use serde::Serialize;
 
 use super::{
-    app::App,
+    app::{App, PATIENCE_MS},
     choose::select,
     gpu_memory::{budgets, look_around, peaks, used_now},
     toolchain,
@@ -94,8 +94,7 @@ pub fn check(app: &App, system: &System, question: GpuQuestion) -> Result<GpuRep
         fix::generate(facts.driver.as_deref(), &app.cancel)?;
         facts = facts::gather(&host_root(), &app.cancel);
     }
-    let (mut engine, mut findings) = match app.engine_within(system, toolchain::PATIENCE_MS, false)
-    {
+    let (mut engine, mut findings) = match app.engine_within(system, PATIENCE_MS, false) {
         Ok(engine) => (Some(engine), Vec::new()),
         Err(failure) if failure.exit == Exit::Engine => {
             (None, vec![toolchain::from_failure("podman", &failure)])

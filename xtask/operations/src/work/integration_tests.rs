@@ -31,7 +31,6 @@ pub fn run(
             let mut engine = app.engine(system)?;
             let tools = BTreeSet::from([tests(system)?.image.clone()]);
             prepare(app, project, &mut engine, &tools, tell)?;
-            let _alone = app.lock(system, "test-integration")?;
             suites::all(app, system, &mut engine, &suites, options, tell)?
         }
     };

@@ -16,6 +16,7 @@ use super::{
     deploy::{self, Host, How},
     down,
     ending::Ending,
+    exclusive::Scope,
     failures::podman_failure,
     project::Project,
     runs::Recorder,
@@ -57,7 +58,12 @@ pub fn test(
     let copy = Project::of(app, app.copy(original, &taken)?)?;
     let (system, project) = (&copy.system, &copy);
     let mut engine = app.engine(system)?;
-    let _alone = app.lock(system, "test-integration --isolated")?;
+    let _alone = app.lock(
+        &engine,
+        system,
+        Scope::Agents,
+        "test-integration --isolated",
+    )?;
     if !app.settings.dry_run {
         // A run that was killed has left its copy.
         remove(app, system)?;

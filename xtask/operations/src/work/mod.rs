@@ -42,3 +42,4 @@ mod way_back;
 
 pub use app::{App, Settings};
 pub use choose::select;
+pub use exclusive::Scope;

@@ -15,6 +15,7 @@ use model::{
 use super::{
     app::App,
     ask,
+    exclusive::Scope,
     failures::podman_failure,
     live::{Live, MEMORY_MB, PIDS},
     test_results::{News, Subject, Tell, TestOptions},
@@ -76,7 +77,7 @@ pub fn all(
         }
         return Ok(Vec::new());
     }
-    let _alone = app.lock_tests(system, "test-integration")?;
+    let _alone = app.lock(engine, system, Scope::Tests, "test-integration")?;
     engine.ready()?;
     pytest::remove_left(engine, &system.name).map_err(podman_failure)?;
     let mut subjects = Vec::new();

@@ -7,7 +7,11 @@ use diagnostics::{Exit, Failure};
 use model::{plan::State, system::System};
 use serde::Serialize;
 
-use super::{app::App, choose::select, failures::podman_failure};
+use super::{
+    app::{App, PATIENCE_MS},
+    choose::select,
+    failures::podman_failure,
+};
 use crate::{
     host::{
         capacity::Capacity,
@@ -22,10 +26,6 @@ use crate::{
         run::How,
     },
 };
-
-/// How long podman may take for an answer here. A healthy one needs a tenth of
-/// a second.
-pub const PATIENCE_MS: u64 = 15_000;
 
 /// The end of `check-toolchain`.
 #[derive(Debug, Serialize)]

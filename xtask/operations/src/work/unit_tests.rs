@@ -21,6 +21,7 @@ use super::{
     build,
     choose::select,
     ending::Ending,
+    exclusive::Scope,
     failures::podman_failure,
     junit,
     project::Project,
@@ -63,7 +64,7 @@ pub fn run(
         }
         return Ok(None);
     }
-    let _alone = app.lock_tests(system, "test-unit")?;
+    let _alone = app.lock(&engine, system, Scope::Tests, "test-unit")?;
     engine.ready()?;
     pytest::remove_left(&engine, &system.name).map_err(podman_failure)?;
     let subjects = side_by_side(app, system, &engine, &jobs, tell)?;
@@ -87,7 +88,12 @@ pub fn prepare(
     images: &BTreeSet<String>,
     tell: Tell<'_>,
 ) -> Result<(), Failure> {
-    let _alone = app.lock(&project.system, "building images for tests")?;
+    let _alone = app.lock(
+        engine,
+        &project.system,
+        Scope::Images,
+        "building images for tests",
+    )?;
     match build::converge(app, project, engine, images, false)? {
         Ending::Planned(script) => tell(News::WouldRun("build-images", &script)),
         Ending::Done(_) => {}

@@ -22,8 +22,17 @@ impl Place {
         cancel: &Cancel,
         say: &dyn Fn(&str),
     ) -> Result<Exclusive, Failure> {
-        let path = self.0.path().join("demo.lock");
-        take_file(&path, "demo", command, timeout_ms, cancel, say)
+        take(self.wanted(Scope::Agents, command, timeout_ms), cancel, say)
+    }
+
+    fn wanted<'a>(&'a self, scope: Scope, command: &'a str, timeout_ms: u64) -> Wanted<'a> {
+        Wanted {
+            folder: self.0.path(),
+            system: "demo",
+            scope,
+            command,
+            timeout_ms,
+        }
     }
 }
 
@@ -113,7 +122,7 @@ fn ctrl_c_ends_the_wait() {
 #[test]
 fn a_holder_that_has_not_said_its_name_is_described() {
     let place = Place::new();
-    let path = place.0.path().join("demo.lock");
+    let path = place.0.path().join(Scope::Agents.file("demo"));
     let file = File::create(&path).expect("a file");
     file.lock().expect("nobody else has it");
     let failure = place
@@ -128,10 +137,36 @@ fn a_holder_that_has_not_said_its_name_is_described() {
 #[test]
 fn a_lock_that_cannot_be_opened_is_named() {
     let place = Place::new();
-    let path = place.0.path().join("missing/demo.lock");
-    let taken = take_file(&path, "demo", "down", 0, &Cancel::default(), &silent);
+    let folder = place.0.path().join("missing");
+    let wanted = Wanted {
+        folder: &folder,
+        ..place.wanted(Scope::Agents, "down", 0)
+    };
+    let taken = take(wanted, &Cancel::default(), &silent);
     let failure = taken.expect_err("there is no such folder");
     assert_eq!(failure.exit, Exit::Locked);
-    let begin = format!("cannot open the lock {}: ", path.display());
+    let begin = format!("cannot open the lock {}/", folder.display());
     assert!(failure.message.starts_with(&begin), "{}", failure.message);
+}
+
+#[test]
+fn builds_and_tests_hold_nobody_up() {
+    let place = Place::new();
+    let all = [Scope::Agents, Scope::Images, Scope::Tests];
+    let held = all.map(|scope| {
+        let taken = take(place.wanted(scope, "up", 0), &Cancel::default(), &silent);
+        taken.expect("each has its own")
+    });
+    let refused = all.map(|scope| {
+        let taken = take(place.wanted(scope, "up", 0), &Cancel::default(), &silent);
+        let message = taken.expect_err("it is held").message;
+        message.split(": ").next().unwrap_or_default().to_owned()
+    });
+    let expected = [
+        "another run is changing `demo`",
+        "another run is changing the images of `demo`",
+        "another run is testing `demo`",
+    ];
+    assert_eq!(refused, expected);
+    drop(held);
 }

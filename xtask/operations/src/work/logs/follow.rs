@@ -21,7 +21,7 @@ use crate::podman::{
     Podman, PodmanError,
     clock::{nanos, now_s, rfc3339},
     log_file::{LogRecord, LogStream},
-    run::Call,
+    run::{Call, CallKind},
     seen::{self, Seen},
 };
 
@@ -97,7 +97,7 @@ impl Spawn for Readers<'_, '_> {
                 }
             };
             // It ends with the container, and the next look tells what became of it.
-            let call = Call::long("follow a log", args).deadline_ms(FOR_EVER_MS);
+            let call = Call::new(CallKind::Look, "follow a log", args).deadline_ms(FOR_EVER_MS);
             let _ = podman.forward(&call, &say);
         });
         lines
