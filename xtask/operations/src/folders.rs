@@ -17,6 +17,10 @@ use std::{
 use diagnostics::{Exit, Failure};
 use process::{Cancel, Command};
 
+/// Bits of the mode of a folder that everybody can write to, and where they
+/// leave the others' files alone.
+const EVERYBODY_WRITES: u32 = 0o002;
+const STICKY: u32 = 0o1000;
 /// Name of the tool's folder in that of its kind.
 const OWN: &str = "ai-system-xtask";
 /// A user database may be on another machine.
@@ -41,6 +45,26 @@ pub fn state(system: &str) -> Result<PathBuf, Failure> {
     let folder = user.folder(&STATE)?.join(system);
     make(&folder).map_err(|error| user.cannot_make(&STATE, &folder, &error))?;
     user.trusted(&STATE, folder)
+}
+
+/// Folder for what image builds download and compile, which may be many
+/// gigabytes. It is not made yet.
+///
+/// buildah takes a `buildah-cache` that stands in its `TMPDIR`, whoever made it,
+/// and builds run what they find there.
+///
+/// # Errors
+/// Where there is no place for it.
+pub fn builds() -> Result<PathBuf, Failure> {
+    User::here().builds()
+}
+
+/// Makes the folder that `builds` has named.
+///
+/// # Errors
+/// Where that is not possible, or others can write to it.
+pub fn make_builds(folder: &Path) -> Result<(), Failure> {
+    User::here().make_builds(folder)
 }
 
 /// Folder for the locks on what a podman has that keeps it below `storage_root`,
@@ -90,6 +114,13 @@ const STATE: Kind = Kind {
     of_root: "/var/lib",
 };
 
+const BUILDS: Kind = Kind {
+    holds: "what image builds have downloaded",
+    variable: "TMPDIR",
+    below_home: ".cache",
+    of_root: "/var/cache",
+};
+
 /// Whose folders they are, and where this user's are to be found.
 struct User<'a> {
     uid: u32,
@@ -130,23 +161,45 @@ impl User<'_> {
         }))
     }
 
+    fn builds(&self) -> Result<PathBuf, Failure> {
+        let set = |name: &str| self.path(name);
+        if let Some(place) = set(BUILDS.variable) {
+            return Ok(place.join(format!("{OWN}-{}", self.uid)));
+        }
+        // Where podman's storage is, rather than on the disk of root's home.
+        if self.uid == 0 && set(CACHE.variable).is_none() {
+            let place = self.root_place(&BUILDS);
+            return Ok(place.join(OWN).join("tmp"));
+        }
+        Ok(self.folder(&CACHE)?.join("tmp"))
+    }
+
+    fn make_builds(&self, folder: &Path) -> Result<(), Failure> {
+        make(folder).map_err(|error| self.cannot_make(&BUILDS, folder, &error))?;
+        self.trusted(&BUILDS, folder.to_owned()).map(drop)
+    }
+
+    fn path(&self, name: &str) -> Option<PathBuf> {
+        let path = (self.variable)(name).map(PathBuf::from);
+        path.filter(|path| path.is_absolute())
+    }
+
+    fn root_place(&self, kind: &Kind) -> PathBuf {
+        self.root.join(kind.of_root.trim_start_matches('/'))
+    }
+
     /// Where the folder may be. What the environment names is not passed over.
     fn places(&self, kind: &Kind) -> Vec<PathBuf> {
-        let path = |name: &str| {
-            let path = (self.variable)(name).map(PathBuf::from);
-            path.filter(|path| path.is_absolute())
-        };
-        if let Some(place) = path(kind.variable) {
+        if let Some(place) = self.path(kind.variable) {
             return vec![place];
         }
-        if let Some(home) = path("HOME") {
+        if let Some(home) = self.path("HOME") {
             return vec![home.join(kind.below_home)];
         }
         // Many services have a home that does not exist.
         let home = (self.home)(self.uid).filter(|home| home.is_dir());
         let home = home.map(|home| home.join(kind.below_home));
-        let of_root = self.root.join(kind.of_root.trim_start_matches('/'));
-        let of_root = (self.uid == 0).then_some(of_root);
+        let of_root = (self.uid == 0).then(|| self.root_place(kind));
         home.into_iter().chain(of_root).collect()
     }
 
@@ -160,6 +213,18 @@ impl User<'_> {
             return Err(self.foreign(kind, &folder, other.uid()));
         }
         let open = found.mode() & WRITABLE_BY_OTHERS;
+        if self.replaceable(&folder) {
+            let above = folder.parent().unwrap_or(&folder).display();
+            let message = format!(
+                "every user can replace what is in `{above}`, where {} would be",
+                kind.holds
+            );
+            let hint = format!(
+                "set {} to a folder that only user {} can write to",
+                kind.variable, self.uid
+            );
+            return Err(Failure::new(Exit::Other, message).hint(hint));
+        }
         if open == 0 {
             return Ok(folder);
         }
@@ -174,6 +239,13 @@ impl User<'_> {
         Err(Failure::new(Exit::Other, message).hint(format!(
             "`chmod go-w {quoted}` if nobody else has changed what is in it; else `rm -r {quoted}`"
         )))
+    }
+
+    /// Whether others may put a folder of theirs in its place: not in one like
+    /// `/tmp`, where each may remove what is his own.
+    fn replaceable(&self, folder: &Path) -> bool {
+        let above = folder.parent().and_then(|above| fs::metadata(above).ok());
+        above.is_some_and(|above| above.mode() & (EVERYBODY_WRITES | STICKY) == EVERYBODY_WRITES)
     }
 
     fn foreign(&self, kind: &Kind, folder: &Path, owner: u32) -> Failure {

@@ -29,7 +29,7 @@ pub const AGENTS: [(&str, &str); 5] = [
 const OPTIONAL: &str = "TinyLlamaService";
 
 /// Programs that the tool and the printed commands need beside podman.
-const PROGRAMS: [&str; 4] = ["sh", "tar", "ldd", "mkdir"];
+const PROGRAMS: [&str; 5] = ["sh", "tar", "ldd", "mkdir", "env"];
 
 pub struct Fixture {
     folder: TempDir,

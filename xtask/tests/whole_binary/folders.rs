@@ -45,6 +45,24 @@ fn a_cache_that_somebody_else_can_write_to_is_not_used() {
     }
 }
 
+/// Builds run what they find among what earlier builds have downloaded.
+#[test]
+fn builds_do_not_use_a_folder_of_somebody_else() {
+    let fixture = Fixture::new();
+    let uid = rustix::process::getuid();
+    let own = fixture.path(&format!("tmp/ai-system-xtask-{uid}"));
+    let dry = fixture.run(&["build-images", "--dry-run"]).expect(0);
+    let line = format!("env 'TMPDIR={}' podman build ", own.display());
+    assert!(dry.stdout.contains(&line), "{}", dry.stdout);
+    fs::create_dir(&own).expect("a folder");
+    fs::set_permissions(&own, fs::Permissions::from_mode(0o777)).expect("ours");
+    let refused = fixture.run(&["build-images"]).expect(1);
+    refused.says("holds what image builds have downloaded, and other users can write to it");
+    assert_eq!(refused.changes(), [""; 0]);
+    fs::set_permissions(&own, fs::Permissions::from_mode(0o700)).expect("ours");
+    fixture.run(&["build-images"]).expect(0);
+}
+
 /// With `--runtime` podman runs a program of the writer's choice.
 #[test]
 fn options_that_nobody_has_found_by_trying_are_not_given_to_podman() {

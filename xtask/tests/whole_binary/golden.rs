@@ -62,6 +62,8 @@ pub fn check_text(name: &str, actual: &str) {
 /// process ids and the padding that follows from them.
 pub fn redacted(fixture: &Fixture, text: &str) -> String {
     let mut text = text.replace(&fixture.root().display().to_string(), "TMP");
+    let uid = rustix::process::getuid();
+    text = text.replace(&format!("ai-system-xtask-{uid}"), "ai-system-xtask-UID");
     for (name, port) in fixture.port_names() {
         text = replace_number(&text, port, &name);
     }

@@ -47,6 +47,10 @@ impl Host {
     }
 
     fn ask(&self, kind: &Kind) -> Result<PathBuf, Failure> {
+        self.with(|user| user.folder(kind))
+    }
+
+    fn with<T>(&self, ask: impl Fn(User<'_>) -> T) -> T {
         let variable = |name: &str| {
             let mut known = self.variables.iter();
             let found = known.find(|(known, _)| *known == name)?;
@@ -58,7 +62,16 @@ impl Host {
             home: &|_| self.home.clone(),
             root: self.folder.path(),
         };
-        user.folder(kind)
+        ask(user)
+    }
+
+    #[track_caller]
+    fn builds_in(&self, below: &str) {
+        let folder = self.with(|user| user.builds()).expect("a folder");
+        assert_eq!(folder, self.path(below));
+        self.with(|user| user.make_builds(&folder)).expect("ours");
+        let mode = fs::metadata(&folder).expect("a folder").mode();
+        assert_eq!(mode & 0o777, 0o700);
     }
 
     #[track_caller]
@@ -189,6 +202,53 @@ fn a_folder_of_a_users_own_group_is_closed() {
     assert_eq!(host.ask(&CACHE).is_ok(), meta.gid() == meta.uid());
     let mode = fs::metadata(&folder).expect("a folder").mode() & 0o777;
     assert_eq!(mode == 0o755, meta.gid() == meta.uid());
+}
+
+#[test]
+fn a_folder_that_others_can_replace_is_refused() {
+    let host = Host::new().set("XDG_CACHE_HOME", "cache");
+    let above = host.path("cache");
+    fs::create_dir_all(&above).expect("a folder");
+    fs::set_permissions(&above, Permissions::from_mode(0o777)).expect("ours");
+    let uid = host.uid;
+    host.is_refused(
+        &CACHE,
+        "every user can replace what is in `HERE/cache`, where the tool's cache would be",
+        &format!("set XDG_CACHE_HOME to a folder that only user {uid} can write to"),
+    );
+    fs::set_permissions(&above, Permissions::from_mode(0o1777)).expect("ours");
+    assert!(host.ask(&CACHE).is_ok(), "as in /tmp");
+}
+
+/// Whatever stands in `/var/tmp/buildah-cache` is run in builds.
+#[test]
+fn builds_have_a_folder_of_their_own() {
+    let host = Host::new().set("HOME", "home").set("TMPDIR", "big");
+    let uid = host.uid;
+    host.builds_in(&format!("big/ai-system-xtask-{uid}"));
+    let host = Host::new().set("HOME", "home").set("XDG_CACHE_HOME", "c");
+    host.builds_in("c/ai-system-xtask/tmp");
+    let host = Host::new().set("HOME", "home");
+    match is_root() {
+        true => host.builds_in("var/cache/ai-system-xtask/tmp"),
+        false => host.builds_in("home/.cache/ai-system-xtask/tmp"),
+    }
+}
+
+#[test]
+fn builds_use_no_folder_of_somebody_else() {
+    if !is_root() {
+        return;
+    }
+    let host = Host::new().set("HOME", "home").set("TMPDIR", "big");
+    let folder = host.path("big/ai-system-xtask-0");
+    fs::create_dir_all(&folder).expect("a folder");
+    chown(&folder, Some(65534), None).expect("root may");
+    let refused = host
+        .with(|user| user.make_builds(&folder))
+        .expect_err("his");
+    let says = "belongs to user 65534, and what image builds have downloaded must belong to user 0";
+    assert!(refused.message.contains(says), "{}", refused.message);
 }
 
 #[test]

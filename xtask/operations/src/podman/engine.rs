@@ -96,14 +96,11 @@ impl Engine {
             cache_file,
         };
         engine.remember(proof);
-        if engine.facts.rootless && std::env::var_os("TMPDIR").is_none() {
+        if !engine.facts.remote {
             // buildah keeps its cache mounts in one folder below /var/tmp for
             // all users; the first user owns it, and builds of the others fail
-            // (buildah issue 4404).
-            let own = folder.join("tmp");
-            if std::fs::create_dir_all(&own).is_ok() {
-                engine.podman.build_folder = Some(own);
-            }
+            // (buildah issue 4404) or, as root, trust what he has put there.
+            engine.podman.build_folder = Some(folders::builds()?);
         }
         Ok(engine)
     }
@@ -151,6 +148,13 @@ impl Engine {
         })?;
         self.remember(Some(proof));
         Ok(())
+    }
+
+    /// Makes sure that builds have a folder that nobody else can write to.
+    pub fn ready_to_build(&mut self) -> Result<(), Failure> {
+        let folder = self.podman.build_folder.as_deref();
+        folder.map_or(Ok(()), folders::make_builds)?;
+        self.ready()
     }
 
     /// Folder of the locks on what this podman has.

@@ -112,7 +112,7 @@ pub fn converge(
         return Ok(Ending::Planned(script));
     }
     if !plan.is_empty() {
-        engine.ready()?;
+        engine.ready_to_build()?;
     }
     let slots = app.settings.jobs.map_or(PARALLEL_BUILDS, usize::from);
     let report = app.carry_out(engine, &plan, slots);

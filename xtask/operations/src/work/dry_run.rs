@@ -1,7 +1,10 @@
 //! What a run would do: the plan, and the very command lines that carrying it
 //! out would start.
 
-use model::plan::Plan;
+use std::path::Path;
+
+use model::plan::{Action, Plan, Step};
+use process::shell_line;
 use serde::Serialize;
 
 use crate::podman::{Engine, argv};
@@ -35,7 +38,10 @@ fn lines(engine: &Engine, plan: &Plan) -> Vec<String> {
     if plan.is_empty() {
         return vec!["# nothing to do".to_owned()];
     }
-    let mut lines = Vec::new();
+    let builds = |step: &Step| matches!(step.action, Action::BuildImage(_));
+    let folder = engine.podman.build_folder.as_deref();
+    let folder = folder.filter(|_| plan.steps.iter().any(builds));
+    let mut lines: Vec<String> = folder.map(make_build_folder).into_iter().collect();
     let mut subject = "";
     for step in &plan.steps {
         if step.subject != subject {
@@ -46,4 +52,10 @@ fn lines(engine: &Engine, plan: &Plan) -> Vec<String> {
         lines.extend(argv::script(&step.action, &engine.quirks, line));
     }
     lines
+}
+
+/// Closed to others from the start, as a real run makes it.
+fn make_build_folder(folder: &Path) -> String {
+    let folder = folder.display().to_string();
+    shell_line(&["mkdir", "-p", "-m", "700", &folder].map(str::to_owned))
 }
