@@ -49,6 +49,9 @@ pub struct How {
     /// Leave an agent that fails its gate as it is
     #[arg(long)]
     pub keep: bool,
+    /// Go on where another checkout has deployed a system of this name
+    #[arg(long)]
+    pub take_over: bool,
     /// Deploy agents that their code or image would keep from starting, too
     #[arg(long)]
     pub no_import_check: bool,
@@ -88,6 +91,7 @@ impl How {
             go_back: !self.no_rollback,
             verify: self.verify,
             keep: self.keep,
+            take_over: self.take_over,
             no_import_check: self.no_import_check,
         })
     }

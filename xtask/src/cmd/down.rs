@@ -20,6 +20,9 @@ pub struct Args {
     /// Remove the volumes with the agents' logs and data, too
     #[arg(long, conflicts_with = "names")]
     volumes: bool,
+    /// Go on where another checkout has deployed a system of this name
+    #[arg(long)]
+    take_over: bool,
 }
 
 pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
@@ -35,7 +38,8 @@ pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
         images: args.images,
         volumes: args.volumes,
     };
-    match down::take_down(app, &system, &engine, &args.names, remove)? {
+    let (names, take_over) = (&args.names, args.take_over);
+    match down::take_down(app, &system, &engine, names, remove, take_over)? {
         Ending::Planned(script) => show::script::show(&app.ui, "down", &script),
         Ending::Done(removal) => show::changes::removal(&app.ui, &removal),
         Ending::Failed(removal, failure) => {

@@ -36,6 +36,7 @@ mod runs;
 mod schema;
 mod secrets;
 mod take_down;
+mod take_over;
 mod testing;
 mod tool;
 mod toolchain;

@@ -13,6 +13,8 @@ pub const ADDRESSES: &str = "ai-system.addresses";
 pub const HEALTH: &str = "ai-system.health";
 /// The files that a container is replaced for, as JSON: path to hash.
 pub const FILES: &str = "ai-system.files";
+/// The manifest that a container was deployed from: an absolute path.
+pub const MANIFEST: &str = "ai-system.manifest";
 /// Hash of what went into an image.
 pub const INPUTS: &str = "ai-system.inputs";
 /// Names of the podman secrets that a container was given, with commas between.

@@ -7,6 +7,7 @@
 pub mod agents;
 pub mod down;
 pub mod drift;
+pub mod elsewhere;
 mod given;
 pub mod gpus;
 pub mod handover;

@@ -25,6 +25,10 @@ use crate::{
 pub struct ContainerSpec {
     /// Owner, for its label.
     pub system: String,
+    /// The manifest that asks for it, for its label. Where the checkout lies changes
+    /// nothing in the container.
+    #[serde(skip)]
+    pub manifest: PathBuf,
     /// Whom it serves.
     #[serde(flatten)]
     pub workload: Workload,
@@ -276,6 +280,7 @@ pub fn container(system: &System, agent: &Agent, state: &State) -> ContainerSpec
     let empty = empty.into_iter().map(|name| (name, String::new()));
     ContainerSpec {
         system: system.name.clone(),
+        manifest: system.manifest.clone(),
         workload: Workload::Agent {
             agent: agent.name.clone(),
             group: agent.group.clone(),

@@ -19,6 +19,9 @@ use super::{
 pub struct State {
     /// Every container on the engine by name, ours or not.
     pub containers: BTreeMap<String, Container>,
+    /// Our containers that another checkout with the system's name has deployed,
+    /// and its manifest.
+    pub elsewhere: BTreeMap<String, PathBuf>,
     /// Images with a tag, by tag (`localhost/ai-system-core:latest`).
     pub images: BTreeMap<String, ObservedImage>,
     /// Tags of images whose own packages have been found to import.

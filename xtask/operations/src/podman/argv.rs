@@ -431,10 +431,11 @@ fn labels(container: &ContainerSpec) -> Vec<(&'static str, String)> {
     named.name.clone_from(&container.hostname);
     let own = container.workload.labels().into_iter();
     let own = own.map(|(name, value)| (name, value.to_owned()));
+    let manifest = (label::MANIFEST, container.manifest.display().to_string());
     [(label::SYSTEM, container.system.clone())]
         .into_iter()
         .chain(own)
-        .chain([(label::SPEC, spec::hash_of(&named))])
+        .chain([(label::SPEC, spec::hash_of(&named)), manifest])
         .chain(Some((label::ADDRESSES, addresses_label(container))).filter(|it| !it.1.is_empty()))
         .chain(health_label(container).map(|ports| (label::HEALTH, ports)))
         .chain(secrets::label(container))

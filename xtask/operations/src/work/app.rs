@@ -16,6 +16,7 @@ use super::{
     exclusive::{self, Exclusive, Scope},
     failures::podman_failure,
     runs::{Keeper, Recorder},
+    take_over,
 };
 use crate::{
     carry_out::{self, Report},
@@ -258,6 +259,7 @@ impl App {
         let mut state = observe::observe(&engine.podman, ask).map_err(podman_failure)?;
         state.gpus = host::gpu::offered(&host::look::root());
         state.devices = host::devices(system);
+        state.elsewhere = take_over::elsewhere(system, &state);
         Ok(state)
     }
 

@@ -7,7 +7,7 @@ use model::{
     plan::{
         Action, Plan, State, Step,
         agents::{self, DeployRequest, Order},
-        image_tag, label, networks, secrets as wanted_secrets,
+        elsewhere, image_tag, label, networks, secrets as wanted_secrets,
     },
     system::System,
 };
@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use super::{
     app::App, dry_run::Script, ending::Ending, failures::plan_failure, gpu, import_check, outcome,
-    project::Project, secrets, toolchain, verify, way_back,
+    project::Project, secrets, take_over, toolchain, verify, way_back,
 };
 use crate::{
     carry_out::{Report, StepResult},
@@ -44,6 +44,8 @@ pub struct How {
     pub verify: bool,
     /// Leave an agent that fails its gate as it is.
     pub keep: bool,
+    /// Go on where another checkout has deployed the system.
+    pub take_over: bool,
     /// Deploy agents that their code or image would keep from starting, too.
     pub no_import_check: bool,
 }
@@ -60,6 +62,7 @@ impl How {
             go_back: false,
             verify: false,
             keep: false,
+            take_over: false,
             no_import_check: false,
         }
     }
@@ -103,6 +106,7 @@ pub fn converge(
     let started = Instant::now();
     let system = &project.system;
     let (mut plan, state) = planned(app, project, engine, chosen, how)?;
+    take_over::judge(app.ui, system, &state, &plan, how.take_over)?;
     let made = made(system, &plan);
     if !how.no_import_check {
         import_check::preflight(project, &made)?;
@@ -198,6 +202,9 @@ pub fn planned(
     engine.podman.vault = values.vault;
     if how.verify {
         verify::look_closer(engine, &project.system, &mut state)?;
+    }
+    if how.take_over {
+        elsewhere::take_over(&mut state);
     }
     let mut plan = make_plan(&project.system, &state, chosen.clone(), how)?;
     plan.warnings.extend(stale_images(project, &state)?);

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::{
     app::App, choose::select_removable, dry_run::Script, ending::Ending, failures::podman_failure,
-    outcome, outcome::Outcome, secrets,
+    outcome, outcome::Outcome, secrets, take_over,
 };
 use crate::podman::{
     Engine,
@@ -34,13 +34,15 @@ pub struct Removal {
     pub run: Option<u32>,
 }
 
-/// Removes the containers of the agents and groups of these names, or of all agents, and what `remove` says.
+/// Removes the containers of the agents and groups of these names, or of all agents, and what
+/// `remove` says; with `take_over` also what another checkout has deployed.
 pub fn take_down(
     app: &App,
     system: &System,
     engine: &Engine,
     names: &[String],
     remove: Remove,
+    take_over: bool,
 ) -> Result<Ending<Removal>, Failure> {
     let started = Instant::now();
     let ask = Ask {
@@ -50,12 +52,14 @@ pub fn take_down(
         volumes: remove.volumes,
         secrets: secrets::used(system),
     };
-    let state = observe::observe(&engine.podman, ask).map_err(podman_failure)?;
+    let mut state = observe::observe(&engine.podman, ask).map_err(podman_failure)?;
+    state.elsewhere = take_over::elsewhere(system, &state);
     let chosen = match names {
         [] => None,
         names => Some(select_removable(system, &state, names)?),
     };
     let mut plan = down::plan(system, &state, chosen.as_ref(), remove);
+    take_over::judge(app.ui, system, &state, &plan, take_over)?;
     wanted_secrets::remove_unused(system, &state, &mut plan);
     if app.settings.dry_run {
         return Ok(Ending::Planned(Script::new(engine, plan)));

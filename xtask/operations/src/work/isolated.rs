@@ -138,7 +138,7 @@ fn remove(app: &App, copy: &System) -> Result<(), Failure> {
         images: false,
         volumes: true,
     };
-    match down::take_down(&app, copy, &engine, &[], everything)? {
+    match down::take_down(&app, copy, &engine, &[], everything, true)? {
         Ending::Failed(_, failure) => Err(failure),
         Ending::Planned(_) | Ending::Done(_) => Ok(()),
     }

@@ -33,6 +33,7 @@ pub mod self_test;
 pub mod split;
 pub mod status;
 pub mod suites;
+pub mod take_over;
 pub mod test_results;
 pub mod toolchain;
 pub mod unit_tests;

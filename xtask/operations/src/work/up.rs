@@ -17,7 +17,7 @@ use super::{
     failures::podman_failure,
     gpu, import_check,
     project::Project,
-    toolchain,
+    take_over, toolchain,
 };
 use crate::{
     host::install::{self, Missing},
@@ -81,7 +81,7 @@ pub fn check(
     }
     project.secrets(app, chosen)?;
     let mut engine = app.engine(&project.system)?;
-    check_host(app, &engine, &project.system, chosen)?;
+    check_host(app, &engine, &project.system, chosen, how.take_over)?;
     engine.ready()?;
     Ok(engine)
 }
@@ -91,8 +91,10 @@ fn check_host(
     engine: &Engine,
     system: &System,
     chosen: &BTreeSet<String>,
+    take_over: bool,
 ) -> Result<(), Failure> {
     let state = toolchain::look(engine).map_err(podman_failure)?;
+    take_over::judge_agents(app.ui, system, &state, chosen, take_over)?;
     toolchain::preflight(app, engine, system, &state, chosen, true)?;
     gpu::preflight(app, engine, system, &state, chosen)
 }
@@ -119,7 +121,7 @@ pub fn preview(
         return Ok(preview);
     }
     let mut engine = app.engine(&project.system)?;
-    check_host(app, &engine, &project.system, chosen)?;
+    check_host(app, &engine, &project.system, chosen, how.take_over)?;
     let wanted = build::needed(&project.system, chosen);
     let (_, images) = build::planned(project, &engine, &wanted, false)?;
     preview.images = Some(Script::new(&engine, images));

@@ -52,6 +52,30 @@ fn a_rebuilt_image_replaces_those_that_run_it() {
 }
 
 #[test]
+fn what_another_checkout_has_deployed_is_replaced_when_that_is_asked_for() {
+    let mut case = Case::deployed("one: A B");
+    let manifest = std::path::PathBuf::from("/b/containers/system.toml");
+    let labels = &mut case.container("a").labels;
+    labels.insert(label::MANIFEST.into(), manifest.display().to_string());
+    let found = elsewhere::by_path(&case.system, &case.world.state);
+    assert_eq!(found, [("a".to_owned(), manifest)].into());
+    case.world.state.elsewhere = found.clone();
+    case.check("unchanged: A B");
+    let touched = |case: &Case| elsewhere::touched(&case.world.state, &case.plan());
+    assert_eq!(touched(&case), [].into());
+    // To wait for an agent changes nothing.
+    case.healthy("A", false);
+    case.world.state.now_s = 0;
+    assert_eq!(case.plan().steps.len(), 1);
+    assert_eq!(touched(&case), [].into());
+    elsewhere::take_over(&mut case.world.state);
+    let plan = case.plan();
+    assert_eq!(plan.steps[0].cause, "its configuration changed");
+    assert!(plan.steps.iter().all(|step| step.subject == "A"));
+    assert_eq!(touched(&case), found);
+}
+
+#[test]
 fn both_changes_count_as_one() {
     let mut case = Case::deployed("one: A");
     case.rebuild_image();

@@ -40,6 +40,7 @@ fn check_with(action: &Action, quirks: &Quirks, expected: &str) {
 
 fn agent() -> ContainerSpec {
     ContainerSpec {
+        manifest: "/repo/containers/system.toml".into(),
         system: "demo".into(),
         workload: Workload::Agent {
             agent: "Alpha".into(),
@@ -100,6 +101,7 @@ fn a_container_is_created_with_everything_spelled_out() {
         "podman create --name alpha --hostname alpha
          --label 'ai-system.system=demo' --label 'ai-system.agent=Alpha'
          --label 'ai-system.group=one' --label 'ai-system.spec=SPEC'
+         --label 'ai-system.manifest=/repo/containers/system.toml'
          --label 'ai-system.addresses=left=10.1.0.10' --label 'ai-system.health=7001:7001'
          --network 'left:alias=alpha,ip=10.1.0.10,mac=02:42:0a:01:00:0a' --network 'spine:alias=alpha'
          --publish 127.0.0.1:17000:7000 --publish 127.0.0.1:7001:7001
