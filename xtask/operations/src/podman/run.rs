@@ -109,11 +109,8 @@ impl CallKind {
 
     /// Nobody needs to wait for a killed run's looks.
     fn marker(self) -> Option<&'static str> {
-        match self {
-            CallKind::Look => None,
-            CallKind::Change => Some(CHANGE_MARKER),
-            CallKind::Long => Some(LONG_MARKER),
-        }
+        let long = self == CallKind::Long;
+        (self != CallKind::Look).then_some(if long { LONG_MARKER } else { CHANGE_MARKER })
     }
 
     /// Whether a failure with this `stderr` passes by itself.

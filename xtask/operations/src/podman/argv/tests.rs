@@ -107,10 +107,8 @@ fn a_container_is_created_with_everything_spelled_out() {
          --publish 127.0.0.1:17000:7000 --publish 127.0.0.1:7001:7001
          --cap-drop all --security-opt no-new-privileges --read-only
          --memory 512m --memory-swap 512m --cpus 1.5 --pids-limit 256 --init '--http-proxy=false'
-         --restart on-failure:3 --stop-timeout 5
-         --log-driver k8s-file --log-opt 'max-size=10mb'
-         --env 'AGENT_NAME=Alpha' --env 'PORT=7000'
-         --volume demo-logs:/app/logs:rw --volume /srv/config:/app/config:ro
+         --restart on-failure:3 --stop-timeout 5 --log-driver k8s-file --log-opt 'max-size=10mb'
+         --env 'AGENT_NAME=Alpha' --env 'PORT=7000' --volume demo-logs:/app/logs:rw --volume /srv/config:/app/config:ro
          --pull never localhost/demo-code:latest
          python3 -u main_pc_code/agents/alpha.py"
             .replace("SPEC", &spec::hash_of(&agent()))
