@@ -46,6 +46,9 @@ pub struct How {
     /// those that have any
     #[arg(long)]
     pub verify: bool,
+    /// Let agents that have a container keep their image: repair, but release nothing
+    #[arg(long)]
+    pub no_new_images: bool,
     /// Leave an agent that fails its gate as it is
     #[arg(long)]
     pub keep: bool,
@@ -90,6 +93,7 @@ impl How {
             restart_hung: self.restart_hung,
             go_back: !self.no_rollback,
             verify: self.verify,
+            no_new_images: self.no_new_images,
             keep: self.keep,
             take_over: self.take_over,
             no_import_check: self.no_import_check,

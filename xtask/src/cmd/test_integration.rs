@@ -22,7 +22,7 @@ pub struct Args {
 }
 
 pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
-    let project = Project::open(app)?;
+    let project = Project::open_for_tests(app)?;
     let options = args.how.plain(&project.system, "integration");
     let tell = |news: test_results::News<'_>| show::tests::news(&app.ui, news);
     let (suites, in_copy) = (&args.suites, args.isolated);

@@ -53,7 +53,7 @@ impl How {
 }
 
 pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
-    let project = Project::open(app)?;
+    let project = Project::open_for_tests(app)?;
     let options = args.how.plain(&project.system, "unit");
     let tell = |news: test_results::News<'_>| show::tests::news(&app.ui, news);
     let report = unit_tests::run(app, &project, &args.names, &options, &tell)?;

@@ -216,7 +216,7 @@ fn down_keeps_data_and_what_is_not_ours() {
         "create",
         "--name",
         &foreign,
-        "localhost/ai-system-core:latest",
+        "localhost/ai-system/ai-system-core:latest",
         "true",
     ]);
     small

@@ -208,7 +208,12 @@ pub fn containers_of(system: &str) -> Vec<String> {
 /// The core image, built by the tool itself once per run of these tests.
 pub fn core_image() {
     static BUILT: OnceLock<()> = OnceLock::new();
-    BUILT.get_or_init(|| drop(run(xtask(&["build-images", "ai-system-core"])).expect(0)));
+    BUILT.get_or_init(|| {
+        run(xtask(&["build-images", "ai-system-core"])).expect(0);
+        // The base image of small systems, which take it as it is.
+        let core = "localhost/ai-system/ai-system-core:latest";
+        podman(&["tag", core, "localhost/ai-system-core:latest"]);
+    });
 }
 
 /// A system of four small agents, each waiting for the one before.

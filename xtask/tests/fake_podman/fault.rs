@@ -1,7 +1,7 @@
 //! What the fake gets wrong on purpose.
 //!
 //! A rule is `verb word…=effect`: it holds for a call of that verb with all of
-//! these words in it. Effects: `125:message` fails with that exit code,
+//! these words in it, one that ends in `*` for all that start so. Effects: `125:message` fails with that exit code,
 //! `after:125:message` once it is done, `once:125:message` only the first time, `hang` before anything is done,
 //! `hang-after` once it is done, `hold` until the file `released` is in the
 //! state's folder, `garbage` answers nonsense, `slow:300` takes so many
@@ -36,7 +36,8 @@ pub fn find(store: &Store, args: &[String]) -> Option<Fault> {
         let (pattern, effect) = rule.split_once('=').expect("a rule is PATTERN=EFFECT");
         let mut words = pattern.split_whitespace();
         let verb = words.next().expect("a pattern starts with a verb");
-        let holds = args[0] == verb && words.all(|word| args[1..].iter().any(|arg| arg == word));
+        let holds =
+            args[0] == verb && words.all(|word| args[1..].iter().any(|arg| matches(word, arg)));
         if !holds {
             return None;
         }
@@ -45,6 +46,14 @@ pub fn find(store: &Store, args: &[String]) -> Option<Fault> {
             None => Some(parse(effect)),
         }
     })
+}
+
+/// A word of a rule may end in `*`.
+fn matches(word: &str, arg: &str) -> bool {
+    arg == word
+        || word
+            .strip_suffix('*')
+            .is_some_and(|start| arg.starts_with(start))
 }
 
 fn parse(effect: &str) -> Fault {

@@ -40,7 +40,7 @@ fn what_images_provide_is_asked_once_and_kept() {
     );
     fixture.write("podman/inside", "nonsense");
     let outcome = fixture.run(&["build-images"]).expect(0);
-    outcome.says("warning: failed to list the packages of localhost/trial-audio:latest");
+    outcome.says("warning: failed to list the packages of localhost/trial/trial-audio:latest");
     assert_eq!(kept().len(), 2);
     fs::remove_file(fixture.path("podman/inside")).expect("it was there");
     let outcome = fixture.run(&["build-images"]).expect(0);
@@ -80,9 +80,7 @@ fn only_what_has_changed_is_built() {
         let outcome = fixture.run(&["build-images", "--jobs", "1"]).expect(0);
         let changes = outcome.changes();
         let builds = changes.iter().filter(|call| call.starts_with("build "));
-        let tags = builds.filter_map(|call| call.split(' ').nth(2));
-        tags.map(|tag| tag.replace("localhost/", "").replace(":latest", ""))
-            .collect()
+        builds.map(|call| crate::tool::built(call)).collect()
     };
     fixture.write("repo/containers/monorepo/main_pc_code/agents/new.py", "x");
     assert_eq!(
@@ -99,44 +97,55 @@ fn only_what_has_changed_is_built() {
 }
 
 #[test]
-fn what_new_packages_replace_goes_when_nothing_uses_it() {
-    let fixture = Fixture::deployed();
-    let nameless = || {
+fn what_new_images_replace_goes_when_nothing_uses_it() {
+    let fixture = Fixture::built();
+    fixture.edit_manifest("[system]", "[system]\nkeep_images = 1");
+    fixture.deploy().expect(0);
+    let count = |names: &str| {
         let state = fixture.state();
         let images = state["images"].as_object().expect("images");
-        let nameless = |image: &&serde_json::Value| image["names"] == serde_json::json!([]);
-        images.values().filter(nameless).count()
+        let all = images.values().map(|image| image["names"].to_string());
+        all.filter(|found| found.contains(names)).count()
     };
-    let prune = "image prune --force --filter label=ai-system.system=trial";
+    let (nameless, services) = ("[]", "/trial-system-services:");
+    let removals = |calls: Vec<String>| -> Vec<String> {
+        let removes = |call: &String| call.starts_with("rmi ") || call.starts_with("image prune");
+        calls.into_iter().filter(removes).collect()
+    };
     let lock = "repo/requirements/requirements.audio.lock";
     // What agents run in stays, with the image below it.
     fixture.write(lock, "librosa==0.11.0 --hash=sha256:00\n");
-    let outcome = fixture.run(&["build-images", "--dry-run"]).expect(0);
-    assert!(outcome.stdout.contains("image prune"), "{}", outcome.stdout);
-    let outcome = fixture.run(&["build-images"]).expect(0);
-    assert!(outcome.changes().iter().any(|call| call == prune));
-    assert_eq!(nameless(), 2);
-    // A change of code leaves next to nothing behind.
+    let would = fixture.run(&["build-images", "--dry-run"]).expect(0);
+    let done = removals(fixture.run(&["build-images"]).expect(0).changes());
+    assert!(
+        done[0].starts_with("rmi localhost/trial/trial-audio:"),
+        "{done:?}"
+    );
+    let prune = "image prune --force --filter label=ai-system.system=trial";
+    assert_eq!(done[1..], [prune]);
+    for call in &done {
+        let call = call.replace(
+            "label=ai-system.system=trial",
+            "'label=ai-system.system=trial'",
+        );
+        assert!(would.stdout.contains(&call), "{}", would.stdout);
+    }
+    assert_eq!((count(nameless), count(services)), (1, 2));
+    // Once other ones have been deployed, it goes.
     fixture.deploy().expect(0);
     fixture.write("repo/containers/monorepo/main_pc_code/agents/new.py", "x");
-    let outcome = fixture.run(&["build-images"]).expect(0);
-    assert!(outcome.changes().iter().all(|call| call != prune));
-    fixture.deploy().expect(0);
-    assert_eq!(nameless(), 4);
-    fixture.write(lock, "librosa==0.11.0 --hash=sha256:01\n");
-    let outcome = fixture.run(&["build-images"]).expect(0);
-    assert!(outcome.changes().iter().any(|call| call == prune));
-    // Again those in use, and nothing older.
-    assert_eq!(nameless(), 2);
+    fixture.run(&["build-images"]).expect(0);
+    assert_eq!((count(nameless), count(services)), (0, 2));
     // That old images stay is no reason to fail.
     fixture.write(lock, "librosa==0.11.0 --hash=sha256:02\n");
-    let tool = fixture
-        .tool(&["build-images"])
-        .fail(&["image prune=125:device or resource busy"]);
-    let outcome = tool.run().expect(0);
-    outcome.says("warning: failed to remove the images that were replaced");
+    let tool = fixture.tool(&["build-images"]);
+    let outcome = tool
+        .fail(&["rmi=125:device or resource busy"])
+        .run()
+        .expect(0);
+    outcome.says("warning: failed to remove the image `localhost/trial/trial-audio:");
     fixture.run(&["down", "--images"]).expect(0);
-    assert_eq!(nameless(), 0);
+    assert_eq!((count(nameless), count("/trial/")), (0, 0));
 }
 
 #[test]
@@ -147,7 +156,7 @@ fn a_parent_rebuilt_by_hand_takes_its_children_along() {
         let core = images.values_mut().find(|image| {
             image["names"]
                 .to_string()
-                .contains("localhost/trial-core:latest")
+                .contains("localhost/trial/trial-core:latest")
         });
         core.expect("an image")["layers"] = serde_json::json!(["sha256:other"]);
     });
@@ -209,6 +218,109 @@ fn packages_that_do_not_import_fail_the_build_each_time_until_they_do() {
     assert!(again.calls().iter().all(|call| !call.starts_with("run ")));
 }
 
+/// An image of a version that had one tag for each image is taken over.
+#[test]
+fn images_of_older_versions_get_the_new_tags() {
+    let fixture = Fixture::built();
+    fixture.change_state(|state| {
+        for image in state["images"]
+            .as_object_mut()
+            .expect("images")
+            .values_mut()
+        {
+            let name = image["names"]
+                .as_array()
+                .expect("names")
+                .iter()
+                .find_map(|name| {
+                    let name = name.as_str()?.strip_prefix("localhost/trial/")?;
+                    Some(format!("localhost/{}:latest", name.split(':').next()?))
+                });
+            if let Some(name) = name {
+                image["names"] = serde_json::json!([name]);
+            }
+        }
+    });
+    let outcome = fixture.run(&["build-images"]).expect(0);
+    let changes = outcome.changes();
+    assert!(
+        changes.iter().all(|call| call.starts_with("tag ")),
+        "{changes:?}"
+    );
+    assert_eq!(changes.len(), 10);
+    assert_eq!(fixture.run(&["build-images"]).expect(0).changes(), [""; 0]);
+}
+
+/// Tests build what they run in; what is deployed next stays.
+#[test]
+fn tests_move_pointers_of_their_own() {
+    let fixture = Fixture::built();
+    fixture.edit_manifest("[system]", "[system]\nkeep_images = 1");
+    fixture.deploy().expect(0);
+    let tests = "repo/containers/monorepo/main_pc_code/tests/test_twin.py";
+    fixture.write(tests, "");
+    fixture.edit_manifest(
+        "agents.SystemDigitalTwin]",
+        "agents.SystemDigitalTwin]\nunit_tests = [\"main_pc_code/tests/test_twin.py\"]",
+    );
+    let file = fixture.path("repo/containers/system.toml");
+    let text = fs::read_to_string(&file).expect("a manifest");
+    let tables = "\n[tests]\nimage = \"trial-core\"\ncode = [\"main_pc_code/tests\"]\n";
+    fs::write(&file, text + tables).expect("a manifest");
+    fixture.write("repo/containers/monorepo/main_pc_code/agents/new.py", "x");
+    let outcome = fixture.run(&["test-unit"]).expect(0);
+    let made = |outcome: &crate::tool::Outcome, verb: &str| {
+        let changes = outcome.changes().into_iter();
+        changes
+            .filter(|call| call.starts_with(verb))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(made(&outcome, "build ").len(), 1);
+    assert!(
+        made(&outcome, "tag ")
+            .iter()
+            .all(|call| call.ends_with(":test"))
+    );
+    let would = fixture.run(&["deploy", "--dry-run"]).expect(0);
+    assert!(would.stdout.contains("nothing to do"), "{}", would.stdout);
+    // The same content is not built twice.
+    let outcome = fixture
+        .run(&["build-images", "trial-core-services"])
+        .expect(0);
+    assert_eq!(made(&outcome, "build "), [""; 0]);
+    let would = fixture.run(&["deploy", "--dry-run"]).expect(0);
+    assert!(
+        would.stdout.contains("its image changed"),
+        "{}",
+        would.stdout
+    );
+    let would = fixture
+        .run(&["deploy", "--dry-run", "--no-new-images"])
+        .expect(0);
+    assert!(would.stdout.contains("nothing to do"), "{}", would.stdout);
+}
+
+#[test]
+fn an_image_of_another_system_is_neither_deployed_nor_built_over() {
+    let fixture = Fixture::built();
+    fixture.change_state(|state| {
+        for image in state["images"]
+            .as_object_mut()
+            .expect("images")
+            .values_mut()
+        {
+            if image["names"].to_string().contains("/trial-core-services:") {
+                image["labels"]["ai-system.system"] = "other".into();
+            }
+        }
+    });
+    for command in ["deploy", "build-images"] {
+        let outcome = fixture.run(&[command]).expect(11);
+        assert_eq!(outcome.changes(), [""; 0]);
+        outcome.says("has the name of one of `trial` and belongs to the system `other`");
+    }
+}
+
 /// What was found to import is kept beside the images, not in them.
 #[test]
 fn images_that_were_not_tried_are_tried_and_not_built() {
@@ -243,7 +355,7 @@ fn what_stands_on_an_image_does_not_wait_for_podman_to_clean_up() {
         let outcome = tool.run().expect(0);
         outcome.most_at_once(|call| call.starts_with("build "))
     };
-    let core = "build localhost/trial-core:latest";
+    let core = "build localhost/trial/trial-core:*";
     assert_eq!(most_at_once(&format!("{core}=slow-after:1000")), 2);
     assert_eq!(most_at_once(&format!("{core}=slow:1000")), 1);
 }
@@ -305,7 +417,7 @@ fn without_any_source_the_build_says_so() {
 #[test]
 fn a_full_disk() {
     let fixture = Fixture::new();
-    let rule = "build localhost/trial-audio:latest=125:writing blob: storing blob: write /var/tmp/x: no space left on device";
+    let rule = "build localhost/trial/trial-audio:*=125:writing blob: storing blob: write /var/tmp/x: no space left on device";
     let tool = fixture.tool(&["build-images", "--jobs", "1"]);
     let outcome = tool.fail(&[rule]).run().expect(5);
     golden::check("build_full_disk", &fixture, &outcome);
@@ -316,16 +428,11 @@ fn chosen_images_come_with_their_parents() {
     let fixture = Fixture::new();
     let outcome = fixture.run(&["build-images", "trial-audio"]).expect(0);
     let changes = outcome.changes();
-    let built = changes
-        .iter()
-        .filter_map(|call| call.strip_prefix("build --tag "));
-    let built: Vec<&str> = built.filter_map(|call| call.split(' ').next()).collect();
-    assert!(built.contains(&"localhost/trial-core:latest"), "{built:?}");
+    let builds = changes.iter().filter(|call| call.starts_with("build "));
+    let built: Vec<String> = builds.map(|call| crate::tool::built(call)).collect();
+    assert!(built.contains(&"trial-core".to_owned()), "{built:?}");
     // While its parent is built, the packages of the other are fetched.
-    assert!(
-        built.contains(&"localhost/trial-fetched:latest"),
-        "{built:?}"
-    );
-    assert_eq!(built.last(), Some(&"localhost/trial-audio:latest"));
+    assert!(built.contains(&"trial-fetched".to_owned()), "{built:?}");
+    assert_eq!(built.last().map(String::as_str), Some("trial-audio"));
     assert_eq!(built.len(), 3);
 }

@@ -3,7 +3,11 @@
 
 use std::{fs, os::unix::fs::symlink};
 
-use crate::{fixture::Fixture, golden, tool::only_looks};
+use crate::{
+    fixture::Fixture,
+    golden,
+    tool::{built, only_looks},
+};
 
 const TWIN: &str = "repo/containers/monorepo/main_pc_code/agents/system-digital-twin.py";
 const ENGINE: &str = "repo/containers/monorepo/main_pc_code/agents/emotion-engine.py";
@@ -112,13 +116,10 @@ fn an_image_holds_no_scripts_of_other_groups() {
     let build = || {
         let outcome = fixture.run(&["build-images", "--jobs", "1"]).expect(0);
         let changes = outcome.changes().into_iter();
-        let tags = changes.filter_map(|call| call.split(' ').nth(2).map(str::to_owned));
-        tags.collect::<Vec<String>>()
+        let builds = changes.filter(|call| call.starts_with("build "));
+        builds.map(|call| built(&call)).collect::<Vec<String>>()
     };
-    let (core, system) = (
-        "localhost/trial-core-services:latest",
-        "localhost/trial-system-services:latest",
-    );
+    let (core, system) = ("trial-core-services", "trial-system-services");
     build();
     fixture.write(TWIN, "import json\nfrom common import link  # changed\n");
     assert_eq!(build(), [core]);

@@ -264,7 +264,7 @@ fn options_that_the_host_needs_go_into_every_call() {
 #[test]
 fn a_change_to_what_is_gone_is_made_once_and_a_look_that_trips_again() {
     let fixture = Fixture::built();
-    let gone = "create system-digital-twin=125:localhost/ai-system-core: image not known";
+    let gone = "create system-digital-twin=125:localhost/trial/trial-core: image not known";
     let deploy = ["deploy", "--settle", "0s", "SystemDigitalTwin"];
     let outcome = fixture.tool(&deploy).fail(&[gone]).run().expect(6);
     let count = |verb: &str| {

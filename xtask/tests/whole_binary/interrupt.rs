@@ -16,9 +16,9 @@ fn ctrl_c_ends_a_build() {
     let fixture = Fixture::new();
     let tool = fixture.tool(&["build-images", "--jobs", "1"]);
     let running = tool
-        .fail(&["build localhost/trial-audio:latest=hang"])
+        .fail(&["build localhost/trial/trial-audio:*=hang"])
         .start();
-    running.wait_for_call("build --tag localhost/trial-audio:latest");
+    running.wait_for_call("build --tag localhost/trial/trial-audio:");
     running.signal(Signal::INT);
     let outcome = running.end().expect(130);
     golden::check("interrupt_build", &fixture, &outcome);

@@ -81,14 +81,14 @@ fn unit_tests_run_in_the_images_of_their_agents_without_a_network() {
     assert_eq!(value(twin, "--network"), ["none"]);
     assert_eq!(
         value(twin, "--mount"),
-        ["type=image,source=localhost/trial-core:latest,destination=/opt/tests"]
+        ["type=image,source=localhost/trial/trial-core:test,destination=/opt/tests"]
     );
     let tests = fixture.path("repo/containers/monorepo/main_pc_code/tests");
     assert_eq!(
         value(twin, "--volume"),
         [format!("{}:/app/main_pc_code/tests:ro", tests.display())]
     );
-    assert!(twin.contains(&"localhost/trial-core-services:latest".to_owned()));
+    assert!(twin.contains(&"localhost/trial/trial-core-services:test".to_owned()));
     let config: Value = serde_json::from_str(&twin[twin.len() - 4..].join(" "))
         .or_else(|_| {
             let at = twin

@@ -168,7 +168,11 @@ impl Running {
     /// Waits until the tool has made a call whose words start with these.
     #[track_caller]
     pub fn wait_for_call(&self, words: &str) {
-        let prefix = format!("{words} ");
+        // A tag whose end is a hash.
+        let prefix = match words.ends_with(':') {
+            true => words.to_owned(),
+            false => format!("{words} "),
+        };
         wait_until(words, || {
             calls(&self.journal())
                 .iter()
@@ -374,4 +378,13 @@ fn journal(state: &Path) -> Vec<Entry> {
             }
         })
         .collect()
+}
+
+/// The image that a call builds.
+pub fn built(call: &str) -> String {
+    let tag = call
+        .strip_prefix("build --tag ")
+        .and_then(|rest| rest.split(' ').next());
+    let name = tag.and_then(|tag| tag.rsplit('/').next()?.split(':').next());
+    name.expect("a build with a tag").to_owned()
 }

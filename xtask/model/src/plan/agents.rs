@@ -29,7 +29,7 @@ pub use super::{
     request::{DeployRequest, Order, gate, patient_gate},
 };
 use crate::{
-    plan::{refusal::PlanError, state::State},
+    plan::{refusal::PlanError, released::Released, state::State},
     system::{Agent, System},
 };
 
@@ -125,9 +125,10 @@ enum Prepared<'a> {
 
 impl<'a> Planner<'a> {
     fn prepare(&mut self, agent: &Agent) -> Option<Prepared<'a>> {
-        let image = self.possible(agent)?;
-        let wanted = spec::container(self.system, agent, self.state);
-        let hash = spec::hash_of(&wanted);
+        let Released { tag, id: image } = self.possible(agent)?;
+        let mut wanted = spec::container(self.system, agent, self.state);
+        wanted.image = tag;
+        let hash = spec::hash_of_container(&wanted);
         self.claims.insert(agent.name.clone(), Claims::of(&wanted));
         let recreate = self.request.recreate.contains(&agent.name);
         let difference = |current: &Container| match recreate {

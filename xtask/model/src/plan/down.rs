@@ -6,14 +6,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
+    images::removable,
     label,
     replace::{remove_found, unpause},
-    state::{ObservedImage, Status},
+    state::Status,
     step::Action,
 };
 use crate::{
     plan::{
-        names::{groups_before, image_tag, volume_name},
+        names::{groups_before, local_tag, namespace, volume_name},
         state::State,
         step::Plan,
         workload::Workload,
@@ -187,26 +188,38 @@ fn depends(
 }
 
 fn images(system: &System, state: &State, plan: &mut Plan, after: &[usize]) {
-    // Children before parents: podman keeps an image that others stand on. A
-    // base image that was there before, or that was pulled, has no label and
-    // may be the user's own.
+    // Children before parents: podman keeps an image that others stand on. What
+    // the manifest has forgotten comes first. A base image that was made by hand
+    // has no label, and keeps the name that it was made under.
     let all = system.images.keys().cloned().collect();
     let mut names = super::images::closure(system, &all);
     names.insert(0, system.base.name.clone());
-    names.push(format!("{}{FETCHED_SUFFIX}", system.name));
+    let namespace = namespace(system);
+    let mut doomed: Vec<(std::cmp::Reverse<usize>, &String, String)> = Vec::new();
+    for (tag, image) in &state.images {
+        let own = tag
+            .strip_prefix(&namespace)
+            .and_then(|rest| rest.rsplit_once(':'));
+        let name = own.map(|(name, _)| name.to_owned());
+        // Those of versions that knew no other tags.
+        let name = name.or_else(|| {
+            let older = |name: &&String| *tag == local_tag(name);
+            let fetched = format!("{}{FETCHED_SUFFIX}", system.name);
+            let labelled = image.labels.get(label::SYSTEM) == Some(&system.name);
+            let mut older_names = names.iter().chain([&fetched]).cloned();
+            older_names.find(|name| older(&name)).filter(|_| labelled)
+        });
+        let Some(name) = name.filter(|_| removable(system, tag, image)) else {
+            continue;
+        };
+        let place = names.iter().position(|known| *known == name);
+        doomed.push((std::cmp::Reverse(place.unwrap_or(usize::MAX)), tag, name));
+    }
+    doomed.sort();
     let mut before: Vec<usize> = after.to_vec();
-    for name in names.iter().rev() {
-        let tag = image_tag(name);
-        let ours = |image: &ObservedImage| image.labels.get(label::SYSTEM) == Some(&system.name);
-        if state.images.get(&tag).is_some_and(ours) {
-            let step = plan.push(
-                name,
-                Action::RemoveImage { tag },
-                before.clone(),
-                "asked for",
-            );
-            before.push(step);
-        }
+    for (_, tag, name) in doomed {
+        let remove = Action::RemoveImage { tag: tag.clone() };
+        before.push(plan.push(&name, remove, before.clone(), "asked for"));
     }
     if state.replaced.contains(&system.name) {
         let system = system.name.clone();

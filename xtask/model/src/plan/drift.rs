@@ -53,7 +53,7 @@ pub fn cause(
 fn only_files_changed(wanted: &ContainerSpec, current: &Container) -> bool {
     let mut before = wanted.clone();
     before.files = files_of(current);
-    current.label(label::SPEC) == Some(&spec::hash_of(&before))
+    current.label(label::SPEC) == Some(&spec::hash_of_container(&before))
 }
 
 fn summary(texts: &[String]) -> Option<String> {

@@ -19,5 +19,7 @@ pub const MANIFEST: &str = "ai-system.manifest";
 pub const INPUTS: &str = "ai-system.inputs";
 /// Names of the podman secrets that a container was given, with commas between.
 pub const SECRETS: &str = "ai-system.secrets";
+/// Number of the deployment that made a container.
+pub const DEPLOYMENT: &str = "ai-system.deployment";
 /// The system that a container tests.
 pub const TEST: &str = "ai-system.test";

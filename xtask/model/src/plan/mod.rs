@@ -18,6 +18,7 @@ pub mod networks;
 pub mod observed;
 mod orphans;
 mod refusal;
+pub mod released;
 mod replace;
 mod request;
 mod rollout;
@@ -32,7 +33,10 @@ mod tests;
 mod words;
 mod workload;
 
-pub use names::{groups_before, image_tag, volume_name};
+pub use names::{
+    content_tag, fetched_tag, groups_before, local_tag, namespace, pointer_of, pointer_tag,
+    repository, volume_name,
+};
 pub use orphans::orphans;
 pub use refusal::PlanError;
 pub use state::State;

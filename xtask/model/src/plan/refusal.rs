@@ -5,6 +5,13 @@
 pub enum PlanError {
     /// The agent's service image has not been built.
     ImageMissing { agent: String, image: String },
+    /// An image under a name of the system's that the system has not built.
+    ImageTaken {
+        image: String,
+        /// The system that it belongs to; `None`: it does not say.
+        owner: Option<String>,
+        system: String,
+    },
     /// A container of that name exists and does not carry our label.
     ContainerTaken { agent: String, container: String },
     /// A network of that name exists and is not what the manifest asks for.

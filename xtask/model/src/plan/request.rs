@@ -28,6 +28,8 @@ pub struct DeployRequest {
     pub prune: bool,
     /// Restart agents that run and do not answer.
     pub restart_hung: bool,
+    /// An agent that has a container keeps the image that it was made from.
+    pub keep_images: bool,
     /// Go back to the former containers if the new ones fail.
     pub go_back: bool,
     /// 0: no settle window.

@@ -12,7 +12,8 @@ use sha2::{Digest, Sha256};
 use super::{given::given, gpus, secret::GivenSecret};
 use crate::{
     plan::{
-        names::{image_tag, volume_name},
+        names::{pointer_tag, volume_name},
+        released::released,
         state::State,
         workload::Workload,
     },
@@ -29,6 +30,10 @@ pub struct ContainerSpec {
     /// nothing in the container.
     #[serde(skip)]
     pub manifest: PathBuf,
+    /// Number of the deployment that makes it, for its label; left out where nobody
+    /// counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deployment: Option<u32>,
     /// Whom it serves.
     #[serde(flatten)]
     pub workload: Workload,
@@ -281,13 +286,14 @@ pub fn container(system: &System, agent: &Agent, state: &State) -> ContainerSpec
     ContainerSpec {
         system: system.name.clone(),
         manifest: system.manifest.clone(),
+        deployment: None,
         workload: Workload::Agent {
             agent: agent.name.clone(),
             group: agent.group.clone(),
         },
         name: agent.container.clone(),
         hostname: agent.container.clone(),
-        image: image_tag(&agent.image),
+        image: image(system, agent, state),
         network,
         publish,
         env: agent.env.clone().into_iter().chain(empty).collect(),
@@ -308,6 +314,22 @@ pub fn container(system: &System, agent: &Agent, state: &State) -> ContainerSpec
             .collect(),
         command: agent.command.clone(),
     }
+}
+
+/// The content that its image stands for; its pointer, while there is none.
+fn image(system: &System, agent: &Agent, state: &State) -> String {
+    let found = released(system, state, &agent.image).ok().flatten();
+    found.map_or_else(|| pointer_tag(system, &agent.image), |found| found.tag)
+}
+
+/// The hash that a container's label keeps. It leaves out the name, since a
+/// successor is made under another one, and the image, whose id is compared.
+pub fn hash_of_container(container: &ContainerSpec) -> String {
+    let mut plain = container.clone();
+    plain.name.clone_from(&container.hostname);
+    plain.image = String::new();
+    plain.deployment = None;
+    hash_of(&plain)
 }
 
 fn publications(agent: &Agent) -> Vec<(u16, u16)> {

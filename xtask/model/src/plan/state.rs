@@ -22,9 +22,9 @@ pub struct State {
     /// Our containers that another checkout with the system's name has deployed,
     /// and its manifest.
     pub elsewhere: BTreeMap<String, PathBuf>,
-    /// Images with a tag, by tag (`localhost/ai-system-core:latest`).
+    /// Images with a tag, by tag (`localhost/ai-system/ai-system-core:latest`).
     pub images: BTreeMap<String, ObservedImage>,
-    /// Tags of images whose own packages have been found to import.
+    /// Ids of images whose own packages have been found to import.
     pub sound: BTreeSet<String>,
     /// Systems that have images without a tag, which new ones have taken.
     pub replaced: BTreeSet<String>,
@@ -50,6 +50,8 @@ pub struct State {
 
 #[derive(Debug, Clone, Default)]
 pub struct Container {
+    /// What it was created from, as it was named then.
+    pub image: String,
     pub image_id: String,
     pub status: Status,
     pub exit_code: i32,
@@ -91,6 +93,8 @@ pub struct ObservedImage {
     pub id: String,
     pub labels: BTreeMap<String, String>,
     pub size_bytes: u64,
+    /// Seconds since 1970; 0 if not asked for.
+    pub created_s: i64,
     /// Digests of its layers from the bottom up; empty if not asked for.
     pub layers: Vec<String>,
 }

@@ -92,6 +92,15 @@ pub enum Action {
     BuildImage(BuildSpec),
     /// Import the packages that an image adds to its parent.
     SmokeTest(SmokeSpec),
+    /// Give an image one more tag, which another one may have had.
+    TagImage {
+        /// The tag that it has.
+        image: String,
+        /// The tag that it gets.
+        tag: String,
+        /// The image has just been built, and this is the end of that.
+        built: bool,
+    },
     /// Create a network.
     CreateNetwork(NetworkSpec),
     /// Give podman a secret; the value is read from where it comes from.

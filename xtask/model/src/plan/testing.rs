@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::spec::{FillSpec, MountSpec, TestSpec};
 use crate::{
-    plan::names::{image_tag, volume_name},
-    system::{Fill, System},
+    plan::names::{pointer_of, volume_name},
+    system::{Fill, Pointer, System},
 };
 
 /// Where the image with pytest is mounted.
@@ -18,7 +18,7 @@ const TOOLS_AT: &str = "/opt/tests";
 pub struct Job {
     /// Name of the container.
     pub container: String,
-    /// Image under test, without tag.
+    /// Image under test, with its tag.
     pub image: String,
     pub networks: Vec<String>,
     pub env: BTreeMap<String, String>,
@@ -50,8 +50,8 @@ pub fn container(system: &System, tools: &str, job: &Job) -> TestSpec {
     TestSpec {
         system: system.name.clone(),
         name: job.container.clone(),
-        image: image_tag(&job.image),
-        tools: image_tag(tools),
+        image: job.image.clone(),
+        tools: pointer_of(system, tools, Pointer::Test),
         tools_at: TOOLS_AT.to_owned(),
         networks: job.networks.clone(),
         env,
@@ -67,7 +67,7 @@ pub fn container(system: &System, tools: &str, job: &Job) -> TestSpec {
 pub fn fill(system: &System, fill: &Fill, env: BTreeMap<String, String>) -> FillSpec {
     FillSpec {
         system: system.name.clone(),
-        image: image_tag(&fill.image),
+        image: pointer_of(system, &fill.image, Pointer::Test),
         volume: volume_name(system, &fill.name),
         env: env.into_iter().chain(home()).collect(),
         mounts: code(system),

@@ -63,6 +63,13 @@ impl Action {
                     false => Words::new(purpose, "tested").doing("testing").timed(),
                 }
             }
+            Action::TagImage { tag, built, .. } => {
+                let purpose = format!("give the image the tag {tag}");
+                match built {
+                    true => Words::new(purpose, "built").timed(),
+                    false => Words::new(purpose, "ready").timed(),
+                }
+            }
             Action::CreateNetwork(spec) => {
                 Words::new(format!("create the network `{}`", spec.name), "created")
             }

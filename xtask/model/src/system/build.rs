@@ -19,7 +19,7 @@ use super::{
     },
     model::{
         Agent, BaseImage, Fill, GpuPolicy, GpuRequest, Group, Mount, MountSource, Network,
-        NetworkMode, RestartPolicy, Suite, System, Tests,
+        NetworkMode, Pointer, RestartPolicy, Suite, System, Tests,
     },
     naming::address_variable,
     net::Net,
@@ -36,6 +36,7 @@ const DEFAULT_RESTART: RestartPolicy = RestartPolicy::OnFailure(3);
 const DEFAULT_START_TIMEOUT_S: u32 = 60;
 const DEFAULT_START_ATTEMPTS: u32 = 2;
 const DEFAULT_STOP_TIMEOUT_S: u32 = 5;
+const DEFAULT_KEEP_IMAGES: u32 = 3;
 const DEFAULT_TEST_TIMEOUT_S: u32 = 300;
 
 /// The system that a checked manifest describes.
@@ -52,6 +53,12 @@ pub fn build(view: &View<'_>) -> Option<System> {
     let images = view.manifest.images.iter().map(|table| image(view, table));
     Some(System {
         name: table.name.as_ref()?.value.clone(),
+        image_owner: table.name.as_ref()?.value.clone(),
+        image_pointer: Pointer::Latest,
+        keep_images: table
+            .keep_images
+            .as_ref()
+            .map_or(DEFAULT_KEEP_IMAGES, |at| at.value),
         root: view.places.root.clone(),
         manifest: view.places.manifest.clone(),
         monorepo: view.places.monorepo.clone()?,

@@ -85,6 +85,7 @@ pub struct SystemTable {
     pub code_exclude: Vec<At<String>>,
     pub search_roots: Option<At<Vec<At<String>>>>,
     pub network_mode: Option<At<NetworkMode>>,
+    pub keep_images: Option<At<u32>>,
     pub broken: Broken,
 }
 
@@ -240,6 +241,7 @@ fn system(fields: Fields<'_, '_>) -> SystemTable {
         code_exclude: fields.list("code_exclude", text),
         search_roots: fields.optional("search_roots", list(text)),
         network_mode: fields.optional("network_mode", choice(NETWORK_MODES)),
+        keep_images: fields.optional("keep_images", ranged),
         broken: fields.finish(),
     }
 }

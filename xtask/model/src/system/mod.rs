@@ -160,6 +160,7 @@ fn parse(
     if syntax::report(&mut problems, text, &errors) {
         return Err(problems);
     }
+    let original = manifest.system.name.as_ref().map(|name| name.value.clone());
     if let Purpose::Copy(copy) = purpose {
         copy.apply(&mut manifest);
     }
@@ -178,5 +179,11 @@ fn parse(
     if !problems.is_empty() {
         return Err(problems);
     }
-    Ok(build::build(&view).expect("a manifest without problems describes a system"))
+    let mut system = build::build(&view).expect("a manifest without problems describes a system");
+    if let (Purpose::Copy(_), Some(original)) = (purpose, original) {
+        // A copy has no images of its own: it runs those of the original's tests.
+        system.image_owner = original;
+        system.image_pointer = Pointer::Test;
+    }
+    Ok(system)
 }

@@ -27,6 +27,12 @@ use super::{
 pub struct System {
     /// Prefix of volumes and value of the ownership label; unique per host.
     pub name: String,
+    /// The system whose images it runs: its own, or the original's of a copy.
+    pub image_owner: String,
+    /// Which of the images' pointers it follows.
+    pub image_pointer: Pointer,
+    /// So many sets of images that were deployed are kept.
+    pub keep_images: u32,
     /// Repository root: the folder above the one that holds the manifest.
     pub root: PathBuf,
     /// The manifest itself, for messages.
@@ -51,6 +57,26 @@ pub struct System {
     /// manifest's order. Optional agents included.
     pub agents: Vec<Agent>,
     pub tests: Option<Tests>,
+}
+
+/// A tag that moves from one content of an image to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pointer {
+    /// What the system was last built to.
+    Latest,
+    /// What its tests were last built to.
+    Test,
+}
+
+impl Pointer {
+    /// As in a tag.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Pointer::Latest => "latest",
+            Pointer::Test => "test",
+        }
+    }
 }
 
 /// How the agents and the whole are tested.
@@ -285,6 +311,11 @@ pub enum RestartPolicy {
 }
 
 impl System {
+    /// It stands beside the system of the manifest and runs the images of its tests.
+    pub fn is_copy(&self) -> bool {
+        self.image_owner != self.name
+    }
+
     /// The agent of that name.
     pub fn agent(&self, name: &str) -> Option<&Agent> {
         self.agents.iter().find(|agent| agent.name == name)

@@ -15,7 +15,8 @@ use std::{
 use health::{self, Probe, Target};
 use model::{
     plan::{
-        State, agents, image_tag, label,
+        State, agents, label,
+        released::released,
         spec::{self, ContainerSpec},
         state::{Container, Status},
     },
@@ -283,7 +284,7 @@ fn one(
         usage: Look::NotNeeded,
         inside: Look::NotNeeded,
         sources: sources(agent),
-        image: image(request.state, agent, found),
+        image: image(request.system, request.state, agent, found),
         configuration_changed: changed(&spec, found),
         imports: Look::NotNeeded,
     }
@@ -340,9 +341,13 @@ fn standing(request: &GatherRequest<'_>, agent: &Agent, found: Option<&Container
     }
 }
 
-fn image(state: &State, agent: &Agent, found: Option<&Container>) -> ImageState {
-    let image = state.images.get(&image_tag(&agent.image));
-    let other = |container: &Container| image.is_some_and(|image| image.id != container.image_id);
+fn image(system: &System, state: &State, agent: &Agent, found: Option<&Container>) -> ImageState {
+    let image = released(system, state, &agent.image).ok().flatten();
+    let other = |container: &Container| {
+        image
+            .as_ref()
+            .is_some_and(|image| image.id != container.image_id)
+    };
     ImageState {
         missing: image.is_none(),
         outdated: Look::NotNeeded,
@@ -351,7 +356,7 @@ fn image(state: &State, agent: &Agent, found: Option<&Container>) -> ImageState 
 }
 
 fn changed(spec: &ContainerSpec, found: Option<&Container>) -> bool {
-    found.is_some_and(|found| found.label(label::SPEC) != Some(&spec::hash_of(spec)))
+    found.is_some_and(|found| found.label(label::SPEC) != Some(&spec::hash_of_container(spec)))
 }
 
 /// podman's complaint in one line.

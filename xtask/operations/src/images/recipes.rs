@@ -12,12 +12,12 @@ use std::{
 
 use model::{
     plan::{
-        Action, image_tag,
+        Action, content_tag, fetched_tag,
         images::{Recipe, Recipes},
         spec::{BuildSpec, Secret, hash_of, short},
         step::{BaseFrom, BaseSpec, Bootstrap},
     },
-    system::{BaseSource, FETCHED_SUFFIX, Image, ImageKind, Packages, SERVING, System, lock_file},
+    system::{BaseSource, Image, ImageKind, Packages, SERVING, System, lock_file},
 };
 use requirements::lock_file::names;
 use sha2::{Digest, Sha256};
@@ -85,7 +85,7 @@ pub fn read(
     let base = Recipe::new(base, &hashes[&system.base.name]);
     let mut images = BTreeMap::from([(system.base.name.clone(), base)]);
     for (name, image) in &system.images {
-        let build = build(system, image, &hashes[name]);
+        let build = build(system, image, &hashes);
         let recipe = match &image.kind {
             ImageKind::Packages(_) => with_packages(system, image, build, &secrets)?,
             ImageKind::Code => with_code(system, image, build, left_out, scratch),
@@ -96,20 +96,21 @@ pub fn read(
 }
 
 /// What the builds of all images have in common.
-fn build(system: &System, image: &Image, inputs_hash: &str) -> BuildSpec {
+fn build(system: &System, image: &Image, hashes: &BTreeMap<String, String>) -> BuildSpec {
+    let inputs_hash = &hashes[&image.name];
     let on_base = image.parent() == Some(&system.base.name);
     BuildSpec {
-        system: on_base.then(|| system.name.clone()),
+        system: on_base.then(|| system.image_owner.clone()),
         code: image.holds_code(),
-        tag: image_tag(&image.name),
+        tag: content_tag(system, &image.name, inputs_hash),
         containerfile: image.containerfile.clone(),
         context: system.context_of(image).to_owned(),
         ignorefile: None,
-        args: args(system, image),
+        args: args(system, image, hashes),
         env: image.env.clone(),
         target: None,
         secrets: Vec::new(),
-        inputs_hash: inputs_hash.to_owned(),
+        inputs_hash: inputs_hash.clone(),
     }
 }
 
@@ -209,8 +210,8 @@ fn base(system: &System, scratch: &Path) -> Result<BaseSpec, Unreadable> {
         })),
     };
     Ok(BaseSpec {
-        tag: image_tag(&base.name),
-        system: system.name.clone(),
+        tag: content_tag(system, &base.name, &base_hash(system)),
+        system: system.image_owner.clone(),
         inputs_hash: base_hash(system),
         sources: base.sources.iter().filter_map(source).collect(),
     })
@@ -220,14 +221,19 @@ fn base_hash(system: &System) -> String {
     hash_of(&system.base)
 }
 
-fn args(system: &System, image: &Image) -> BTreeMap<String, String> {
+fn args(
+    system: &System,
+    image: &Image,
+    hashes: &BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    let base = &system.base.name;
     let mut args = BTreeMap::new();
     let mut add = |name: &str, value: String| args.insert(name.to_owned(), value);
     if let Some(parent) = image.parent() {
-        add("PARENT", image_tag(parent));
+        add("PARENT", content_tag(system, parent, &hashes[parent]));
     }
     if !image.holds_code() {
-        add("BASE", image_tag(&system.base.name));
+        add("BASE", content_tag(system, base, &hashes[base]));
     }
     if let Some(adds) = image.packages() {
         add("LOCKS", adds.requirements.join(" "));
@@ -242,8 +248,8 @@ fn args(system: &System, image: &Image) -> BTreeMap<String, String> {
 fn fetch(system: &System, build: &BuildSpec) -> BuildSpec {
     BuildSpec {
         // It stands on nothing.
-        system: Some(system.name.clone()),
-        tag: image_tag(&format!("{}{FETCHED_SUFFIX}", system.name)),
+        system: Some(system.image_owner.clone()),
+        tag: fetched_tag(system),
         target: Some(FETCHED_STAGE.to_owned()),
         env: BTreeMap::new(),
         ..build.clone()

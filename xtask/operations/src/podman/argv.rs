@@ -40,6 +40,7 @@ pub fn render(action: &Action, quirks: &Quirks) -> Option<Args> {
     let args = match action {
         Action::BuildImage(build) | Action::FetchPackages(build) => build_image(build, quirks),
         Action::SmokeTest(test) => smoke_test(test, quirks),
+        Action::TagImage { image, tag, .. } => words(&["tag", image, tag]),
         Action::CreateNetwork(network) => create_network(network),
         Action::CreateSecret(secret) => secrets::create(secret),
         Action::RemoveSecret { secret } => words(&["secret", "rm", secret]),
@@ -425,21 +426,20 @@ fn create_container(container: &ContainerSpec, quirks: &Quirks) -> Args {
     args
 }
 
-/// The hash leaves the name out: a successor is made under another name.
 fn labels(container: &ContainerSpec) -> Vec<(&'static str, String)> {
-    let mut named = container.clone();
-    named.name.clone_from(&container.hostname);
+    let deployment = container.deployment;
     let own = container.workload.labels().into_iter();
     let own = own.map(|(name, value)| (name, value.to_owned()));
     let manifest = (label::MANIFEST, container.manifest.display().to_string());
     [(label::SYSTEM, container.system.clone())]
         .into_iter()
         .chain(own)
-        .chain([(label::SPEC, spec::hash_of(&named)), manifest])
+        .chain([(label::SPEC, spec::hash_of_container(container)), manifest])
         .chain(Some((label::ADDRESSES, addresses_label(container))).filter(|it| !it.1.is_empty()))
         .chain(health_label(container).map(|ports| (label::HEALTH, ports)))
         .chain(secrets::label(container))
         .chain(drift::files_label(&container.files).map(|files| (label::FILES, files)))
+        .chain(deployment.map(|number| (label::DEPLOYMENT, number.to_string())))
         .collect()
 }
 

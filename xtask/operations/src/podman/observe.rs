@@ -93,6 +93,7 @@ pub fn containers(podman: &Podman) -> Result<BTreeMap<String, Container>, Podman
             };
             let labels = listed.labels.unwrap_or_default();
             let container = Container {
+                image: listed.image,
                 image_id: plain_id(&listed.image_id),
                 status,
                 exit_code: if status == Status::Lost {
@@ -126,36 +127,13 @@ fn published(listed: Vec<ListedPorts>) -> BTreeSet<u16> {
         .collect()
 }
 
-/// Images by tag, with their layers: one quick call if all of `tags` exist.
-/// Otherwise whatever images there are, as from `observe`.
+/// Images by tag, those whose tags are `wanted` with their layers.
 pub fn images_with_layers(
     podman: &Podman,
-    tags: &[String],
+    wanted: &dyn Fn(&str) -> bool,
 ) -> Result<BTreeMap<String, ObservedImage>, PodmanError> {
-    let mut args = vec!["image", "inspect"];
-    args.extend(tags.iter().map(String::as_str));
-    let call = Call::look("inspect images", &args);
-    // An image that is missing is an answer, and nothing to try again for.
-    let answer = podman.probe(&call)?;
-    let known: Vec<InspectedImage> = match serde_json::from_str(&answer.stdout) {
-        Ok(known) if answer.code == 0 => known,
-        _ => {
-            let (mut images, _) = listed_images(podman)?;
-            add_layers(podman, &mut images)?;
-            return Ok(images);
-        }
-    };
-    let mut images = BTreeMap::new();
-    for image in known {
-        let tagged = image.repo_tags.clone().unwrap_or_default();
-        let image = ObservedImage {
-            id: plain_id(&image.id),
-            labels: image.labels.unwrap_or_default(),
-            size_bytes: image.size,
-            layers: image.root_fs.layers,
-        };
-        images.extend(tagged.into_iter().map(|tag| (tag, image.clone())));
-    }
+    let (mut images, _) = listed_images(podman)?;
+    add_layers(podman, &mut images, wanted)?;
     Ok(images)
 }
 
@@ -172,6 +150,7 @@ fn listed_images(
             id: plain_id(&listed.id),
             labels: listed.labels.unwrap_or_default(),
             size_bytes: listed.size,
+            created_s: listed.created,
             layers: Vec::new(),
         };
         let names = listed.names.unwrap_or_default();
@@ -186,10 +165,11 @@ fn listed_images(
 fn add_layers(
     podman: &Podman,
     images: &mut BTreeMap<String, ObservedImage>,
+    wanted: &dyn Fn(&str) -> bool,
 ) -> Result<(), PodmanError> {
     let ids: BTreeSet<&str> = images
         .iter()
-        .filter(|(tag, _)| tag.starts_with("localhost/"))
+        .filter(|(tag, _)| wanted(tag))
         .map(|(_, image)| image.id.as_str())
         .collect();
     if ids.is_empty() {
@@ -308,6 +288,8 @@ fn plain_id(id: &str) -> String {
 #[serde(rename_all = "PascalCase")]
 struct ListedContainer {
     names: Vec<String>,
+    #[serde(default)]
+    image: String,
     #[serde(rename = "ImageID", default)]
     image_id: String,
     state: String,
@@ -339,6 +321,8 @@ struct ListedImage {
     labels: Option<BTreeMap<String, String>>,
     #[serde(default)]
     size: u64,
+    #[serde(default)]
+    created: i64,
 }
 
 #[derive(Deserialize)]
@@ -365,12 +349,6 @@ struct InspectedAddress {
 struct InspectedImage {
     #[serde(rename = "Id")]
     id: String,
-    #[serde(rename = "RepoTags")]
-    repo_tags: Option<Vec<String>>,
-    #[serde(rename = "Labels")]
-    labels: Option<BTreeMap<String, String>>,
-    #[serde(rename = "Size", default)]
-    size: u64,
     #[serde(rename = "RootFS")]
     root_fs: RootFs,
 }

@@ -259,7 +259,11 @@ impl Drop for Progress {
 fn awaited(action: &Action) -> bool {
     matches!(
         action,
-        Action::Gate(_) | Action::BuildImage(_) | Action::SmokeTest(_) | Action::EnsureBase(_)
+        Action::Gate(_)
+            | Action::BuildImage(_)
+            | Action::SmokeTest(_)
+            | Action::TagImage { .. }
+            | Action::EnsureBase(_)
     )
 }
 

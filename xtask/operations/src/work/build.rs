@@ -6,9 +6,10 @@ use std::{collections::BTreeSet, fs, path::Path, thread, time::Instant};
 use diagnostics::{Exit, Failure, names::nearest_or_all};
 use model::{
     plan::{
-        Action, Plan, State, image_tag,
+        Action, Plan, State,
         images::{self, Recipes},
-        label,
+        label, local_tag, namespace, pointer_tag,
+        state::ObservedImage,
     },
     system::System,
 };
@@ -18,7 +19,7 @@ use super::{
     build_report::{self, ImageReport},
     dry_run::Script,
     ending::Ending,
-    failures::{podman_failure, unreadable},
+    failures::{plan_failure, podman_failure, unreadable},
     import_check::Questions,
     outcome,
     project::Project,
@@ -34,9 +35,11 @@ const PARALLEL_BUILDS: usize = 2;
 
 /// The system's images as they are.
 fn look(system: &System, engine: &Engine) -> Result<State, Failure> {
+    let namespace = namespace(system);
     let names = system.images.keys().chain([&system.base.name]);
-    let tags: Vec<String> = names.map(|name| image_tag(name)).collect();
-    let images = observe::images_with_layers(&engine.podman, &tags).map_err(podman_failure)?;
+    let older: BTreeSet<String> = names.map(|name| local_tag(name)).collect();
+    let ours = |tag: &str| tag.starts_with(&namespace) || older.contains(tag);
+    let images = observe::images_with_layers(&engine.podman, &ours).map_err(podman_failure)?;
     Ok(State {
         images,
         ..State::default()
@@ -61,24 +64,30 @@ pub fn planned(
     let recipes =
         recipes::read(system, code, left_out, &scratch()?).map_err(|error| unreadable(&error))?;
     state.sound = sound(&recipes, &state)?;
-    let plan = images::plan(system, &state, wanted, &recipes, force);
+    let plan = images::plan(system, &state, wanted, &recipes, force)
+        .map_err(|errors| plan_failure(&errors))?;
     Ok((state, plan))
 }
 
-/// Tags of the images whose packages have been imported before.
+/// Ids of the images whose packages have been imported before.
 fn sound(recipes: &Recipes, state: &State) -> Result<BTreeSet<String>, Failure> {
     let cache = scratch()?;
     let adding = recipes
         .images
         .iter()
         .filter(|(_, recipe)| !recipe.packages.is_empty());
-    let sound = adding
-        .map(|(name, recipe)| (image_tag(name), &recipe.packages))
-        .filter(|(tag, packages)| {
-            let image = image_of(state, tag);
-            image.is_some_and(|image| inside::is_sound(image, packages, &cache))
+    let all = adding.flat_map(|(_, recipe)| {
+        let made_from_it =
+            |image: &&ObservedImage| image.labels.get(label::INPUTS) == Some(&recipe.inputs_hash);
+        let images = state.images.values().filter(made_from_it);
+        images.map(|image| (&image.id, &recipe.packages))
+    });
+    let sound = all
+        .filter(|(id, packages)| {
+            let image = inside::AskedImage { tag: "", id };
+            inside::is_sound(image, packages, &cache)
         })
-        .map(|(tag, _)| tag)
+        .map(|(id, _)| id.clone())
         .collect();
     Ok(sound)
 }
@@ -98,17 +107,16 @@ pub fn converge(
 ) -> Result<Ending<ImageReport>, Failure> {
     let started = Instant::now();
     let system = &project.system;
-    let (state, plan) = planned(project, engine, wanted, force)?;
-    let replaces = replaces_packages(&state, &plan);
+    let (state, mut plan) = planned(project, engine, wanted, force)?;
+    let cleanup = cleanup(system, engine, &state, &plan)?;
     if app.settings.dry_run {
         let questions = Questions::of(project, wanted)?;
+        let all: Vec<usize> = (0..plan.steps.len()).collect();
+        plan.append(cleanup, &all);
         let mut script = Script::new(engine, plan);
-        script.lines.extend(questions.lines(engine, &state)?);
-        if replaces {
-            let line = engine.podman.line(&argv::prune_images(&system.name));
-            let why = "# what the new images take the place of, unless a container uses it";
-            script.lines.extend([why.to_owned(), line]);
-        }
+        script
+            .lines
+            .extend(questions.lines(system, engine, &state)?);
         return Ok(Ending::Planned(script));
     }
     if !plan.is_empty() {
@@ -125,8 +133,8 @@ pub fn converge(
         false => look(system, engine)?,
     };
     remember_sound(&plan, &report, &state)?;
-    if replaces {
-        remove_replaced(app, system, engine)?;
+    if failure.is_none() {
+        remove_old(app, engine, &cleanup)?;
     }
     remember_packages(app, project, engine, &state, wanted)?;
     let outcomes = outcome::outcomes(&plan, &report);
@@ -135,7 +143,7 @@ pub fn converge(
     images.run = app.run.number();
     let failure = match failure {
         None => Questions::of(project, wanted)?
-            .ask(app, engine, &state)
+            .ask(app, system, engine, &state)
             .err(),
         failure => failure,
     };
@@ -166,23 +174,30 @@ pub fn needed(system: &System, agents: &BTreeSet<String>) -> BTreeSet<String> {
     own.map(|agent| agent.image.clone()).collect()
 }
 
-/// An image of code alone leaves a fraction of a megabyte behind when it is
-/// replaced, one with packages gigabytes.
-fn replaces_packages(state: &State, plan: &Plan) -> bool {
-    plan.steps.iter().any(|step| match &step.action {
-        Action::BuildImage(build) => !build.code && state.images.contains_key(&build.tag),
-        _ => false,
-    })
+/// What is of no use once the plan has been carried out.
+fn cleanup(system: &System, engine: &Engine, state: &State, plan: &Plan) -> Result<Plan, Failure> {
+    if plan.is_empty() {
+        return Ok(Plan::default());
+    }
+    let containers = observe::containers(&engine.podman).map_err(podman_failure)?;
+    let state = State {
+        containers,
+        ..state.clone()
+    };
+    Ok(images::cleanup(system, &state, plan, &BTreeSet::new()))
 }
 
-/// A build leaves the image that had its name behind without one. What a
-/// container still stands on stays until the next time.
-fn remove_replaced(app: &App, system: &System, engine: &Engine) -> Result<(), Failure> {
-    let purpose = "remove the images that were replaced";
-    let call = Call::change(purpose, argv::prune_images(&system.name));
-    // They only take space.
-    let done = engine.podman.run(&call).map(drop);
-    done.or_else(|error| go_on(app, &error))
+/// Removes images that nobody needs any more. They only take space, so that one
+/// that cannot be removed is told and no more.
+pub fn remove_old(app: &App, engine: &Engine, cleanup: &Plan) -> Result<(), Failure> {
+    for step in &cleanup.steps {
+        let args = argv::render(&step.action, &engine.quirks).expect("removals are one call");
+        let done = engine
+            .podman
+            .run(&Call::change(step.action.words().purpose, args));
+        done.map(drop).or_else(|error| go_on(app, &error))?;
+    }
+    Ok(())
 }
 
 /// After what could be done without failed, once the images are built.
@@ -220,7 +235,7 @@ fn remember_packages(
     let cache = &scratch()?;
     let mut asked: Vec<(String, &String)> = Vec::new();
     for name in images::closure(system, wanted) {
-        let tag = image_tag(&name);
+        let tag = pointer_tag(system, &name);
         let found = state.images.get(&tag);
         let inputs = found.and_then(|image| image.labels.get(label::INPUTS));
         if let Some(inputs) = inputs.filter(|_| system.images[&name].packages().is_some())

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use model::{
-    plan::{Action, Plan, State, image_tag, images::closure, state::ObservedImage},
+    plan::{Action, Plan, State, images::closure, pointer_tag, state::ObservedImage},
     system::System,
 };
 use serde::Serialize;
@@ -69,7 +69,7 @@ pub fn report(
     names.extend(closure(system, wanted));
     let images: Vec<ImageRow> = names
         .iter()
-        .map(|name| row(name, &names, state, plan, outcomes))
+        .map(|name| row(system, name, &names, state, plan, outcomes))
         .collect();
     ImageReport {
         unique_bytes: images.iter().filter_map(|row| row.unique_bytes).sum(),
@@ -79,13 +79,20 @@ pub fn report(
     }
 }
 
-fn row(name: &str, names: &[String], state: &State, plan: &Plan, outcomes: &[Outcome]) -> ImageRow {
+fn row(
+    system: &System,
+    name: &str,
+    names: &[String],
+    state: &State,
+    plan: &Plan,
+    outcomes: &[Outcome],
+) -> ImageRow {
     let outcome = outcomes.iter().find(|outcome| outcome.name == name);
     let makes = |action: &Action| matches!(action, Action::BuildImage(_) | Action::EnsureBase(_));
     let mut steps = plan.steps.iter();
     let step = steps.find(|step| step.subject == name && makes(&step.action));
-    let found = state.images.get(&image_tag(name));
-    let below = found.and_then(|found| below(name, found, names, state));
+    let found = state.images.get(&pointer_tag(system, name));
+    let below = found.and_then(|found| below(system, name, found, names, state));
     let shared = |value: fn(&ObservedImage) -> u64| {
         found.map(|_| below.map_or(0, |(_, image)| value(image)))
     };
@@ -113,6 +120,7 @@ fn row(name: &str, names: &[String], state: &State, plan: &Plan, outcomes: &[Out
 /// The largest image of `names` that `found` stands on. Sizes of single layers
 /// need no asking: an image is as large as its layers together.
 fn below<'a>(
+    system: &System,
     name: &str,
     found: &ObservedImage,
     names: &'a [String],
@@ -120,7 +128,12 @@ fn below<'a>(
 ) -> Option<(&'a str, &'a ObservedImage)> {
     let others = names.iter().filter(|other| *other != name);
     others
-        .filter_map(|other| Some((other.as_str(), state.images.get(&image_tag(other))?)))
+        .filter_map(|other| {
+            Some((
+                other.as_str(),
+                state.images.get(&pointer_tag(system, other))?,
+            ))
+        })
         .filter(|(_, image)| {
             let (layers, own) = (&image.layers, &found.layers);
             !layers.is_empty() && layers.len() < own.len() && own.starts_with(layers)

@@ -7,7 +7,7 @@ use model::{
     plan::{
         Action, Plan, State, Step,
         agents::{self, DeployRequest, Order},
-        elsewhere, image_tag, label, networks, secrets as wanted_secrets,
+        elsewhere, label, networks, pointer_tag, secrets as wanted_secrets,
     },
     system::System,
 };
@@ -42,6 +42,8 @@ pub struct How {
     pub go_back: bool,
     /// Look at all settings of each container, for changes by hand.
     pub verify: bool,
+    /// Agents that have a container keep the image that it was made from.
+    pub no_new_images: bool,
     /// Leave an agent that fails its gate as it is.
     pub keep: bool,
     /// Go on where another checkout has deployed the system.
@@ -61,6 +63,7 @@ impl How {
             restart_hung: false,
             go_back: false,
             verify: false,
+            no_new_images: false,
             keep: false,
             take_over: false,
             no_import_check: false,
@@ -230,6 +233,7 @@ fn make_plan(
         prune: how.prune,
         restart_hung: how.restart_hung,
         go_back: how.go_back,
+        keep_images: how.no_new_images,
         settle_ms: how.settle_ms,
     };
     let refused = wanted_secrets::refusals(system, state, &request.agents);
@@ -275,11 +279,15 @@ fn stale_images(project: &Project, state: &State) -> Result<Vec<String>, Failure
         .collect();
     let used: Vec<&str> = used
         .into_iter()
-        .filter(|name| state.images.contains_key(&image_tag(name)))
+        .filter(|name| {
+            state
+                .images
+                .contains_key(&pointer_tag(&project.system, name))
+        })
         .collect();
     let hashes = project.inputs_of(&used)?;
     let stale = used.into_iter().filter(|name| {
-        let found = &state.images[&image_tag(name)];
+        let found = &state.images[&pointer_tag(&project.system, name)];
         found.labels.get(label::INPUTS) != hashes.get(*name)
     });
     let told = stale.map(|name| {

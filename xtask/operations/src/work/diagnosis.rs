@@ -8,7 +8,7 @@ use std::{
 
 use diagnostics::{Exit, Failure, names::some};
 use model::{
-    plan::{State, image_tag, label},
+    plan::{State, label, pointer_tag},
     system::System,
 };
 use serde::Serialize;
@@ -114,7 +114,7 @@ struct Facts {
 fn facts(project: &Project, state: &State, asked: &BTreeSet<String>) -> Result<Facts, Failure> {
     let scans = project.scans()?;
     let questions = Questions::about(scans.iter());
-    let known = questions.known(state)?;
+    let known = questions.known(&project.system, state)?;
     let provided = &project.requirements().provided;
     let imports = scans
         .iter()
@@ -168,7 +168,11 @@ fn outdated(project: &Project, state: &State) -> Look<BTreeMap<String, bool>> {
     let agents = project.system.agents.iter();
     let used: BTreeSet<&str> = agents
         .map(|agent| agent.image.as_str())
-        .filter(|name| state.images.contains_key(&image_tag(name)))
+        .filter(|name| {
+            state
+                .images
+                .contains_key(&pointer_tag(&project.system, name))
+        })
         .collect();
     let used: Vec<&str> = used.into_iter().collect();
     let hashes = match project.inputs_of(&used) {
@@ -176,7 +180,7 @@ fn outdated(project: &Project, state: &State) -> Look<BTreeMap<String, bool>> {
         Err(failure) => return Look::Failed(failure.message),
     };
     let old = |name: &str| {
-        let found = &state.images[&image_tag(name)];
+        let found = &state.images[&pointer_tag(&project.system, name)];
         found.labels.get(label::INPUTS) != hashes.get(name)
     };
     Look::Seen(

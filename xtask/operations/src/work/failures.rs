@@ -85,6 +85,30 @@ pub fn plan_error_words(error: &PlanError) -> (String, String) {
             format!("{agent} needs the image `{image}`, which has not been built"),
             "run `cargo xtask build-images`".into(),
         ),
+        PlanError::ImageTaken {
+            image,
+            owner: Some(owner),
+            system,
+        } => (
+            format!(
+                "the image {image} has the name of one of `{system}` and belongs to the system `{owner}`"
+            ),
+            format!(
+                "give it another name (`podman tag {image} …`, then `podman untag {image} {image}`)"
+            ),
+        ),
+        PlanError::ImageTaken {
+            image,
+            owner: None,
+            system,
+        } => (
+            format!(
+                "the image {image} has the name of one of `{system}`, and this tool did not build it"
+            ),
+            format!(
+                "give it another name (`podman tag {image} …`, then `podman untag {image} {image}`)"
+            ),
+        ),
         PlanError::ContainerTaken { agent, container } => (
             format!(
                 "{agent} needs the container name `{container}`, and a container that this tool did not create has it"

@@ -8,7 +8,7 @@ use model::{
     plan::{
         State,
         gpus::{self, CDI_KIND, Gpus},
-        image_tag,
+        pointer_tag,
     },
     system::System,
 };
@@ -264,7 +264,7 @@ fn proof_image(wanted: &Wanted<'_>, state: &State) -> String {
     let images = agents.map(|agent| agent.image.as_str());
     let candidates = images.chain([wanted.system.base.name.as_str()]);
     candidates
-        .map(image_tag)
+        .map(|name| pointer_tag(wanted.system, name))
         .find(|tag| state.images.contains_key(tag))
         .unwrap_or_else(|| PROBE_IMAGE.to_owned())
 }

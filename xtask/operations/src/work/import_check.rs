@@ -8,7 +8,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use diagnostics::{Exit, Failure, finding::Finding};
-use model::plan::{State, image_tag, images};
+use model::{
+    plan::{State, images, pointer_tag},
+    system::System,
+};
 
 use super::{
     app::{App, scratch},
@@ -99,10 +102,10 @@ impl Questions {
 
     /// Images with packages for which nothing is left to be asked: all of it
     /// was imported in them before, without a failure.
-    pub fn known(&self, state: &State) -> Result<BTreeSet<&str>, Failure> {
+    pub fn known(&self, system: &System, state: &State) -> Result<BTreeSet<&str>, Failure> {
         let cache = scratch()?;
         let known = self.0.iter().filter(|(name, imports)| {
-            let tag = image_tag(name);
+            let tag = pointer_tag(system, name);
             state.images.get(&tag).is_some_and(|found| {
                 let image = AskedImage {
                     tag: &tag,
@@ -116,14 +119,19 @@ impl Questions {
 
     /// The commands that `ask` would run, for a dry run: an image that is still
     /// to be built has no answer yet.
-    pub fn lines(&self, engine: &Engine, state: &State) -> Result<Vec<String>, Failure> {
-        let known = self.known(state)?;
+    pub fn lines(
+        &self,
+        system: &System,
+        engine: &Engine,
+        state: &State,
+    ) -> Result<Vec<String>, Failure> {
+        let known = self.known(system, state)?;
         let open = self
             .0
             .iter()
             .filter(|(name, _)| !known.contains(name.as_str()));
         let line = |(name, imports): (&String, &Imports)| {
-            let tag = image_tag(name);
+            let tag = pointer_tag(system, name);
             let image = AskedImage { tag: &tag, id: "" };
             let args = inside::cold_import_args(engine, image, imports);
             engine.podman.line(&args)
@@ -135,11 +143,17 @@ impl Questions {
     ///
     /// # Errors
     /// With every module that does not import and the agents that it breaks.
-    pub fn ask(&self, app: &App, engine: &mut Engine, state: &State) -> Result<(), Failure> {
+    pub fn ask(
+        &self,
+        app: &App,
+        system: &System,
+        engine: &mut Engine,
+        state: &State,
+    ) -> Result<(), Failure> {
         let cache = scratch()?;
         let mut broken = Vec::new();
         for (name, imports) in &self.0 {
-            let tag = image_tag(name);
+            let tag = pointer_tag(system, name);
             let Some(found) = state.images.get(&tag) else {
                 continue;
             };

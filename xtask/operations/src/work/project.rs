@@ -10,7 +10,7 @@ use std::{
 };
 
 use diagnostics::{Exit, Failure};
-use model::system::{self, Image, SERVING, Source, System, lock_file};
+use model::system::{self, Image, Pointer, SERVING, Source, System, lock_file};
 use python::{PythonVersion, modules::Sources};
 use requirements::{
     distributions::Resolver,
@@ -72,6 +72,13 @@ impl Project {
     pub fn open_without_locks(app: &App) -> Result<Self, Failure> {
         let read = |source: &Source| system::load_without_locks(source);
         Project::of(app, app.load(&read)?)
+    }
+
+    /// As `open`, for tests: what they build is not what is deployed next.
+    pub fn open_for_tests(app: &App) -> Result<Self, Failure> {
+        let mut system = app.load(&|source| system::load(source))?;
+        system.image_pointer = Pointer::Test;
+        Project::of(app, system)
     }
 
     /// The project of a system that has been read, a copy for instance.

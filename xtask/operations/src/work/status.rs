@@ -191,7 +191,7 @@ fn row(system: &System, state: &State, agent: &Agent, health: AgentStatus) -> Ag
     let configuration = match found {
         None => Configuration::Missing,
         Some(found)
-            if found.label(label::SPEC) != Some(&spec::hash_of(&wanted))
+            if found.label(label::SPEC) != Some(&spec::hash_of_container(&wanted))
                 || Some(found.image_id.as_str()) != image =>
         {
             Configuration::Changed

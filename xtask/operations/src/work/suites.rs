@@ -8,8 +8,11 @@ use std::{
 
 use diagnostics::{Exit, Failure, names::nearest_or_all};
 use model::{
-    plan::testing::{self, Job},
-    system::{Agent, Group, Net, Suite, System},
+    plan::{
+        pointer_of,
+        testing::{self, Job},
+    },
+    system::{Agent, Group, Net, Pointer, Suite, System},
 };
 
 use super::{
@@ -180,7 +183,7 @@ fn job(
     }
     Job {
         container,
-        image: suite.image.clone(),
+        image: image(system, suite),
         env,
         memory_mb: like.map_or(MEMORY_MB, |agent| agent.memory_mb),
         cpus: like.map(|agent| agent.cpus),
@@ -191,6 +194,16 @@ fn job(
         system: Some(live.description(system, place, like, &networks)),
         networks,
     }
+}
+
+/// Among the live agents a suite runs in what these are released in; only a
+/// copy runs in what is tested.
+fn image(system: &System, suite: &Suite) -> String {
+    let pointer = match system.is_copy() {
+        true => Pointer::Test,
+        false => Pointer::Latest,
+    };
+    pointer_of(system, &suite.image, pointer)
 }
 
 /// The networks of a container of tests: those of the group in whose place it

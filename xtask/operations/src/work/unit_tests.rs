@@ -12,7 +12,10 @@ use std::{
 
 use diagnostics::{Exit, Failure};
 use model::{
-    plan::testing::{self, Job},
+    plan::{
+        pointer_tag,
+        testing::{self, Job},
+    },
     system::{Agent, System, Tests},
 };
 
@@ -151,7 +154,7 @@ fn job(system: &System, tests: &Tests, agent: &Agent, options: &TestOptions) -> 
     let env = python_path.map(|path| ("PYTHONPATH".to_owned(), path.clone()));
     Job {
         container: format!("{}-test-{}", system.name, agent.container),
-        image: agent.image.clone(),
+        image: pointer_tag(system, &agent.image),
         networks: Vec::new(),
         env: env.into_iter().collect(),
         memory_mb: agent.memory_mb,

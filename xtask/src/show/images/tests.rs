@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use model::{
     plan::{
-        Action, Plan, State, image_tag,
+        Action, Plan, State, pointer_tag,
         spec::{BuildSpec, SmokeSpec},
         state::ObservedImage,
         step::BaseSpec,
@@ -59,7 +59,8 @@ fn image(layers: &[&str], size_mb: u64) -> ObservedImage {
 }
 
 fn state(images: &[(&str, ObservedImage)]) -> State {
-    let tagged = |(name, image): &(&str, ObservedImage)| (image_tag(name), image.clone());
+    let tagged =
+        |(name, image): &(&str, ObservedImage)| (pointer_tag(&system(), name), image.clone());
     State {
         images: images.iter().map(tagged).collect(),
         ..State::default()
@@ -70,7 +71,7 @@ fn build(name: &str) -> BuildSpec {
     BuildSpec {
         system: Some("demo".into()),
         code: false,
-        tag: image_tag(name),
+        tag: pointer_tag(&system(), name),
         containerfile: "Containerfile".into(),
         context: "/".into(),
         ignorefile: None,
@@ -148,7 +149,7 @@ fn an_image_whose_packages_were_imported_again_is_unchanged() {
         ("core", image(&["a", "b"], 300)),
     ]);
     let test = SmokeSpec {
-        tag: image_tag("core"),
+        tag: pointer_tag(&system(), "core"),
         packages: vec!["pyzmq".into()],
         built: false,
     };
@@ -174,7 +175,7 @@ fn images_that_failed_or_do_not_stand_on_their_parent_are_told_as_they_are() {
     ]);
     let mut plan = Plan::default();
     let base = BaseSpec {
-        tag: image_tag("base"),
+        tag: pointer_tag(&system(), "base"),
         system: "demo".into(),
         inputs_hash: String::new(),
         sources: Vec::new(),

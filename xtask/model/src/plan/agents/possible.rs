@@ -3,13 +3,20 @@
 
 use super::Planner;
 use crate::{
-    plan::{gpus, names::image_tag, refusal::PlanError, state::Container, workload::Workload},
+    plan::{
+        gpus,
+        refusal::PlanError,
+        released::{self, Released},
+        replace::previous_name,
+        state::Container,
+        workload::Workload,
+    },
     system::{Agent, GpuPolicy, Net},
 };
 
 impl<'a> Planner<'a> {
-    /// The id of the agent's image, or `None` after noting why it cannot run.
-    pub(super) fn possible(&mut self, agent: &Agent) -> Option<String> {
+    /// The agent's image, or `None` after noting why it cannot run.
+    pub(super) fn possible(&mut self, agent: &Agent) -> Option<Released> {
         let group = self.system.group(&agent.group);
         let before = self.errors.len();
         if group.net == Net::Pod {
@@ -47,14 +54,13 @@ impl<'a> Planner<'a> {
                 device: device.path.display().to_string(),
             });
         }
-        let tag = image_tag(&agent.image);
-        let image = self.state.images.get(&tag).map(|image| image.id.clone());
-        if image.is_none() {
-            self.note(PlanError::ImageMissing {
-                agent: agent.name.clone(),
-                image: agent.image.clone(),
-            });
-        }
+        let (name, previous) = (&agent.container, previous_name(&agent.container));
+        let current = self
+            .mark(name, agent)
+            .or_else(|| self.mark(&previous, agent));
+        let kept = current.filter(|_| self.request.keep_images);
+        let image = released::of_agent(self.system, self.state, agent, kept);
+        let image = image.map_err(|error| self.note(error)).ok();
         image.filter(|_| self.errors.len() == before)
     }
 

@@ -3,7 +3,7 @@
 //! and nothing left over.
 
 use super::*;
-use crate::plan::{spec::hash_of, state::Status};
+use crate::plan::{spec::hash_of_container, state::Status};
 
 /// What of the running agents is healthy when the next run looks.
 #[derive(Clone, Copy, PartialEq)]
@@ -38,7 +38,7 @@ impl Case {
         for agent in &self.system.agents {
             let found = state.containers.get(&agent.container);
             let found = found.unwrap_or_else(|| panic!("{told}: {} is gone", agent.name));
-            let wanted = hash_of(&spec::container(&self.system, agent, state));
+            let wanted = hash_of_container(&spec::container(&self.system, agent, state));
             assert!(found.running(), "{told}: {} does not run", agent.name);
             assert_eq!(found.label(label::SPEC), Some(wanted.as_str()), "{told}");
             assert!(state.healthy.contains(&agent.name), "{told}");

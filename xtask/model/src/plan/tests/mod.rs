@@ -9,6 +9,7 @@ mod handover;
 mod images;
 mod networks;
 mod refusals;
+mod released;
 mod rollback;
 mod scale;
 mod secrets;
@@ -59,6 +60,7 @@ impl Case {
                 prune: false,
                 restart_hung: false,
                 go_back: true,
+                keep_images: false,
                 settle_ms: 0,
             },
             world: World::with_images(&system),
@@ -85,14 +87,22 @@ impl Case {
         plan(&self.system, &self.world.state, &self.request).expect_err("no plan is possible")
     }
 
-    /// The manifest's image tag now stands for another image.
+    /// The pointer of the agents' image now stands for another image.
     fn rebuild_image(&mut self) {
-        let image = self
-            .world
-            .state
-            .images
-            .get_mut("localhost/demo-code:latest");
-        image.expect("built").id = "rebuilt".into();
+        self.build("demo-code-2");
+    }
+
+    /// The agents' image is built from these inputs.
+    fn build(&mut self, inputs: &str) {
+        let images = &mut self.world.state.images;
+        let mut image = images["localhost/demo/demo-code:latest"].clone();
+        image.id = format!("id of {inputs}");
+        image.labels.insert(label::INPUTS.into(), inputs.into());
+        images.insert(
+            content_tag(&self.system, "demo-code", inputs),
+            image.clone(),
+        );
+        images.insert(pointer_tag(&self.system, "demo-code"), image);
     }
 
     /// The manifest changes in a way that changes this agent's container.
@@ -245,6 +255,10 @@ fn words(action: &Action) -> String {
         Action::FetchPackages(_) => "fetch packages".to_owned(),
         Action::BuildImage(build) => format!("build {}", build.tag),
         Action::SmokeTest(test) => format!("import {}", test.packages.join(", ")),
+        Action::TagImage { image, tag, .. } => {
+            let short = |tag: &str| tag.rsplit('/').next().unwrap_or_default().to_owned();
+            format!("tag {} {}", short(image), short(tag))
+        }
         Action::CreateNetwork(network) => format!("create network {}", network.name),
         Action::CreateContainer(container) => format!("create {}", container.name),
         Action::StartContainer { container, .. } => format!("start {container}"),

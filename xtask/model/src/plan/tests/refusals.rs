@@ -6,7 +6,10 @@ use crate::plan::spec::ContainerNet;
 #[test]
 fn a_missing_image_is_named_for_every_agent_that_needs_it() {
     let mut case = Case::new("one: A B");
-    case.world.state.images.remove("localhost/demo-code:latest");
+    case.world
+        .state
+        .images
+        .remove("localhost/demo/demo-code:latest");
     let missing = |agent: &str| PlanError::ImageMissing {
         agent: agent.into(),
         image: "demo-code".into(),

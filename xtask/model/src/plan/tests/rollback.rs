@@ -2,7 +2,7 @@
 //! failed; and an agent that is slow to answer is not touched.
 
 use super::*;
-use crate::plan::{spec::hash_of, state::Status, step::Unanswered};
+use crate::plan::{spec::hash_of_container, state::Status, step::Unanswered};
 
 impl Case {
     /// The plan is carried out, but for step `broken` and what waits for it, and
@@ -64,7 +64,8 @@ fn whichever_step_fails_the_containers_of_before_run_and_no_others() {
             case.world.apply_all(&plan);
             for agent in &case.system.agents {
                 let found = &case.world.state.containers[&agent.container];
-                let wanted = hash_of(&spec::container(&case.system, agent, &case.world.state));
+                let wanted =
+                    hash_of_container(&spec::container(&case.system, agent, &case.world.state));
                 assert!(found.running(), "{told}");
                 assert_eq!(found.label(label::SPEC), Some(wanted.as_str()), "{told}");
             }

@@ -6,11 +6,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::{
     handover::{addresses_label, addresses_of, health_label},
     secret::ObservedSecret,
-    spec::{ContainerNet, hash_of},
+    spec::{ContainerNet, hash_of, hash_of_container},
     state::{Container, ObservedImage, ObservedNetwork, Status},
     *,
 };
 use crate::system::System;
+
+/// Of what the images of a test are made.
+pub fn inputs(name: &str) -> String {
+    format!("{name}-1")
+}
 
 #[derive(Clone)]
 pub struct World {
@@ -29,16 +34,24 @@ impl World {
             layers: vec!["base".into()],
             ..ObservedImage::default()
         };
-        state.images.insert(image_tag(&system.base.name), base);
+        // One that was made by hand.
+        let base_tags = [
+            local_tag(&system.base.name),
+            content_tag(system, &system.base.name, &inputs(&system.base.name)),
+            pointer_tag(system, &system.base.name),
+        ];
+        state
+            .images
+            .extend(base_tags.map(|tag| (tag, base.clone())));
         let all = system.images.keys().cloned().collect();
         for name in images::closure(system, &all) {
             let parent = system.images[&name].parent().expect("it stands on one");
-            let parent = &state.images[&image_tag(parent)];
+            let parent = &state.images[&pointer_tag(system, parent)];
             let mut layers = parent.layers.clone();
             layers.push(name.clone());
             let labels = BTreeMap::from([
                 (label::SYSTEM.into(), system.name.clone()),
-                (label::INPUTS.into(), format!("inputs of {name}")),
+                (label::INPUTS.into(), inputs(&name)),
             ]);
             let image = ObservedImage {
                 id: format!("id of {name}"),
@@ -46,7 +59,11 @@ impl World {
                 layers,
                 ..ObservedImage::default()
             };
-            state.images.insert(image_tag(&name), image);
+            let tags = [
+                content_tag(system, &name, &inputs(&name)),
+                pointer_tag(system, &name),
+            ];
+            state.images.extend(tags.map(|tag| (tag, image.clone())));
         }
         World { state }
     }
@@ -95,8 +112,6 @@ impl World {
                     .get(&spec.image)
                     .expect("the image exists")
                     .id;
-                let mut named = (**spec).clone();
-                named.name.clone_from(&named.hostname);
                 let secrets: Vec<&str> = spec.secrets.iter().map(|s| s.name.as_str()).collect();
                 let missing = secrets
                     .iter()
@@ -106,7 +121,7 @@ impl World {
                     (label::SECRETS.into(), secrets.join(",")),
                     (label::SYSTEM.into(), spec.system.clone()),
                     (label::AGENT.into(), spec.workload.name().to_owned()),
-                    (label::SPEC.into(), hash_of(&named)),
+                    (label::SPEC.into(), hash_of_container(spec)),
                     (label::HEALTH.into(), health_label(spec).unwrap_or_default()),
                 ]);
                 let files = drift::files_label(&spec.files);
@@ -118,6 +133,7 @@ impl World {
                     ContainerNet::Host | ContainerNet::Pod(_) => BTreeSet::new(),
                 };
                 let container = Container {
+                    image: spec.image.clone(),
                     image_id: image.clone(),
                     host_ports: spec.publish.iter().map(|(host, _)| *host).collect(),
                     addresses: addresses_of(&addresses_label(spec)),
@@ -209,6 +225,11 @@ impl World {
             }
             Action::PruneImages { system } => assert!(self.state.replaced.remove(system)),
             Action::RemoveVolume { volume } => assert!(self.state.volumes.remove(volume)),
+            Action::TagImage { image, tag, .. } => {
+                if let Some(found) = self.state.images.get(image).cloned() {
+                    self.state.images.insert(tag.clone(), found);
+                }
+            }
             Action::EnsureBase(_)
             | Action::WriteFile { .. }
             | Action::FetchPackages(_)

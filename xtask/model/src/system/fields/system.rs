@@ -156,6 +156,13 @@ static SYSTEM_FIELDS: Section = Section {
             meaning: "for groups that do not set their own; see \"Network modes\"",
             example: "\"bridge\"",
         },
+        Field {
+            key: "keep_images",
+            kind: ValueKind::Integer(1..=100),
+            absent: Absent::Value("3"),
+            meaning: "so many sets of images that were deployed are kept, for `rollback`; older ones are removed",
+            example: "3",
+        },
     ],
 };
 

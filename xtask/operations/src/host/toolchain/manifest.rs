@@ -6,7 +6,7 @@ use std::{
 };
 
 use model::{
-    plan::{State, image_tag},
+    plan::{State, local_tag, pointer_tag},
     system::{Agent, BaseSource, MountSource, System, naming::looks_secret},
 };
 
@@ -18,7 +18,9 @@ pub fn base_sources(
     installed: &dyn Fn(&str) -> bool,
 ) -> Option<HostFinding> {
     let allowed = |source| system.base.sources.contains(&source);
-    let present = state.images.contains_key(&image_tag(&system.base.name));
+    let base = &system.base.name;
+    let tags = [pointer_tag(system, base), local_tag(base)];
+    let present = tags.iter().any(|tag| state.images.contains_key(tag));
     let bootstrap = allowed(BaseSource::Bootstrap) && installed("mmdebstrap");
     if present || bootstrap {
         return None;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use diagnostics::words::bytes;
 use model::{
-    plan::{State, image_tag},
+    plan::{State, pointer_tag},
     system::{Agent, Image, System},
 };
 
@@ -76,7 +76,7 @@ fn missing<'s>(system: &'s System, state: &State, agents: &[&'s Agent]) -> BTree
     for agent in agents {
         let below = system.chain(&agent.image).filter_map(Image::parent);
         let names = std::iter::once(agent.image.as_str()).chain(below);
-        found.extend(names.filter(|name| !state.images.contains_key(&image_tag(name))));
+        found.extend(names.filter(|name| !state.images.contains_key(&pointer_tag(system, name))));
     }
     found
 }

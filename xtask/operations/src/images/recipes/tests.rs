@@ -334,7 +334,7 @@ fn builds_say_what_is_seen_and_what_is_secret() {
     );
     assert_eq!(
         code.args,
-        BTreeMap::from([("PARENT".into(), "localhost/core:latest".into())])
+        BTreeMap::from([("PARENT".into(), core.tag.clone())])
     );
     assert!(code.secrets.is_empty() && core.ignorefile.is_none());
     let ignorefile = tree.path("scratch/demo.demo-code.containerignore");

@@ -42,6 +42,7 @@ fn agent() -> ContainerSpec {
     ContainerSpec {
         manifest: "/repo/containers/system.toml".into(),
         system: "demo".into(),
+        deployment: None,
         workload: Workload::Agent {
             agent: "Alpha".into(),
             group: "one".into(),
@@ -111,7 +112,7 @@ fn a_container_is_created_with_everything_spelled_out() {
          --env 'AGENT_NAME=Alpha' --env 'PORT=7000' --volume demo-logs:/app/logs:rw --volume /srv/config:/app/config:ro
          --pull never localhost/demo-code:latest
          python3 -u main_pc_code/agents/alpha.py"
-            .replace("SPEC", &spec::hash_of(&agent()))
+            .replace("SPEC", &spec::hash_of_container(&agent()))
             .as_str(),
     );
 }

@@ -25,6 +25,7 @@ fn wanted() -> ContainerSpec {
         read_only,
     };
     ContainerSpec {
+        deployment: None,
         manifest: "/repo/containers/system.toml".into(),
         system: "demo".into(),
         workload: Workload::Agent {

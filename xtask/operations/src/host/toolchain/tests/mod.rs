@@ -6,7 +6,7 @@ use std::net::TcpListener;
 
 use model::{
     plan::{
-        image_tag,
+        pointer_tag,
         state::{Container, ObservedImage, ObservedNetwork, Status},
     },
     system::{self, BaseSource},
@@ -201,7 +201,8 @@ fn disk_space_is_judged_by_what_is_missing() {
              images takes about 790 MB: demo-base, demo-code | -",
         ],
     );
-    let images = ["demo-base", "demo-code"].map(|name| (image_tag(name), ObservedImage::default()));
+    let images = ["demo-base", "demo-code"]
+        .map(|name| (pointer_tag(&system, name), ObservedImage::default()));
     state.images.extend(images);
     let found = judged(&facts, &state, 3_000_000_000);
     assert_eq!(found.severity, HostSeverity::Ok);
@@ -367,7 +368,7 @@ fn the_base_image_needs_a_source() {
     );
     state
         .images
-        .insert(image_tag("demo-base"), ObservedImage::default());
+        .insert(pointer_tag(&system, "demo-base"), ObservedImage::default());
     assert_eq!(found(&system, &state, false), None);
 }
 

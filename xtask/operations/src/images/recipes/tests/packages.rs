@@ -42,9 +42,9 @@ fn packages_are_named_in_build_arguments_and_can_be_fetched_ahead() {
     let recipes = tree.recipes_of(&system);
     let voice = build_of(&recipes, "voice");
     let args = [
-        ("BASE", "localhost/demo-base:latest"),
+        ("BASE", base_of(&recipes).tag.as_str()),
         ("LOCKS", "gpu audio"),
-        ("PARENT", "localhost/core:latest"),
+        ("PARENT", build_of(&recipes, "core").tag.as_str()),
         ("PARENT_LOCKS", "gpu"),
         ("SYSTEM_EXCLUDE", "/usr/share/doc/*"),
         ("SYSTEM_PACKAGES", "ffmpeg libportaudio2"),
@@ -58,7 +58,7 @@ fn packages_are_named_in_build_arguments_and_can_be_fetched_ahead() {
     let fetch = |name: &str| recipes.images[name].fetch.as_ref();
     assert!(fetch("core").is_none() && fetch("demo-code").is_none());
     let fetch = fetch("voice").expect("its file has the stage");
-    assert_eq!(fetch.tag, "localhost/demo-fetched:latest");
+    assert_eq!(fetch.tag, "localhost/demo/demo-fetched:latest");
     assert_eq!(fetch.target.as_deref(), Some("fetched"));
     assert!(fetch.args == voice.args && fetch.env.is_empty());
 }

@@ -57,7 +57,10 @@ fn every_container_is_kept_to_the_same() {
 /// A hash that changes replaces every container of every user.
 #[test]
 fn the_hash_of_a_specification_stays() {
-    assert_eq!(spec::hash_of(&agent()), "7c344d75b1b33d03c76d9a5d");
+    assert_eq!(
+        spec::hash_of_container(&agent()),
+        "80d53b7c16719e621a19eab5"
+    );
 }
 
 #[test]
