@@ -133,6 +133,9 @@ pub fn create(store: &Store, args: &[String]) -> Answer {
         let Some((image_id, found)) = state.image(image) else {
             return Err((125, format!("{image}: image not known")));
         };
+        if state.half_made.contains(name) {
+            return Err((125, format!("creating container storage: the container name \"{name}\" is already in use by 0: that name is already in use")));
+        }
         if let Some(other) = state.containers.get(name) {
             let why = format!("creating container storage: the container name \"{name}\" is already in use by {}. You have to remove that container to be able to reuse that name: that name is already in use", other.id);
             return Err((125, why));
@@ -323,6 +326,7 @@ pub fn rm(store: &Store, args: &[String]) -> Answer {
     let [name] = options.exactly();
     assert!(options.has("--force"), "podman would refuse a running one");
     let removed = store.change(|state| {
+        state.half_made.remove(name);
         let removed = state.containers.remove(name);
         // Until 4.4: podman pull request 17040.
         if removed

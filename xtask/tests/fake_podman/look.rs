@@ -37,16 +37,22 @@ pub fn containers(store: &Store, args: &[String]) -> Answer {
             .map(|found| found.id + "\n");
         return Ok(ids.collect());
     }
-    let options = parse(args, &["--format"], &["--all"]);
+    let options = parse(args, &["--format"], &["--all", "--external"]);
     assert_eq!(options.one("--format"), Some("json"));
     assert!(options.has("--all"), "stopped containers count, too");
     let [] = options.exactly();
     let state = store.read();
-    let listed: Vec<Value> = state
+    let mut listed: Vec<Value> = state
         .containers
         .iter()
         .map(|(name, container)| listed(name, container))
         .collect();
+    if options.has("--external") {
+        // Without labels, networks and times.
+        listed.extend(state.half_made.iter().map(|name| {
+            json!({ "Names": [name], "State": "storage", "Status": "Storage", "Labels": null })
+        }));
+    }
     Ok(pretty(&json!(listed)))
 }
 

@@ -26,6 +26,9 @@ pub struct State {
     /// What podman was told to stop, and when.
     #[serde(default)]
     pub stops: Vec<(String, i64)>,
+    /// Names of containers that are in storage only.
+    #[serde(default)]
+    pub half_made: BTreeSet<String>,
     /// Containers that were forgotten while their processes went on.
     #[serde(default)]
     pub orphans: Vec<String>,

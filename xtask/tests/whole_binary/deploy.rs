@@ -77,7 +77,7 @@ fn a_second_deployment_makes_three_calls_that_only_look() {
         [
             "images --format json",
             "network ls --format json",
-            "ps --all --format json",
+            "ps --all --external --format json",
         ]
     );
     assert_eq!(fixture.state(), before);

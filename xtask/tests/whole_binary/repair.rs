@@ -269,6 +269,28 @@ fn a_stop_that_was_cut_short_is_done_to_the_end() {
     assert_eq!(fixture.state()["orphans"], json!([]));
 }
 
+/// podman was killed in the middle of a creation: the name is taken in storage, by
+/// a container that no listing shows without being asked.
+#[test]
+fn what_is_left_of_a_creation_is_removed() {
+    let fixture = Fixture::built();
+    let leave = |names: [&str; 2]| {
+        fixture.change_state(|state| state["half_made"] = json!(names));
+    };
+    leave(["coordinator-agent", "emotion-engine-next"]);
+    let outcome = fixture.deploy().expect(0);
+    let changes = outcome.changes();
+    let removed: Vec<&String> = changes
+        .iter()
+        .filter(|call| call.starts_with("rm "))
+        .collect();
+    assert_eq!(removed.len(), 2, "{changes:?}");
+    fixture.assert_whole();
+    leave(["coordinator-agent-next", "somebody-else"]);
+    fixture.run(&["down"]).expect(0);
+    assert_eq!(fixture.state()["half_made"], json!(["somebody-else"]));
+}
+
 /// The agent and the process that watched it were killed together: podman has
 /// not noticed, and trips over it in the stop.
 #[test]

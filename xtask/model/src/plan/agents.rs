@@ -16,7 +16,8 @@ use super::{
     handover::{Claims, Held, former_gate},
     orphans::orphans,
     replace::{
-        Standing, bring_back, even_out, goes_on, remove_found, rename, restore, start_action, stop,
+        Standing, bring_back, even_out, goes_on, remove, remove_found, rename, restore,
+        start_action, stop,
     },
     request::waits_for,
     rollout::{Replaced, Rollout},
@@ -178,18 +179,16 @@ impl<'a> Planner<'a> {
         let (next, previous) = (next_name(name), previous_name(name));
         let mut current = self.owned(name, agent)?;
         let old = self.mark(&previous, agent);
-        let successor = self.mark(&next, agent);
-        let cut_short = old.is_some() || successor.is_some();
         let mut after = Vec::new();
         let mut then = |planner: &mut Self, action, cause| {
             let waits = std::mem::take(&mut after);
             after.push(planner.plan.push(&agent.name, action, waits, cause));
         };
-        for (container, found) in [(&next, successor), (name, current), (&previous, old)] {
-            let evened = found.and_then(|found| even_out(container, found, agent.stop_timeout_s));
-            if let Some((action, cause)) = evened {
-                then(self, action, cause);
-            }
+        let successor = self.mark(&next, agent);
+        let cut_short = old.is_some() || successor.is_some();
+        let found = [(&next, successor), (name, current), (&previous, old)];
+        for (action, cause) in self.evened_out(agent, found) {
+            then(self, action, cause);
         }
         if let Some(found) = successor {
             then(self, remove_found(&next, found), CUT_SHORT);
@@ -236,6 +235,24 @@ impl<'a> Planner<'a> {
             cut_short,
             unconfirmed,
         })
+    }
+
+    /// What comes before anything can be done with containers of these names.
+    fn evened_out(
+        &self,
+        agent: &Agent,
+        found: [(&String, Option<&Container>); 3],
+    ) -> Vec<(Action, &'static str)> {
+        let half_made = |name: &String| {
+            let is = self.state.half_made.contains(name);
+            is.then(|| (remove(name), "its creation was cut short"))
+        };
+        let even =
+            |name: &String, found: Option<&Container>| even_out(name, found?, agent.stop_timeout_s);
+        found
+            .into_iter()
+            .flat_map(|(name, found)| half_made(name).into_iter().chain(even(name, found)))
+            .collect()
     }
 
     fn as_specified(

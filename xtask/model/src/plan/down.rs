@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     images::removable,
     label,
-    replace::{remove_found, unpause},
+    replace::{next_name, previous_name, remove, remove_found, unpause},
     state::Status,
     step::Action,
 };
@@ -41,6 +41,7 @@ pub fn plan(
     let mut plan = Plan::default();
     let doomed = doomed(system, state, agents);
     let removed = containers(system, state, &doomed, &mut plan);
+    let removed = [removed, half_made(system, state, agents, &mut plan)].concat();
     let doomed: BTreeSet<&String> = doomed.iter().map(|(name, ..)| *name).collect();
     if let Some(container) = left_without_isolation(state, &doomed) {
         let reload = Action::ReloadNetworks { container };
@@ -68,6 +69,28 @@ pub fn plan(
         volumes(system, state, &mut plan, &removed);
     }
     plan
+}
+
+/// Removes what is left of creations that were cut short. Such a container has no
+/// labels: it is known by its name.
+fn half_made(
+    system: &System,
+    state: &State,
+    agents: Option<&BTreeSet<String>>,
+    plan: &mut Plan,
+) -> Vec<usize> {
+    let asked = |name: &String| agents.is_none_or(|agents| agents.contains(name));
+    let mut removed = Vec::new();
+    for agent in system.agents.iter().filter(|agent| asked(&agent.name)) {
+        let name = &agent.container;
+        for name in [name.clone(), next_name(name), previous_name(name)] {
+            if state.half_made.contains(&name) {
+                let cause = "its creation was cut short";
+                removed.push(plan.push(&agent.name, remove(&name), Vec::new(), cause));
+            }
+        }
+    }
+    removed
 }
 
 /// A container, its agent, and the agent's place in the order of starts.

@@ -30,6 +30,7 @@ pub mod step;
 pub mod testing;
 #[cfg(test)]
 mod tests;
+mod volumes;
 mod words;
 mod workload;
 

@@ -210,6 +210,7 @@ fn step(subject: &str, action: Action, after: Vec<usize>) -> Step {
         action,
         after,
         cause: "the roll-out failed".to_owned(),
+        alone: None,
         on_failure: Vec::new(),
         on_cancel: Vec::new(),
     }

@@ -22,6 +22,12 @@ pub struct State {
     /// Our containers that another checkout with the system's name has deployed,
     /// and its manifest.
     pub elsewhere: BTreeMap<String, PathBuf>,
+    /// Names of containers that are in podman's storage and that it does not know:
+    /// their creation was cut short. A new one cannot have such a name.
+    pub half_made: BTreeSet<String>,
+    /// podman locks the volumes of a new container in no fixed order, so that two
+    /// creations may wait for each other for ever.
+    pub volumes_deadlock: bool,
     /// Images with a tag, by tag (`localhost/ai-system/ai-system-core:latest`).
     pub images: BTreeMap<String, ObservedImage>,
     /// Ids of images whose own packages have been found to import.

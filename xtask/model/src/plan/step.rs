@@ -64,6 +64,10 @@ pub struct Step {
     pub after: Vec<usize>,
     /// Why, in a few words.
     pub cause: String,
+    /// Steps with the same word here are not carried out beside each other; left out
+    /// if it does not matter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alone: Option<String>,
     /// What restores the former state if this step fails.
     pub on_failure: Vec<Action>,
     /// What restores the former state if the run is interrupted before this step,
@@ -279,6 +283,7 @@ impl Plan {
             action,
             after,
             cause: cause.into(),
+            alone: None,
             on_failure: Vec::new(),
             on_cancel: Vec::new(),
         });

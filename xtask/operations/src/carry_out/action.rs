@@ -11,7 +11,7 @@ use model::plan::{Action, Step};
 
 use super::{
     base::ensure_base,
-    recoveries::{remove, start, stop},
+    recoveries::{create, remove, start, stop},
 };
 use crate::{
     carry_out::{
@@ -134,6 +134,7 @@ pub fn run_action(
                 })?;
             podman.run(&Call::change(action.words().purpose, args).input(value))?;
         }
+        Action::CreateContainer(spec) => create(engine, action, &spec.name, say)?,
         Action::StopContainer {
             container,
             timeout_s,

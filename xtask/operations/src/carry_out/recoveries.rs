@@ -1,4 +1,4 @@
-//! Starts and stops a container, and knows the failures that have another cause
+//! Creates, starts, stops and removes a container, and knows the failures that have another cause
 //! than they say: a port that somebody else holds, an address that a container
 //! that is gone still leases, and a stop whose container has ended.
 
@@ -17,6 +17,39 @@ use crate::{
         run::{Call, STOP_GRACE_MS},
     },
 };
+
+/// A creation takes a second or two, and less than ten beside many others on a slow
+/// host.
+const CREATE_DEADLINE_MS: u64 = 60_000;
+
+/// Creates a container. A creation that stands still while podman answers others
+/// waits for a lock, as a rule (`podman::caps::VOLUMES_DEADLOCK`): what it has left
+/// is removed, and it is tried once more.
+pub fn create(
+    engine: &Engine,
+    action: &Action,
+    container: &str,
+    say: &(dyn Fn(&str) + Sync),
+) -> Result<(), Reason> {
+    let podman = &engine.podman;
+    let args = argv::render(action, &engine.quirks).expect("a creation is one call");
+    let mut call = Call::change(action.words().purpose, args);
+    if engine.facts.storage_driver == "overlay" {
+        // It copies no image.
+        call = call.deadline_ms(CREATE_DEADLINE_MS);
+    }
+    let Err(error) = podman.run(&call) else {
+        return Ok(());
+    };
+    if !error.stood_still() || podman.cancel.requested() {
+        return Err(error.into());
+    }
+    say(&format!("{error}; removing what is left, and trying again"));
+    let left = ["rm", "--force", container].map(str::to_owned).to_vec();
+    podman.probe(&Call::change("remove what a creation left", left))?;
+    podman.run(&call)?;
+    Ok(())
+}
 
 pub fn start(
     engine: &Engine,

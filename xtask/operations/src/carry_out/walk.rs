@@ -125,7 +125,11 @@ impl Walk<'_> {
                 stages[position] = Stage::Ended(StepResult::Cancelled);
                 continue;
             }
-            if holds_slot(step) && used >= slots.max(1) {
+            let runs = |(other, stage): (&Step, &Stage)| {
+                matches!(stage, Stage::Runs) && other.alone == step.alone
+            };
+            let beside = step.alone.is_some() && steps.iter().zip(&*stages).any(runs);
+            if beside || holds_slot(step) && used >= slots.max(1) {
                 continue;
             }
             used += usize::from(holds_slot(step));

@@ -155,17 +155,16 @@ pub fn run_inside_with(
     program: &[String],
     quirks: &Quirks,
 ) -> Args {
-    let sandbox = Sandbox::closed(INSIDE_MEMORY_MB, INSIDE_PIDS);
-    inside(image, &sandbox, devices, program, quirks)
+    inside(image, devices, program, quirks)
 }
 
-fn inside(
-    image: &str,
-    sandbox: &Sandbox,
-    devices: &[String],
-    program: &[String],
-    quirks: &Quirks,
-) -> Args {
+fn inside(image: &str, devices: &[String], program: &[String], quirks: &Quirks) -> Args {
+    let sandbox = Sandbox {
+        // A program as the first process would not hear of its end: the container
+        // would outlive its podman.
+        init: true,
+        ..Sandbox::closed(INSIDE_MEMORY_MB, INSIDE_PIDS)
+    };
     let mut args = words(&["run", "--rm", "--network", "none"]);
     args.extend(sandbox.options(&quirks.container));
     // The home is a volume in a deployed container; here there is none.
@@ -181,12 +180,7 @@ fn inside(
 fn smoke_test(test: &SmokeSpec, quirks: &Quirks) -> Args {
     let mut program = words(&["python3", "-c", SMOKE_TEST]);
     program.extend(test.packages.iter().cloned());
-    let sandbox = Sandbox {
-        // Python as the first process would not hear of Ctrl-C.
-        init: true,
-        ..Sandbox::closed(INSIDE_MEMORY_MB, INSIDE_PIDS)
-    };
-    inside(&test.tag, &sandbox, &[], &program, quirks)
+    inside(&test.tag, &[], &program, quirks)
 }
 
 /// Tests in a container that is as restricted as those of agents are.

@@ -76,9 +76,19 @@ pub const UNSTABLE_BRIDGE: Bug = Bug {
     answer: "builds that download use the host's network, as root",
 };
 
+/// Issue 20313: the volumes are locked in an order that differs from process to
+/// process, until pull request 20329, which came behind 4.7.
+pub const VOLUMES_DEADLOCK: Bug = Bug {
+    since: OLDEST,
+    until: Version::new(4, 8, 0),
+    what: "two creations of containers that share volumes may wait for each other for ever (issue 20313)",
+    answer: "such creations come one after the other",
+};
+
 /// From podman's issues, whose numbers are given, and this project's own tries.
 pub const BUGS: &[Bug] = &[
     UNSTABLE_BRIDGE,
+    VOLUMES_DEADLOCK,
     Bug {
         since: OLDEST,
         until: Version::new(4, 4, 0),

@@ -29,13 +29,15 @@ pub struct Ask {
 /// The engine's part of the state; the host's part stays empty.
 pub fn observe(podman: &Podman, ask: Ask) -> Result<State, PodmanError> {
     std::thread::scope(|scope| {
-        let containers = ask.containers.then(|| scope.spawn(|| containers(podman)));
+        let containers = ask
+            .containers
+            .then(|| scope.spawn(|| with_half_made(podman)));
         let images = ask.images.then(|| scope.spawn(|| listed_images(podman)));
         let networks = ask.networks.then(|| scope.spawn(|| networks(podman)));
         let volumes = ask.volumes.then(|| scope.spawn(|| volumes(podman)));
         let secrets = ask.secrets.then(|| scope.spawn(|| secrets(podman)));
         let (images, replaced) = joined(images)?;
-        let containers = joined(containers)?;
+        let (containers, half_made) = joined(containers)?;
         let ours = |container: &Container| {
             container.belongs_to(&podman.system) && container.label(label::SECRETS).is_some()
         };
@@ -45,6 +47,7 @@ pub fn observe(podman: &Podman, ask: Ask) -> Result<State, PodmanError> {
         };
         Ok(State {
             containers,
+            half_made,
             secrets,
             images,
             replaced,
@@ -71,13 +74,34 @@ fn now_s() -> i64 {
         .map_or(0, |elapsed| elapsed.as_secs() as i64)
 }
 
+/// What a listing calls a container that is in podman's storage only.
+const HALF_MADE: &str = "storage";
+
+/// Every container on the engine, by name, and the names of those that are in
+/// podman's storage only. A creation that goes on looks like one that was cut
+/// short, so that this is for the look before the first of them.
+fn with_half_made(
+    podman: &Podman,
+) -> Result<(BTreeMap<String, Container>, BTreeSet<String>), PodmanError> {
+    let args = ["ps", "--all", "--external", "--format", "json"];
+    let listed: Vec<ListedContainer> = podman.json(&Call::look("list containers", &args))?;
+    let (half_made, whole): (Vec<_>, Vec<_>) = listed
+        .into_iter()
+        .partition(|found| found.state == HALF_MADE);
+    let half_made = half_made.into_iter().flat_map(|found| found.names);
+    Ok((by_name(podman, whole), half_made.collect()))
+}
+
 /// Every container on the engine, by name.
 pub fn containers(podman: &Podman) -> Result<BTreeMap<String, Container>, PodmanError> {
     let call = Call::look("list containers", &["ps", "--all", "--format", "json"]);
-    let listed: Vec<ListedContainer> = podman.json(&call)?;
+    Ok(by_name(podman, podman.json(&call)?))
+}
+
+fn by_name(podman: &Podman, listed: Vec<ListedContainer>) -> BTreeMap<String, Container> {
     // Process ids of another host say nothing about this one.
     let gone = |pid| !podman.remote && process::has_ended(pid);
-    Ok(listed
+    listed
         .into_iter()
         .filter_map(|listed| {
             let name = listed.names.first()?.clone();
@@ -114,7 +138,7 @@ pub fn containers(podman: &Podman) -> Result<BTreeMap<String, Container>, Podman
             };
             Some((name, container))
         })
-        .collect())
+        .collect()
 }
 
 fn published(listed: Vec<ListedPorts>) -> BTreeSet<u16> {

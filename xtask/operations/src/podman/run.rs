@@ -261,12 +261,10 @@ impl Podman {
     /// Runs to a successful end and decodes the JSON on stdout.
     pub fn json<T: DeserializeOwned>(&self, call: &Call) -> Result<T, PodmanError> {
         let output = self.run(call)?;
-        let text = output.stdout.trim();
         // podman prints nothing or `null` for an empty list, by version.
-        let text = if text.is_empty() || text == "null" {
-            "[]"
-        } else {
-            text
+        let text = match output.stdout.trim() {
+            "" | "null" => "[]",
+            text => text,
         };
         serde_json::from_str(text).map_err(|error| PodmanError::Garbage {
             purpose: call.purpose.clone(),
@@ -288,9 +286,8 @@ impl Podman {
     /// Whether podman still lists containers.
     fn answers(&self) -> bool {
         let call = Call::look("list containers", &["ps", "--quiet"]).deadline_ms(ANSWER_MS);
-        self.undisturbed()
-            .probe(&call)
-            .is_ok_and(|output| output.code == 0)
+        let answer = self.undisturbed().probe(&call);
+        answer.is_ok_and(|output| output.code == 0)
     }
 
     /// The command for people to read: not all of what may be secret is in it.
@@ -428,6 +425,17 @@ pub fn tail(text: &str, lines: usize) -> Vec<String> {
 }
 
 impl PodmanError {
+    /// This call took too long, and podman answers others.
+    pub fn stood_still(&self) -> bool {
+        matches!(
+            self,
+            PodmanError::Failed {
+                how: How::TimedOut { hangs: false, .. },
+                ..
+            }
+        )
+    }
+
     /// podman was ended because it took too long.
     pub fn timed_out(&self) -> bool {
         matches!(
@@ -488,13 +496,4 @@ impl std::fmt::Display for PodmanError {
 impl std::error::Error for PodmanError {}
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tail_leaves_noise_out() {
-        let text =
-            "one\n\ntime=… level=warning msg=x\nfailed to connect to syslog: y\ntwo\nthree\n";
-        assert_eq!(tail(text, 2), ["two", "three"]);
-    }
-}
+mod tests;

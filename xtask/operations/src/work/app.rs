@@ -22,7 +22,7 @@ use crate::{
     carry_out::{self, Report},
     folders, host,
     podman::{
-        Engine,
+        Engine, caps,
         engine::Options,
         observe::{self, Ask},
     },
@@ -260,6 +260,7 @@ impl App {
         state.gpus = host::gpu::offered(&host::look::root());
         state.devices = host::devices(system);
         state.elsewhere = take_over::elsewhere(system, &state);
+        state.volumes_deadlock = caps::VOLUMES_DEADLOCK.has(engine.facts.version);
         Ok(state)
     }
 

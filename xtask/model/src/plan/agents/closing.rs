@@ -9,6 +9,7 @@ use crate::{
         refusal::PlanError,
         replace::{even_out, goes_on, remove, remove_found, stop, stop_container},
         step::{Action, Plan, Step},
+        volumes,
         workload::Workload,
     },
     system::Agent,
@@ -112,6 +113,9 @@ impl<'a> Planner<'a> {
                 .push(&agent, remove(&container), after.clone(), cause);
         }
         self.prune(orphans, &after);
+        if self.state.volumes_deadlock {
+            volumes::keep_apart(&mut self.plan);
+        }
         if self.errors.is_empty() {
             Ok(self.plan)
         } else {

@@ -138,6 +138,14 @@ fn situations(sketch: &str) -> Vec<(&'static str, Case)> {
             case.healthy("A", false);
             case
         }),
+        ("creations that were cut short", {
+            let mut case = replaced();
+            let names = ["a", "a-next", "b-previous", "b-next"];
+            case.world.state.containers.remove("a");
+            case.world.state.half_made = names.map(str::to_owned).into();
+            case.healthy("A", false);
+            case
+        }),
         ("restart", {
             let mut case = Case::deployed(sketch);
             case.healthy("A", false);

@@ -72,6 +72,25 @@ fn what_stands_between_running_and_stopped_is_stopped_before_it_is_removed() {
 }
 
 #[test]
+fn what_is_left_of_a_creation_goes_too() {
+    let mut case = Case::new("one: A B(A)");
+    case.world.state.half_made = ["a-next", "b", "other"].map(str::to_owned).into();
+    check(
+        &case,
+        None,
+        Remove::default(),
+        "0 A: remove a-next (its creation was cut short)
+         1 B: remove b (its creation was cut short)",
+    );
+    check(
+        &case,
+        Some(&["B"]),
+        Remove::default(),
+        "0 B: remove b (its creation was cut short)",
+    );
+}
+
+#[test]
 fn only_the_named_agents_go() {
     let case = Case::deployed("one: A B(A)");
     check(

@@ -13,6 +13,7 @@ mod released;
 mod rollback;
 mod scale;
 mod secrets;
+mod volumes;
 mod world;
 
 use std::{

@@ -143,6 +143,8 @@ impl World {
                 };
                 let before = self.state.containers.insert(spec.name.clone(), container);
                 assert!(before.is_none(), "the name `{}` is in use", spec.name);
+                let left = self.state.half_made.contains(&spec.name);
+                assert!(!left, "the name `{}` is in use in storage", spec.name);
             }
             Action::StartContainer { container, .. } => self.start(container),
             Action::StopContainer { container, .. } => {
@@ -168,6 +170,9 @@ impl World {
                 self.state.containers.insert(to.clone(), moved);
             }
             Action::RemoveContainer { container, .. } => {
+                if self.state.half_made.remove(container) {
+                    return;
+                }
                 self.ill(container);
                 let removed = self.state.containers.remove(container);
                 assert!(

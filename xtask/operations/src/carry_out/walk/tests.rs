@@ -182,3 +182,41 @@ fn a_process_that_outlives_its_container_is_told() {
         "{again:?}"
     );
 }
+
+#[test]
+fn steps_that_come_alone_are_not_carried_out_beside_each_other() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    struct Counts(AtomicUsize, AtomicUsize);
+    impl Watch for Counts {
+        fn event(&self, _: usize, step: &Step, event: Event<'_>) {
+            match event {
+                Event::Started if step.alone.is_some() => {
+                    let now = self.0.fetch_add(1, Ordering::SeqCst) + 1;
+                    self.1.fetch_max(now, Ordering::SeqCst);
+                }
+                Event::Ended(_) if step.alone.is_some() => {
+                    self.0.fetch_sub(1, Ordering::SeqCst);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    let trial = Trial::new();
+    let names = ["a", "b", "c", "d"];
+    trial.write(
+        "slow",
+        &names.map(|name| format!("start {name}\n")).concat(),
+    );
+    trial.write("fails", "start b\n");
+    let mut plan = Plan::default();
+    for name in names {
+        let step = plan.push(name, start(name), vec![], "a test");
+        plan.steps[step].alone = Some("volumes".into());
+    }
+    let counts = Counts(AtomicUsize::new(0), AtomicUsize::new(0));
+    execute(&trial.engine, &plan, 4, &counts);
+    assert_eq!(trial.calls().len(), 4, "a failure holds up no other");
+    assert_eq!(counts.1.load(Ordering::SeqCst), 1);
+}

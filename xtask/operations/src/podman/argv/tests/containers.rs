@@ -40,6 +40,9 @@ fn every_container_is_kept_to_the_same() {
     ];
     for args in ways {
         let line = args.join(" ");
+        // A signal to a first process without one is lost, and the container
+        // outlives its podman.
+        assert!(line.contains("--init"), "{line}");
         for option in [
             "--cap-drop all",
             "--security-opt no-new-privileges",
