@@ -1,13 +1,13 @@
 //! The command line: global options, the list of commands, and which file under
 //! `cmd/` each of them is.
 
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use clap::{CommandFactory, Parser, Subcommand};
 use diagnostics::{Exit, Failure};
 use operations::{
     ui::{self, Ui},
-    work::{App, Settings, runs::Recorder},
+    work::{App, Settings, runs::Recorder, toolchain},
 };
 use process::Cancel;
 
@@ -110,6 +110,7 @@ impl Global {
             connection: self.connection.clone(),
             verbose: self.verbose,
             jobs: self.jobs,
+            ignore: BTreeSet::new(),
             lock_timeout_ms: self.lock_timeout,
         }
     }
@@ -155,16 +156,33 @@ pub enum Command {
     Completions(cmd::completions::Args),
 }
 
+impl Command {
+    /// Findings that this command is to go on in spite of.
+    fn ignored(&self) -> &[String] {
+        match self {
+            Command::Up(args) => &args.how.ignore,
+            Command::Deploy(args) => &args.how.ignore,
+            Command::BuildImages(args) => &args.ignore,
+            Command::TestUnit(args) => &args.how.ignore,
+            Command::TestIntegration(args) => &args.how.ignore,
+            _ => &[],
+        }
+    }
+}
+
 impl Cli {
     /// Runs the command that was asked for, and tells of its failure.
     pub fn run(self, cancel: Cancel) -> Result<(), Exit> {
-        let app = App {
+        let mut app = App {
             ui: self.global.ui(),
             settings: self.global.settings(),
             cancel,
             run: Recorder::default(),
         };
-        let ended = self.carry_out(&app);
+        let ended = toolchain::ignored(self.command.ignored()).and_then(|ids| {
+            app.settings.ignore = ids;
+            self.carry_out(&app)
+        });
         if let Err(failure) = &ended {
             app.ui.failure(failure);
         }

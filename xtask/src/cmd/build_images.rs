@@ -20,6 +20,9 @@ pub struct Args {
     /// Write a bill of materials (CycloneDX) for each image into this folder
     #[arg(long, value_name = "DIR")]
     sbom: Option<PathBuf>,
+    /// Go on in spite of this finding of check-toolchain or check-gpu; may be repeated
+    #[arg(long, value_name = "ID")]
+    pub ignore: Vec<String>,
 }
 
 pub fn run(app: &App, args: &Args) -> Result<(), Failure> {

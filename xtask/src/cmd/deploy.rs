@@ -55,6 +55,9 @@ pub struct How {
     /// Go on where another checkout has deployed a system of this name
     #[arg(long)]
     pub take_over: bool,
+    /// Go on in spite of this finding of check-toolchain or check-gpu; may be repeated
+    #[arg(long, value_name = "ID")]
+    pub ignore: Vec<String>,
     /// Deploy agents that their code or image would keep from starting, too
     #[arg(long)]
     pub no_import_check: bool,

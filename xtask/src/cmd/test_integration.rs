@@ -18,7 +18,7 @@ pub struct Args {
     #[arg(long)]
     isolated: bool,
     #[command(flatten)]
-    how: How,
+    pub how: How,
 }
 
 pub fn run(app: &App, args: &Args) -> Result<(), Failure> {

@@ -20,7 +20,7 @@ pub struct Args {
     #[arg(value_name = "NAME")]
     names: Vec<String>,
     #[command(flatten)]
-    how: How,
+    pub how: How,
 }
 
 /// How tests are run; shared with `test-integration`.
@@ -32,6 +32,9 @@ pub struct How {
     /// Folder for JUnit reports [default: one below target/test-results]
     #[arg(long, value_name = "DIR")]
     junit: Option<PathBuf>,
+    /// Go on in spite of this finding of check-toolchain or check-gpu; may be repeated
+    #[arg(long, value_name = "ID")]
+    pub ignore: Vec<String>,
     /// Further options for pytest
     #[arg(last = true, value_name = "OPTION")]
     pytest: Vec<String>,

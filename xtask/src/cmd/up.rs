@@ -21,7 +21,7 @@ pub struct Args {
     #[arg(long)]
     install: bool,
     #[command(flatten)]
-    how: deploy::How,
+    pub how: deploy::How,
 }
 
 pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
@@ -38,7 +38,7 @@ pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
     if args.install {
         phases.run("install", || up::install(app))?;
     }
-    let mut engine = phases.run("check", || up::check(app, &project, &chosen, &how))?;
+    let (mut engine, unfit) = phases.run("check", || up::check(app, &project, &chosen, &how))?;
     let wanted = build::needed(system, &chosen);
     let images = phases.run("build", || {
         let _alone = app.lock(&engine, system, Scope::Images, "up")?;
@@ -51,7 +51,7 @@ pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
     }
     let deployment = phases.run("deploy", || {
         let _alone = app.lock(&engine, system, Scope::Agents, "up")?;
-        let host = deployment::Host::Checked;
+        let host = deployment::Host::Checked(unfit);
         let ending = deployment::converge(app, &project, &mut engine, &chosen, &how, host)?;
         finish(app, "deploy", ending)
     })?;

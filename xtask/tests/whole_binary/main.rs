@@ -27,6 +27,7 @@ mod gpu;
 mod health;
 mod interrupt;
 mod json;
+mod left_out;
 mod locks;
 mod logs;
 mod reading;

@@ -18,6 +18,7 @@ pub mod networks;
 pub mod observed;
 mod orphans;
 mod refusal;
+pub mod refused;
 pub mod released;
 mod replace;
 mod request;

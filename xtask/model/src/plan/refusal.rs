@@ -1,7 +1,7 @@
 //! Why no plan can be made.
 
 /// Why no plan can be made.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum PlanError {
     /// The agent's service image has not been built.
     ImageMissing { agent: String, image: String },
@@ -53,6 +53,16 @@ pub enum PlanError {
     SecretMissing { agent: String, secret: String },
     /// A podman secret has the name of one of ours, and is not.
     SecretTaken { agent: String, secret: String },
+    /// A finding of the host that concerns this agent alone.
+    Unfit {
+        agent: String,
+        /// The finding's stable id.
+        finding: String,
+        /// What is so, in short.
+        title: String,
+        /// What to do about it.
+        fix: String,
+    },
     /// A device that is not optional does not exist on the host.
     DeviceMissing { agent: String, device: String },
     /// Another container of the system holds a port or an address that the agent
@@ -67,4 +77,27 @@ pub enum PlanError {
         /// The manifest has no such agent any more.
         orphan: bool,
     },
+}
+
+impl PlanError {
+    /// The one agent that it is about.
+    pub fn agent(&self) -> Option<&str> {
+        match self {
+            PlanError::ImageMissing { agent, .. }
+            | PlanError::ContainerTaken { agent, .. }
+            | PlanError::NotImplemented { agent, .. }
+            | PlanError::GpuMissing { agent }
+            | PlanError::GpusTooFew { agent, .. }
+            | PlanError::GpuUnknown { agent, .. }
+            | PlanError::SecretMissing { agent, .. }
+            | PlanError::SecretTaken { agent, .. }
+            | PlanError::Unfit { agent, .. }
+            | PlanError::DeviceMissing { agent, .. }
+            | PlanError::Held { agent, .. } => Some(agent),
+            PlanError::ImageTaken { .. }
+            | PlanError::NetworkDiffers { .. }
+            | PlanError::NetworkOverlaps { .. }
+            | PlanError::PodMode { .. } => None,
+        }
+    }
 }

@@ -32,6 +32,9 @@ pub struct HostFinding {
     pub evidence: String,
     /// What to do; null where nothing needs to be done.
     pub fix: Option<String>,
+    /// The one agent that it concerns, if it does not concern all.
+    #[serde(skip)]
+    pub agent: Option<String>,
 }
 
 impl HostFinding {
@@ -42,6 +45,7 @@ impl HostFinding {
             title: title.into(),
             evidence: evidence.into(),
             fix: None,
+            agent: None,
         }
     }
 
@@ -58,7 +62,14 @@ impl HostFinding {
             title: title.into(),
             evidence: evidence.into(),
             fix: Some(fix.into()),
+            agent: None,
         }
+    }
+
+    /// It concerns this agent alone.
+    pub fn of(mut self, agent: &str) -> Self {
+        self.agent = Some(agent.to_owned());
+        self
     }
 }
 

@@ -1,7 +1,10 @@
 //! What every command has at hand: the settings, the terminal, Ctrl-C, and with
 //! them the manifest, the engine, the lock and a look at both.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use diagnostics::{Exit, Failure, located::problem::ProblemRow};
 use model::{
@@ -44,6 +47,8 @@ pub struct Settings {
     pub verbose: bool,
     /// podman calls that change something at the same time.
     pub jobs: Option<u16>,
+    /// Ids of findings that stop nothing.
+    pub ignore: BTreeSet<String>,
     /// How long to wait for another run on the same system.
     pub lock_timeout_ms: u64,
 }

@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, fs, path::Path, thread, time::Instant};
 use diagnostics::{Exit, Failure, names::nearest_or_all};
 use model::{
     plan::{
-        Action, Plan, State,
+        Action, Plan, State, Step,
         images::{self, Recipes},
         label, local_tag, namespace, pointer_tag,
         state::ObservedImage,
@@ -23,6 +23,7 @@ use super::{
     import_check::Questions,
     outcome,
     project::Project,
+    toolchain,
 };
 use crate::{
     carry_out::{Report, StepResult},
@@ -118,6 +119,10 @@ pub fn converge(
             .lines
             .extend(questions.lines(system, engine, &state)?);
         return Ok(Ending::Planned(script));
+    }
+    let builds = |step: &Step| matches!(step.action, Action::BuildImage(_));
+    if plan.steps.iter().any(builds) {
+        toolchain::room(app, engine, system, &state)?;
     }
     if !plan.is_empty() {
         engine.ready_to_build()?;

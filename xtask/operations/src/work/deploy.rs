@@ -5,17 +5,19 @@ use std::{collections::BTreeSet, time::Instant};
 use diagnostics::{Exit, Failure};
 use model::{
     plan::{
-        Action, Plan, State, Step,
-        agents::{self, DeployRequest, Order},
-        elsewhere, label, networks, pointer_tag, secrets as wanted_secrets,
+        Action, Plan, PlanError, State, Step,
+        agents::{DeployRequest, Order},
+        elsewhere, label, networks, pointer_tag,
+        refused::{self, Refused},
+        secrets as wanted_secrets,
     },
     system::System,
 };
 use serde::Serialize;
 
 use super::{
-    app::App, dry_run::Script, ending::Ending, failures::plan_failure, gpu, import_check, outcome,
-    project::Project, secrets, take_over, toolchain, verify, way_back,
+    app::App, dry_run::Script, ending::Ending, failures::plan_failure, gpu, import_check, left_out,
+    outcome, project::Project, secrets, take_over, toolchain, verify, way_back,
 };
 use crate::{
     carry_out::{Report, StepResult},
@@ -72,11 +74,11 @@ impl How {
 }
 
 /// Whether anybody has looked at the host yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Host {
     Unknown,
-    /// Its warnings have been shown.
-    Checked,
+    /// Its warnings have been shown; this keeps single agents from running here.
+    Checked(Vec<PlanError>),
 }
 
 /// The end of a deployment.
@@ -108,16 +110,19 @@ pub fn converge(
 ) -> Result<Ending<Deployment>, Failure> {
     let started = Instant::now();
     let system = &project.system;
-    let (mut plan, state) = planned(app, project, engine, chosen, how)?;
-    take_over::judge(app.ui, system, &state, &plan, how.take_over)?;
-    let made = made(system, &plan);
+    let (mut planned, state) = planned(app, project, engine, chosen, how)?;
+    let plan = &planned.plan;
+    take_over::judge(app.ui, system, &state, plan, how.take_over)?;
     if !how.no_import_check {
-        import_check::preflight(project, &made)?;
+        import_check::preflight(project, &made(system, plan))?;
     }
-    // Costs nothing where nothing is to be done.
-    if host == Host::Unknown && !plan.is_empty() {
-        toolchain::preflight(app, engine, system, &state, chosen, false)?;
-        gpu::preflight(app, engine, system, &state, &made)?;
+    let unfit = unfit(app, engine, project, (plan, &state), chosen, host)?;
+    if !unfit.is_empty() {
+        planned = make_plan(project, &state, chosen, how, unfit)?;
+    }
+    let (mut plan, refused) = (planned.plan, planned.refused);
+    if !made(system, &plan).is_empty() {
+        toolchain::room(app, engine, system, &state)?;
     }
     if app.settings.dry_run {
         return Ok(Ending::Planned(Script::new(engine, plan)));
@@ -136,6 +141,7 @@ pub fn converge(
     if let Some((plan, report)) = &back {
         way_back::mark(&mut agents, plan, report);
     }
+    agents.extend(left_out::outcomes(&refused));
     let agents = agents
         .into_iter()
         .filter(|outcome| system.agent(&outcome.name).is_some() || !outcome.sick.is_empty())
@@ -152,7 +158,33 @@ pub fn converge(
     if let (Some(failure), Some((plan, report))) = (&mut failure, &back) {
         failure.detail.extend(way_back::words(plan, report));
     }
-    Ok(Ending::new(deployment, failure))
+    Ok(Ending::new(
+        deployment,
+        left_out::failure(&refused, failure),
+    ))
+}
+
+/// What keeps single agents from running on this host. Costs nothing where nothing
+/// is to be done.
+fn unfit(
+    app: &App,
+    engine: &Engine,
+    project: &Project,
+    (plan, state): (&Plan, &State),
+    chosen: &BTreeSet<String>,
+    host: Host,
+) -> Result<Vec<PlanError>, Failure> {
+    let system = &project.system;
+    match host {
+        Host::Checked(unfit) => Ok(unfit),
+        Host::Unknown if plan.is_empty() => Ok(Vec::new()),
+        Host::Unknown => {
+            let made = made(system, plan);
+            let mut unfit = toolchain::preflight(app, engine, system, state, chosen, false)?;
+            unfit.extend(gpu::preflight(app, engine, system, state, &made)?);
+            Ok(unfit)
+        }
+    }
 }
 
 /// Carries out the way back, if the plan has one and has failed; after Ctrl-C only
@@ -191,7 +223,7 @@ pub fn planned(
     engine: &mut Engine,
     chosen: &BTreeSet<String>,
     how: &How,
-) -> Result<(Plan, State), Failure> {
+) -> Result<(Planned, State), Failure> {
     let values = project.secrets(app, chosen)?;
     let ask = Ask {
         containers: true,
@@ -209,24 +241,33 @@ pub fn planned(
     if how.take_over {
         elsewhere::take_over(&mut state);
     }
-    let mut plan = make_plan(&project.system, &state, chosen.clone(), how)?;
-    plan.warnings.extend(stale_images(project, &state)?);
-    Ok((plan, state))
+    let planned = make_plan(project, &state, chosen, how, Vec::new())?;
+    Ok((planned, state))
 }
 
+/// What is to be done, and for whom nothing can be.
+#[derive(Debug)]
+pub struct Planned {
+    pub plan: Plan,
+    pub refused: Refused,
+}
+
+/// The plan for all of `chosen` but those that are `unfit` or refused.
 fn make_plan(
-    system: &System,
+    project: &Project,
     state: &State,
-    chosen: BTreeSet<String>,
+    chosen: &BTreeSet<String>,
     how: &How,
-) -> Result<Plan, Failure> {
+    mut unfit: Vec<PlanError>,
+) -> Result<Planned, Failure> {
+    let system = &project.system;
     let groups = system
         .agents
         .iter()
         .filter(|agent| chosen.contains(&agent.name));
     let used = networks::used_by(system, groups.map(|agent| agent.group.as_str()));
     let request = DeployRequest {
-        agents: chosen,
+        agents: chosen.clone(),
         order: how.order,
         keep: how.keep,
         recreate: how.recreate.clone(),
@@ -236,14 +277,13 @@ fn make_plan(
         keep_images: how.no_new_images,
         settle_ms: how.settle_ms,
     };
-    let refused = wanted_secrets::refusals(system, state, &request.agents);
+    unfit.extend(wanted_secrets::refusals(system, state, &request.agents));
     let networks = networks::plan(system, state, &used, false);
-    let agents = agents::plan(system, state, &request);
-    let (mut plan, agents) = match (networks, agents) {
-        (Ok(networks), Ok(agents)) if refused.is_empty() => (networks, agents),
+    let agents = refused::plan(system, state, &request, unfit);
+    let (mut plan, (agents, refused)) = match (networks, agents) {
+        (Ok(networks), Ok(agents)) => (networks, agents),
         (networks, agents) => {
             let errors = networks.err().into_iter().chain(agents.err()).flatten();
-            let errors = errors.chain(refused);
             return Err(plan_failure(&errors.collect::<Vec<_>>()));
         }
     };
@@ -252,7 +292,9 @@ fn make_plan(
     let created: Vec<usize> = (0..plan.steps.len()).collect();
     plan.append(agents, &created);
     wanted_secrets::remove_unused(system, state, &mut plan);
-    Ok(plan)
+    plan.warnings.extend(stale_images(project, state)?);
+    plan.warnings.extend(left_out::warnings(&refused));
+    Ok(Planned { plan, refused })
 }
 
 /// The agents that get a new container.

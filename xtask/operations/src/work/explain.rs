@@ -32,6 +32,14 @@ pub enum Explanation {
     },
 }
 
+/// Stable ids of everything that docs/troubleshooting.md explains.
+pub fn finding_ids() -> Vec<String> {
+    documents::findings()
+        .into_iter()
+        .map(|entry| entry.name)
+        .collect()
+}
+
 /// Something that can be explained.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -43,6 +43,7 @@ pub fn plan_failure(errors: &[PlanError]) -> Failure {
             | PlanError::GpusTooFew { .. }
             | PlanError::GpuUnknown { .. }
             | PlanError::DeviceMissing { .. }
+            | PlanError::Unfit { .. }
             | PlanError::SecretMissing { .. },
         ) => Exit::Findings,
         Some(PlanError::NotImplemented { .. } | PlanError::PodMode { .. }) => Exit::Manifest,
@@ -140,6 +141,15 @@ pub fn plan_error_words(error: &PlanError) -> (String, String) {
             by,
             orphan,
         } => held_words(agent, what, container, by, *orphan),
+        PlanError::Unfit {
+            agent,
+            finding,
+            title,
+            fix,
+        } => (
+            format!("{agent} cannot be deployed here: {title} [{finding}]"),
+            format!("{fix}; `--ignore {finding}` tries all the same"),
+        ),
         PlanError::NotImplemented { agent, script } => (
             format!("{agent} has no implementation in this monorepo: {script} does not exist"),
             "leave it out, or write its script".into(),

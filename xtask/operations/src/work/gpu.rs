@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use diagnostics::{Exit, Failure};
 use model::{
     plan::{
-        State,
+        PlanError, State,
         gpus::{self, CDI_KIND, Gpus},
         pointer_tag,
     },
@@ -150,18 +150,18 @@ fn learned(peaks: &Used) -> Vec<Learned> {
 }
 
 /// What `up` and `deploy` ask before they give GPUs to these agents: errors
-/// stop, warnings are shown. A system whose agents are given none is not asked.
+/// stop those agents, warnings are shown. A system whose agents are given none is not asked.
 pub fn preflight(
     app: &App,
     engine: &Engine,
     system: &System,
     state: &State,
     chosen: &BTreeSet<String>,
-) -> Result<(), Failure> {
+) -> Result<Vec<PlanError>, Failure> {
     let offered = gpu::offered(&host_root());
     let assigned = gpus::assigned(system, &offered);
     if !chosen.iter().any(|name| assigned.contains_key(name)) {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let facts = facts::gather(&host_root(), &app.cancel);
     let used = used_now(system, state, &facts);
@@ -174,7 +174,16 @@ pub fn preflight(
     };
     let podman = podman(Some(engine));
     let findings = diagnose::diagnose(&facts, &podman, &wanted, &offered, &budgets);
-    toolchain::stop_or_warn(app, &findings)
+    // Who is given no GPU need not wait for one.
+    let given = || chosen.iter().filter(|name| assigned.contains_key(*name));
+    let findings = findings.into_iter().flat_map(|finding| {
+        let all: Vec<HostFinding> = match finding.severity {
+            HostSeverity::Error => given().map(|agent| finding.clone().of(agent)).collect(),
+            _ => vec![finding],
+        };
+        all
+    });
+    toolchain::stop_or_warn(app, findings.collect())
 }
 
 /// Without podman, one that nothing can be held against.

@@ -21,6 +21,7 @@ pub mod integration_tests;
 mod interruption;
 pub mod isolated;
 pub mod junit;
+mod left_out;
 pub mod live;
 pub mod logs;
 pub mod networks;

@@ -3,8 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use diagnostics::{Exit, Failure};
-use model::{plan::State, system::System};
+use diagnostics::{Exit, Failure, names::nearest_or_all};
+use model::{
+    plan::{PlanError, State},
+    system::System,
+};
 use serde::Serialize;
 
 use super::{
@@ -119,7 +122,8 @@ fn of_system(
     Ok(toolchain::of_system(engine, look, &asked))
 }
 
-/// The preflight of `up` and `deploy`: errors stop, warnings are shown once.
+/// The preflight of `up` and `deploy`. What concerns all agents stops, what concerns
+/// one is returned, warnings are shown. Space is `room`'s matter.
 pub fn preflight(
     app: &App,
     engine: &Engine,
@@ -127,39 +131,101 @@ pub fn preflight(
     state: &State,
     chosen: &BTreeSet<String>,
     builds: bool,
-) -> Result<(), Failure> {
+) -> Result<Vec<PlanError>, Failure> {
     let look = Look::here();
     let mut findings = toolchain::of_engine(engine, &look);
     let asked = Asked::named(system, state, chosen, builds);
     findings.extend(toolchain::of_system(engine, &look, &asked).0);
-    stop_or_warn(app, &findings)
+    findings.retain(|finding| !tight(finding));
+    stop_or_warn(app, findings)
 }
 
-/// Errors stop, warnings are shown.
-pub fn stop_or_warn(app: &App, findings: &[HostFinding]) -> Result<(), Failure> {
-    let errors: Vec<&HostFinding> = findings
-        .iter()
-        .filter(|finding| finding.severity == HostSeverity::Error)
-        .collect();
-    if let Some(first) = errors.first() {
-        let lines = errors
-            .iter()
-            .map(|finding| format!("{}: {}; {}", finding.id, finding.title, finding.evidence));
-        return Err(Failure::new(
-            Exit::Findings,
-            format!("this host is not ready: {}", first.title),
-        )
-        .detail(lines)
-        .hint(first.fix.clone().unwrap_or_default()));
+/// Whether there is room for new images and containers: to start one that is
+/// there takes none.
+pub fn room(app: &App, engine: &Engine, system: &System, state: &State) -> Result<(), Failure> {
+    let findings = toolchain::free_space(engine, system, state).into_iter();
+    stop_or_warn(app, findings.filter(tight).collect()).map(drop)
+}
+
+/// A disk on which nothing new has room.
+fn tight(finding: &HostFinding) -> bool {
+    finding.id == "storage-space" && finding.severity == HostSeverity::Error
+}
+
+/// Errors stop, or are returned if they concern one agent; warnings are shown, and
+/// so are errors that the user wants to be ignored.
+pub fn stop_or_warn(app: &App, findings: Vec<HostFinding>) -> Result<Vec<PlanError>, Failure> {
+    let judged = judge(findings, &app.settings.ignore);
+    if let Some(failure) = not_ready(&judged.errors) {
+        return Err(failure);
     }
-    for finding in findings
-        .iter()
-        .filter(|finding| finding.severity == HostSeverity::Warning)
-    {
+    for finding in &judged.warnings {
+        let ignored = match finding.severity {
+            HostSeverity::Error => "ignored: ",
+            _ => "",
+        };
         app.ui
-            .warn(format!("{}: {}", finding.title, finding.evidence));
+            .warn(format!("{ignored}{}: {}", finding.title, finding.evidence));
     }
-    Ok(())
+    Ok(judged.unfit)
+}
+
+/// What becomes of findings in front of a change.
+#[derive(Debug, Default)]
+struct Judged {
+    errors: Vec<HostFinding>,
+    warnings: Vec<HostFinding>,
+    unfit: Vec<PlanError>,
+}
+
+fn judge(findings: Vec<HostFinding>, ignore: &BTreeSet<String>) -> Judged {
+    let mut judged = Judged::default();
+    for finding in findings {
+        match finding.severity {
+            HostSeverity::Ok | HostSeverity::Info => {}
+            HostSeverity::Warning => judged.warnings.push(finding),
+            HostSeverity::Error if ignore.contains(finding.id) => judged.warnings.push(finding),
+            HostSeverity::Error => match finding.agent.clone() {
+                Some(agent) => judged.unfit.push(unfit(agent, &finding)),
+                None => judged.errors.push(finding),
+            },
+        }
+    }
+    judged
+}
+
+/// This finding keeps this agent from being deployed.
+fn unfit(agent: String, finding: &HostFinding) -> PlanError {
+    PlanError::Unfit {
+        agent,
+        finding: finding.id.to_owned(),
+        title: format!("{} ({})", finding.title, finding.evidence),
+        fix: finding.fix.clone().unwrap_or_default(),
+    }
+}
+
+fn not_ready(errors: &[HostFinding]) -> Option<Failure> {
+    let first = errors.first()?;
+    let lines = errors
+        .iter()
+        .map(|finding| format!("{}: {}; {}", finding.id, finding.title, finding.evidence));
+    let fix = first.fix.clone().unwrap_or_default();
+    let failure = Failure::new(
+        Exit::Findings,
+        format!("this host is not ready: {}", first.title),
+    );
+    let ignore = format!("`--ignore {}` goes on all the same", first.id);
+    Some(failure.detail(lines).hint(format!("{fix}; {ignore}")))
+}
+
+/// Ids of findings that are to stop nothing, if there are such findings.
+pub fn ignored(ids: &[String]) -> Result<BTreeSet<String>, Failure> {
+    let known: Vec<String> = super::explain::finding_ids();
+    if let Some(unknown) = ids.iter().find(|id| !known.contains(id)) {
+        let near = nearest_or_all(unknown, known.iter().map(String::as_str));
+        return Err(Failure::new(Exit::Usage, format!("unknown finding `{unknown}`")).hint(near));
+    }
+    Ok(ids.iter().cloned().collect())
 }
 
 /// What podman has, as a preflight needs it.
@@ -203,5 +269,9 @@ pub fn from_failure(id: &'static str, failure: &Failure) -> HostFinding {
         title: failure.message.clone(),
         evidence: failure.detail.join("; "),
         fix: failure.hint.clone(),
+        agent: None,
     }
 }
+
+#[cfg(test)]
+mod tests;

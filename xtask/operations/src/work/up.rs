@@ -4,7 +4,10 @@
 use std::{collections::BTreeSet, time::Instant};
 
 use diagnostics::{Exit, Failure};
-use model::system::System;
+use model::{
+    plan::{PlanError, refused::Refused},
+    system::System,
+};
 use serde::Serialize;
 
 use super::{
@@ -14,7 +17,7 @@ use super::{
     build_report::ImageReport,
     deploy::{self, Deployment},
     dry_run::Script,
-    failures::podman_failure,
+    failures::{plan_failure, podman_failure},
     gpu, import_check,
     project::Project,
     take_over, toolchain,
@@ -75,15 +78,15 @@ pub fn check(
     project: &Project,
     chosen: &BTreeSet<String>,
     how: &deploy::How,
-) -> Result<Engine, Failure> {
+) -> Result<(Engine, Vec<PlanError>), Failure> {
     if !how.no_import_check {
         import_check::preflight(project, chosen)?;
     }
     project.secrets(app, chosen)?;
     let mut engine = app.engine(&project.system)?;
-    check_host(app, &engine, &project.system, chosen, how.take_over)?;
+    let unfit = check_host(app, &engine, &project.system, chosen, how.take_over)?;
     engine.ready()?;
-    Ok(engine)
+    Ok((engine, unfit))
 }
 
 fn check_host(
@@ -92,11 +95,16 @@ fn check_host(
     system: &System,
     chosen: &BTreeSet<String>,
     take_over: bool,
-) -> Result<(), Failure> {
+) -> Result<Vec<PlanError>, Failure> {
     let state = toolchain::look(engine).map_err(podman_failure)?;
     take_over::judge_agents(app.ui, system, &state, chosen, take_over)?;
-    toolchain::preflight(app, engine, system, &state, chosen, true)?;
-    gpu::preflight(app, engine, system, &state, chosen)
+    let mut unfit = toolchain::preflight(app, engine, system, &state, chosen, true)?;
+    unfit.extend(gpu::preflight(app, engine, system, &state, chosen)?);
+    let left = |name: &&String| !unfit.iter().any(|error| error.agent() == Some(name));
+    match chosen.iter().any(|name| left(&name)) {
+        true => Ok(unfit),
+        false => Err(plan_failure(&unfit)),
+    }
 }
 
 /// What `up` would do; with `install`, what that would install, too.
@@ -126,11 +134,20 @@ pub fn preview(
     let (_, images) = build::planned(project, &engine, &wanted, false)?;
     preview.images = Some(Script::new(&engine, images));
     match deploy::planned(app, project, &mut engine, chosen, how) {
-        Ok((plan, _)) => preview.deployment = Some(Script::new(&engine, plan)),
+        Ok((planned, _)) if !images_missing(&planned.refused) => {
+            preview.deployment = Some(Script::new(&engine, planned.plan));
+        }
+        Ok(_) => {}
         Err(failure) if failure.exit == Exit::Build => {}
         Err(failure) => return Err(failure),
     }
     Ok(preview)
+}
+
+/// What is built first will be there when it is deployed.
+fn images_missing(refused: &Refused) -> bool {
+    let missing = |error: &PlanError| matches!(error, PlanError::ImageMissing { .. });
+    refused.errors.iter().any(missing)
 }
 
 /// Times of phases that have been gone through.

@@ -9,6 +9,7 @@ mod handover;
 mod images;
 mod networks;
 mod refusals;
+mod refused;
 mod released;
 mod rollback;
 mod scale;

@@ -168,6 +168,13 @@ fn of_agents(
     (found, capacity)
 }
 
+/// Whether podman's storage has space for anything new.
+pub fn free_space(engine: &Engine, system: &System, state: &State) -> Option<HostFinding> {
+    let facts = &engine.facts;
+    let free = free_bytes(&facts.storage_root)?;
+    Some(resources::space(facts, free, system, state, &[]))
+}
+
 /// The proof that containers run, and what it took.
 pub fn proof(engine: &Engine) -> Vec<HostFinding> {
     engine

@@ -71,6 +71,7 @@ pub fn ports_taken(state: &State, agents: &[&Agent]) -> Vec<HostFinding> {
             format!("127.0.0.1:{port} is held {owner}"),
             "end that process, or set host_port or host_health_port in the manifest",
         )
+        .of(&agent.name)
     })
     .collect()
 }

@@ -78,6 +78,7 @@ fn words(finding: &HostFinding) -> String {
         severity,
         title,
         evidence,
+        agent: _,
         fix,
     } = finding;
     let fix = fix.as_deref().unwrap_or("-");
