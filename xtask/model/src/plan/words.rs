@@ -79,24 +79,12 @@ impl Action {
             Action::RemoveSecret { secret } => {
                 Words::new(format!("remove the secret `{secret}`"), "removed")
             }
-            Action::CreateContainer(spec) => {
-                Words::new(format!("create the container `{}`", spec.name), "done")
-            }
-            Action::StartContainer { container, .. } => {
-                Words::new(format!("start `{container}`"), "done").doing("starting")
-            }
-            Action::StopContainer { container, .. } => {
-                Words::new(format!("stop `{container}`"), "done").doing("stopping")
-            }
-            Action::UnpauseContainer { container } => {
-                Words::new(format!("unpause `{container}`"), "done")
-            }
-            Action::RenameContainer { from, to } => {
-                Words::new(format!("rename `{from}` to `{to}`"), "done")
-            }
-            Action::RemoveContainer { container, .. } => {
-                Words::new(format!("remove the container `{container}`"), "removed")
-            }
+            Action::CreateContainer(_)
+            | Action::StartContainer { .. }
+            | Action::StopContainer { .. }
+            | Action::UnpauseContainer { .. }
+            | Action::RenameContainer { .. }
+            | Action::RemoveContainer { .. } => self.container_words(),
             Action::RemoveNetwork { network } => {
                 Words::new(format!("remove the network `{network}`"), "removed")
             }
@@ -115,6 +103,31 @@ impl Action {
                 Words::new(format!("ask {} for its health", gate.agent), "healthy").timed()
             }
             Action::Settle { .. } => Words::new("let agents settle", "settled").doing("settling"),
+        }
+    }
+
+    /// Those of what is done to one container.
+    fn container_words(&self) -> Words {
+        match self {
+            Action::CreateContainer(spec) => {
+                Words::new(format!("create the container `{}`", spec.name), "done")
+            }
+            Action::StartContainer { container, .. } => {
+                Words::new(format!("start `{container}`"), "done").doing("starting")
+            }
+            Action::StopContainer { container, .. } => {
+                Words::new(format!("stop `{container}`"), "done").doing("stopping")
+            }
+            Action::UnpauseContainer { container } => {
+                Words::new(format!("unpause `{container}`"), "done")
+            }
+            Action::RenameContainer { from, to } => {
+                Words::new(format!("rename `{from}` to `{to}`"), "done")
+            }
+            Action::RemoveContainer { container, .. } => {
+                Words::new(format!("remove the container `{container}`"), "removed")
+            }
+            other => unreachable!("{other:?} is not done to a container"),
         }
     }
 }

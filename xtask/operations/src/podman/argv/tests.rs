@@ -219,11 +219,7 @@ fn containers_are_started_stopped_renamed_and_removed() {
         to: "alpha-previous".into(),
     };
     check(&rename, "podman rename alpha alpha-previous");
-    let remove = Action::RemoveContainer {
-        container: container(),
-        pid: None,
-    };
-    check(&remove, "podman rm --force --time 5 alpha");
+    check(&containers::removal(), "podman rm --force --time 5 alpha");
 }
 
 #[test]

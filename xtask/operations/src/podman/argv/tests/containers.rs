@@ -111,3 +111,11 @@ fn secrets_are_named_and_their_values_are_nowhere() {
     spec.relax.writable_root = true;
     assert!(!options(&spec).contains("--tmpfs"));
 }
+
+/// Of the container that other tests are about.
+pub fn removal() -> Action {
+    Action::RemoveContainer {
+        container: "alpha".into(),
+        pid: Some(4711),
+    }
+}
