@@ -17,9 +17,7 @@ pub fn harmless(text: &str, limit: usize) -> String {
             out.push('…');
             break;
         }
-        if letter.is_control()
-            || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-        {
+        if letter.is_control() || is_unseen(letter) {
             out.extend(letter.escape_default());
         } else {
             out.push(letter);
@@ -28,12 +26,32 @@ pub fn harmless(text: &str, limit: usize) -> String {
     out
 }
 
+/// Changes how the letters around it are shown or read, and cannot be seen: marks
+/// of direction, letters without width, fillers, tags.
+fn is_unseen(letter: char) -> bool {
+    matches!(
+        letter,
+        '\u{ad}'
+            | '\u{61c}'
+            | '\u{115f}'..='\u{1160}'
+            | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{3164}'
+            | '\u{feff}'
+            | '\u{ffa0}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}'
+    )
+}
+
 /// A line without what could move the cursor or change colours of a terminal:
 /// agents and builds write what they like.
 pub fn printable(line: &str) -> String {
     let shown = line.trim_end().chars().map(|c| match c {
         '\t' => ' ',
-        c if c.is_control() => '\u{fffd}',
+        c if c.is_control() || is_unseen(c) => '\u{fffd}',
         c => c,
     });
     shown.collect()
@@ -53,5 +71,23 @@ mod tests {
     #[test]
     fn what_a_terminal_would_obey_is_not_printed() {
         assert_eq!(printable("a\tb\x1b[2Jc\r\n"), "a b\u{fffd}[2Jc");
+    }
+
+    #[test]
+    fn nor_is_what_turns_text_around_or_hides_in_it() {
+        for unseen in [
+            '\u{202e}',
+            '\u{2066}',
+            '\u{200b}',
+            '\u{200f}',
+            '\u{feff}',
+            '\u{e0041}',
+        ] {
+            assert_eq!(printable(&format!("a{unseen}b")), "a\u{fffd}b");
+            assert!(!excerpt(&format!("a{unseen}b")).contains(unseen));
+        }
+        for seen in ["ä", "日本", "عربى", "👍", "e\u{301}"] {
+            assert_eq!(printable(seen), seen);
+        }
     }
 }

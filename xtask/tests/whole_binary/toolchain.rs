@@ -194,3 +194,18 @@ fn deploy_asks_only_for_what_it_needs() {
     outcome.says("this host is not ready: base-image");
     fixture.run(&["deploy", "--settle", "0s"]).expect(0);
 }
+
+/// Whoever runs one group need not hear of the others.
+#[test]
+fn only_the_named_agents_are_judged() {
+    let fixture = Fixture::built();
+    let port = fixture.health_port("EmotionEngine");
+    let held = std::net::TcpListener::bind(("127.0.0.1", port)).expect("reserved");
+    fixture.run(&["check-toolchain"]).expect(9);
+    let core = fixture.run(&["check-toolchain", "core-services"]).expect(0);
+    assert!(!core.stdout.contains("port-taken"), "{}", core.stdout);
+    let named = fixture.run(&["check-toolchain", "EmotionEngine"]).expect(9);
+    named.says("port-taken");
+    fixture.run(&["check-toolchain", "EmotionEngin"]).expect(2);
+    drop(held);
+}

@@ -44,8 +44,16 @@ pub struct HostReport {
 }
 
 /// Everything that is known of podman and this host, and a container as proof.
+/// About the agents and groups of these names and what they depend on, or about all;
 /// `more` is a number of agents to have room for.
-pub fn check(app: &App, system: &System, more: Option<u32>) -> Result<HostReport, Failure> {
+pub fn check(
+    app: &App,
+    system: &System,
+    names: &[String],
+    more: Option<u32>,
+) -> Result<HostReport, Failure> {
+    // Whatever is named by mistake is told at once.
+    let chosen = select(system, names, names.is_empty())?;
     let mut findings = Vec::new();
     let mut capacity = None;
     match app.engine_within(system, PATIENCE_MS, true) {
@@ -59,7 +67,7 @@ pub fn check(app: &App, system: &System, more: Option<u32>) -> Result<HostReport
                         true => Vec::new(),
                         false => prove(&mut engine)?,
                     };
-                    let (found, room) = of_system(&engine, &look, system, &state, more)?;
+                    let (found, room) = of_system(&engine, &look, system, (&state, &chosen), more);
                     findings.extend(found);
                     findings.extend(proof);
                     capacity = room;
@@ -105,10 +113,9 @@ fn of_system(
     engine: &Engine,
     look: &Look,
     system: &System,
-    state: &State,
+    (state, chosen): (&State, &BTreeSet<String>),
     more: Option<u32>,
-) -> Result<(Vec<HostFinding>, Option<Capacity>), Failure> {
-    let chosen = select(system, &[], true)?;
+) -> (Vec<HostFinding>, Option<Capacity>) {
     let agents = system.agents.iter();
     let asked = Asked {
         system,
@@ -119,7 +126,7 @@ fn of_system(
         count: more.map(u64::from),
         builds: true,
     };
-    Ok(toolchain::of_system(engine, look, &asked))
+    toolchain::of_system(engine, look, &asked)
 }
 
 /// The preflight of `up` and `deploy`. What concerns all agents stops, what concerns

@@ -16,6 +16,9 @@ use crate::system::{
     effective::{Member, View, join},
 };
 
+/// podman splits `SOURCE:TARGET` at colons, and knows no way to quote one.
+const COLON: &str = "podman cannot mount a path with `:` in it";
+
 /// Reports what the header of this file lists.
 pub fn check(view: &View<'_>, problems: &mut Problems) {
     code_paths(view, problems);
@@ -99,6 +102,10 @@ fn monorepo<'v>(view: &View<'v>, problems: &mut Problems) -> Option<&'v Path> {
             None => problems.report_outside(message, help),
         }
     };
+    if path.to_string_lossy().contains(':') {
+        report(format!("{COLON}: the monorepo is `{}`", path.display()));
+        return None;
+    }
     if !path.is_dir() {
         report(format!("monorepo `{shown}` is not a folder"));
         return None;
@@ -195,6 +202,11 @@ fn mounts(problems: &mut Problems, monorepo: Option<&Path>, member: &Member<'_>)
     for mount in member.mounts() {
         let Some(host) = &mount.host else { continue };
         let absolute = Path::new(host.as_str()).is_absolute();
+        if host.contains(':') {
+            let message = format!("{COLON}: `{}`", host.value);
+            problems.report(&host.at, message, "give it a name without a colon");
+            continue;
+        }
         let base = match (monorepo, absolute) {
             (Some(monorepo), _) => monorepo,
             (None, true) => Path::new("/"),

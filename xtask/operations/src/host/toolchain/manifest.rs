@@ -43,8 +43,8 @@ pub fn base_sources(
     ))
 }
 
-pub fn relaxations(system: &System) -> Vec<HostFinding> {
-    let relaxed = system.agents.iter().flat_map(|agent| {
+pub fn relaxations(agents: &[&Agent]) -> Vec<HostFinding> {
+    let relaxed = agents.iter().flat_map(|agent| {
         let relax = &agent.relax;
         let writable = relax
             .writable_root

@@ -144,11 +144,16 @@ fn of_agents(
     let range = text(&format!("{settings}_port_range"));
     let reserved = text(&format!("{settings}_reserved_ports"));
     found.extend(network::ports_lent(system, agents, &range, &reserved));
-    found.extend(network::routes(system, state, &text("/proc/net/route")));
+    found.extend(network::routes(
+        system,
+        state,
+        agents,
+        &text("/proc/net/route"),
+    ));
     if asked.builds {
         found.extend(manifest::base_sources(system, state, &on_path));
     }
-    found.extend(manifest::relaxations(system));
+    found.extend(manifest::relaxations(agents));
     found.extend(manifest::plain_secrets(agents));
     if look.number("/sys/fs/selinux/enforce") == Some(1) {
         let mounts = manifest::host_mounts(agents).into_iter();

@@ -9,7 +9,7 @@ use model::{
     plan::{
         State,
         agents::{next_name, previous_name},
-        label,
+        label, networks,
         state::Status,
     },
     system::{Agent, Subnet, System},
@@ -142,12 +142,13 @@ fn within(part: &str, port: u16) -> bool {
 
 /// Routes of the host that the manifest's networks would hide. `table` is the
 /// text of `/proc/net/route`.
-pub fn routes(system: &System, state: &State, table: &str) -> Vec<HostFinding> {
+pub fn routes(system: &System, state: &State, agents: &[&Agent], table: &str) -> Vec<HostFinding> {
+    let used = networks::used_by(system, agents.iter().map(|agent| agent.group.as_str()));
     let routes: Vec<(String, Subnet)> = table.lines().skip(1).filter_map(route).collect();
     let missing = system
         .networks
         .iter()
-        .filter(|(name, _)| !state.networks.contains_key(*name));
+        .filter(|(name, _)| used.contains(name) && !state.networks.contains_key(*name));
     missing
         .flat_map(|(name, network)| {
             let clash = routes
