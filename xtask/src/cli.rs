@@ -134,6 +134,10 @@ pub enum Command {
     CreateNetworks(cmd::create_networks::Args),
     /// Bring agents to the manifest's state, in order, gated on health
     Deploy(cmd::deploy::Args),
+    /// Bring agents back to what an earlier deployment left
+    Rollback(cmd::rollback::Args),
+    /// Show what was deployed when, by whom, and what changed with it
+    History(cmd::history::Args),
     /// Ask all agents for their health over ZeroMQ
     HealthCheck(cmd::health_check::Args),
     /// Find out why agents are not well, and what to do next
@@ -202,6 +206,8 @@ impl Cli {
             Command::BuildImages(args) => cmd::build_images::run(app, args),
             Command::CreateNetworks(args) => cmd::create_networks::run(app, args),
             Command::Deploy(args) => cmd::deploy::run(app, args),
+            Command::Rollback(args) => cmd::rollback::run(app, args),
+            Command::History(args) => cmd::history::run(app, args),
             Command::HealthCheck(args) => cmd::health_check::run(app, args),
             Command::Doctor(args) => cmd::doctor::run(app, args),
             Command::Status(args) => cmd::status::run(app, args),

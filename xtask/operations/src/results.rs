@@ -2,6 +2,8 @@
 //!
 //! Nothing here can reach podman, the host or the code.
 
+pub use model::plan::deployed::Difference;
+
 pub use crate::{
     carry_out::{AgentStatus, Sick},
     doctor::{Cause, Check, Diagnosed, Diagnosis, Root, Verdict},
@@ -27,6 +29,7 @@ pub use crate::{
             Cell, EntryTopic, Explanation, FieldRow, FieldTopic, NameGroup, TableTopic, Topic,
         },
         gpu::{GpuReport, Learned},
+        history::{AgentInSet, DeploymentRow, History},
         logs::{LogLine, Searched},
         networks::Creation,
         outcome::{Ended, Outcome},

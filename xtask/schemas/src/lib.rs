@@ -8,8 +8,9 @@ mod shape;
 mod text;
 
 use operations::results::{
-    Creation, Deployment, DoctorReport, Explanation, Fleet, GpuReport, HostReport, ImageReport,
-    LogLine, Preview, Rejection, Removal, Round, ScanReport, Script, SplitReport, TestReport, Up,
+    Creation, Deployment, DoctorReport, Explanation, Fleet, GpuReport, History, HostReport,
+    ImageReport, LogLine, Preview, Rejection, Removal, Round, ScanReport, Script, SplitReport,
+    TestReport, Up,
 };
 use schemars::JsonSchema;
 use serde_json::Value;
@@ -39,6 +40,8 @@ pub fn all() -> Vec<ResultSchema> {
         result::<ImageReport>("build-images"),
         result::<Creation>("create-networks"),
         result::<Deployment>("deploy"),
+        result::<Deployment>("rollback"),
+        result::<History>("history"),
         result::<Round>("health-check"),
         result::<DoctorReport>("doctor"),
         result::<Fleet>("status"),
@@ -52,6 +55,7 @@ pub fn all() -> Vec<ResultSchema> {
         dry_run::<Script>("build-images"),
         dry_run::<Script>("create-networks"),
         dry_run::<Script>("deploy"),
+        dry_run::<Script>("rollback"),
         dry_run::<Script>("down"),
         dry_run::<Preview>("up"),
     ]

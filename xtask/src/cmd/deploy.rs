@@ -1,6 +1,6 @@
 //! `deploy`: converge the agents, gated on health, in order.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use diagnostics::Failure;
 use model::{plan::agents::Order, system::System};
@@ -97,6 +97,8 @@ impl How {
             go_back: !self.no_rollback,
             verify: self.verify,
             no_new_images: self.no_new_images,
+            specs: BTreeMap::new(),
+            command: "deploy".to_owned(),
             keep: self.keep,
             take_over: self.take_over,
             no_import_check: self.no_import_check,

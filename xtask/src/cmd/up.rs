@@ -28,7 +28,10 @@ pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
     let project = Project::open(app)?;
     let system = &project.system;
     let chosen = select(system, &args.names, args.how.no_deps)?;
-    let how = args.how.plain(system, &args.names)?;
+    let how = deployment::How {
+        command: "up".to_owned(),
+        ..args.how.plain(system, &args.names)?
+    };
     if app.settings.dry_run {
         let preview = up::preview(app, &project, &chosen, &how, args.install)?;
         show::up::preview(&app.ui, &preview);

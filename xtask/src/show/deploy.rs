@@ -7,8 +7,13 @@ use operations::{
 };
 
 pub fn show(ui: &Ui, deployment: &Deployment) {
+    show_as(ui, "deploy", deployment);
+}
+
+/// The same of another command that deploys.
+pub fn show_as(ui: &Ui, command: &str, deployment: &Deployment) {
     if ui.json_wanted() {
-        ui.json("deploy", deployment);
+        ui.json(command, deployment);
     } else {
         print(ui, deployment);
     }

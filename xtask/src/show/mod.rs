@@ -9,6 +9,7 @@ pub mod doctor;
 pub mod explain;
 pub mod gpu;
 pub mod health;
+pub mod history;
 pub mod images;
 pub mod logs;
 pub mod scan;

@@ -25,6 +25,7 @@ mod folders;
 mod golden;
 mod gpu;
 mod health;
+mod history;
 mod interrupt;
 mod json;
 mod left_out;

@@ -25,6 +25,7 @@ const OPTIONAL: &[&str] = &[
     "alone",
     "attempts",
     "blocks",
+    "deployment",
     "elapsed_ms",
     "failure",
     "fix",
@@ -40,7 +41,7 @@ const OPTIONAL: &[&str] = &[
     "without_tests",
 ];
 /// Objects whose keys are names.
-const BY_NAME: &[&str] = &["args", "env", "locks", "source_only"];
+const BY_NAME: &[&str] = &["agents", "args", "changes", "env", "locks", "source_only"];
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/schema")
@@ -156,6 +157,10 @@ fn of_a_system() -> Vec<Outcome> {
     }
     fixture.edit_manifest("MODE = \"plain\"", "MODE = \"other\"");
     written.push(run(&["deploy", "--dry-run"]).expect(0));
+    run(&["deploy", "--settle", "0s"]).expect(0);
+    written.push(run(&["rollback", "--dry-run"]).expect(0));
+    written.push(run(&["rollback", "--settle", "0s"]).expect(0));
+    written.push(run(&["history"]).expect(0));
     fixture.set_health("SystemDigitalTwin", Health::Reply(r#"{"status": "error"}"#));
     let podman = |args: &[&str]| fixture.program("podman").args(args).run().expect(0);
     podman(&["stop", "--time", "1", "coordinator-agent"]);

@@ -30,7 +30,7 @@ pub use super::{
     request::{DeployRequest, Order, gate, patient_gate},
 };
 use crate::{
-    plan::{refusal::PlanError, released::Released, state::State},
+    plan::{deployed::Wanted, refusal::PlanError, state::State},
     system::{Agent, System},
 };
 
@@ -126,9 +126,10 @@ enum Prepared<'a> {
 
 impl<'a> Planner<'a> {
     fn prepare(&mut self, agent: &Agent) -> Option<Prepared<'a>> {
-        let Released { tag, id: image } = self.possible(agent)?;
-        let mut wanted = spec::container(self.system, agent, self.state);
-        wanted.image = tag;
+        let Wanted {
+            spec: wanted,
+            image_id: image,
+        } = self.possible(agent)?;
         let hash = spec::hash_of_container(&wanted);
         self.claims.insert(agent.name.clone(), Claims::of(&wanted));
         let recreate = self.request.recreate.contains(&agent.name);

@@ -329,25 +329,35 @@ pub fn cleanup(system: &System, state: &State, plan: &Plan, kept: &BTreeSet<Stri
     if plan.is_empty() {
         return Plan::default();
     }
-    let mut cleanup = prune(system, &after(state, plan), kept);
+    let cleanup = prune(system, &after(state, plan), kept);
     // An image of code alone leaves a fraction of a megabyte behind when it is
     // built over, one with packages gigabytes.
     let built_over = plan.steps.iter().any(|step| match &step.action {
         Action::BuildImage(build) => !build.code && state.images.contains_key(&build.tag),
         _ => false,
     });
-    if built_over || !cleanup.is_empty() {
-        let action = Action::PruneImages {
-            system: system.image_owner.clone(),
-        };
-        let after = cleanup.steps.len().checked_sub(1).into_iter().collect();
-        cleanup.push(
-            "old images",
-            action,
-            after,
-            "what has no tag any more, unless something uses it",
-        );
+    match built_over || !cleanup.is_empty() {
+        true => with_nameless(system, cleanup),
+        false => cleanup,
     }
+}
+
+/// As `prune`, and what has no tag any more by it.
+pub fn removals(system: &System, state: &State, kept: &BTreeSet<String>) -> Plan {
+    let cleanup = prune(system, state, kept);
+    match cleanup.is_empty() {
+        true => cleanup,
+        false => with_nameless(system, cleanup),
+    }
+}
+
+fn with_nameless(system: &System, mut cleanup: Plan) -> Plan {
+    let action = Action::PruneImages {
+        system: system.image_owner.clone(),
+    };
+    let after = cleanup.steps.len().checked_sub(1).into_iter().collect();
+    let cause = "what has no tag any more, unless something uses it";
+    cleanup.push("old images", action, after, cause);
     cleanup
 }
 

@@ -5,6 +5,7 @@
 //! input gives the same plan, whatever order the engine listed things in.
 
 pub mod agents;
+pub mod deployed;
 pub mod down;
 pub mod drift;
 pub mod elsewhere;

@@ -5,6 +5,8 @@
 pub enum PlanError {
     /// The agent's service image has not been built.
     ImageMissing { agent: String, image: String },
+    /// The image that the agent ran in at a former deployment has been removed.
+    ImageGone { agent: String, image: String },
     /// An image under a name of the system's that the system has not built.
     ImageTaken {
         image: String,
@@ -84,6 +86,7 @@ impl PlanError {
     pub fn agent(&self) -> Option<&str> {
         match self {
             PlanError::ImageMissing { agent, .. }
+            | PlanError::ImageGone { agent, .. }
             | PlanError::ContainerTaken { agent, .. }
             | PlanError::NotImplemented { agent, .. }
             | PlanError::GpuMissing { agent }

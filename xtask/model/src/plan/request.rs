@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     names::groups_before,
+    spec::ContainerSpec,
     step::{Gate, Unanswered},
 };
 use crate::system::{Agent, RestartPolicy, System};
@@ -30,6 +31,8 @@ pub struct DeployRequest {
     pub restart_hung: bool,
     /// An agent that has a container keeps the image that it was made from.
     pub keep_images: bool,
+    /// Specifications that hold instead of the manifest's, by agent.
+    pub specs: BTreeMap<String, ContainerSpec>,
     /// Go back to the former containers if the new ones fail.
     pub go_back: bool,
     /// 0: no settle window.

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::system::{SecretForm, SecretUse};
 
@@ -91,7 +91,7 @@ pub fn secret_name(system: &str, name: &str, version: &str) -> String {
 }
 
 /// A secret that a container is given.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct GivenSecret {
     /// Of the podman secret. Of those that this tool makes it tells values apart.

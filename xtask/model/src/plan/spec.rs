@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeMap, net::Ipv4Addr, path::PathBuf};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{given::given, gpus, secret::GivenSecret};
@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// A container that an agent runs in.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ContainerSpec {
     /// Owner, for its label.
@@ -50,7 +50,7 @@ pub struct ContainerSpec {
     /// Its environment, beside that of the image.
     pub env: BTreeMap<String, String>,
     /// Secrets that it is given; none in those of before there were any.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<GivenSecret>,
     /// What of the host, and which volumes, it sees.
     pub mounts: Vec<MountSpec>,
@@ -79,7 +79,7 @@ pub struct ContainerSpec {
 }
 
 /// What a container is attached to.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ContainerNet {
@@ -93,7 +93,7 @@ pub enum ContainerNet {
 }
 
 /// What is seen at a path in a container.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MountSpec {
     /// Volume name or absolute path on the host.
@@ -105,7 +105,7 @@ pub struct MountSpec {
 }
 
 /// What a container gives up of the secure defaults.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RelaxSpec {
     /// The root file system can be written to.

@@ -1,12 +1,12 @@
 //! Whom a container serves: the subject of its steps, its gate and its labels.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{label, state::Container};
 
 /// A container's subject, by its kind. What is done with a container does not
 /// depend on it: creation, gates, undoing and `down` are the same for all.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum Workload {

@@ -8,7 +8,7 @@ use diagnostics::located::{
     reader::{At, Broken, Fields, record},
     value::{Node, list, text},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::fields::{SECRET, SECRET_USE};
 
@@ -46,7 +46,7 @@ pub struct SecretUse {
 }
 
 /// How an agent finds a secret.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum SecretForm {

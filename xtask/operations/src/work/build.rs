@@ -21,6 +21,7 @@ use super::{
     ending::Ending,
     failures::{plan_failure, podman_failure, unreadable},
     import_check::Questions,
+    journal::Journal,
     outcome,
     project::Project,
     toolchain,
@@ -189,7 +190,12 @@ fn cleanup(system: &System, engine: &Engine, state: &State, plan: &Plan) -> Resu
         containers,
         ..state.clone()
     };
-    Ok(images::cleanup(system, &state, plan, &BTreeSet::new()))
+    // Which images `rollback` needs is not known without the journal.
+    let Ok(journal) = Journal::open(system) else {
+        return Ok(Plan::default());
+    };
+    let kept = journal.kept(system.keep_images, None);
+    Ok(images::cleanup(system, &state, plan, &kept))
 }
 
 /// Removes images that nobody needs any more. They only take space, so that one

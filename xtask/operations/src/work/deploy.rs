@@ -1,6 +1,9 @@
 //! Brings agents to the manifest's state, in order, gated on health.
 
-use std::{collections::BTreeSet, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Instant,
+};
 
 use diagnostics::{Exit, Failure};
 use model::{
@@ -10,14 +13,21 @@ use model::{
         elsewhere, label, networks, pointer_tag,
         refused::{self, Refused},
         secrets as wanted_secrets,
+        spec::ContainerSpec,
     },
     system::System,
 };
 use serde::Serialize;
 
 use super::{
-    app::App, dry_run::Script, ending::Ending, failures::plan_failure, gpu, import_check, left_out,
-    outcome, project::Project, secrets, take_over, toolchain, verify, way_back,
+    app::App,
+    dry_run::Script,
+    ending::Ending,
+    failures::plan_failure,
+    gpu, import_check, left_out, outcome,
+    project::Project,
+    release::{self, Release},
+    secrets, take_over, toolchain, verify, way_back,
 };
 use crate::{
     carry_out::{Report, StepResult},
@@ -46,6 +56,10 @@ pub struct How {
     pub verify: bool,
     /// Agents that have a container keep the image that it was made from.
     pub no_new_images: bool,
+    /// What is deployed instead of the manifest's, by agent.
+    pub specs: BTreeMap<String, ContainerSpec>,
+    /// What the journal calls it.
+    pub command: String,
     /// Leave an agent that fails its gate as it is.
     pub keep: bool,
     /// Go on where another checkout has deployed the system.
@@ -66,6 +80,8 @@ impl How {
             go_back: false,
             verify: false,
             no_new_images: false,
+            specs: BTreeMap::new(),
+            command: "test".to_owned(),
             keep: false,
             take_over: false,
             no_import_check: false,
@@ -121,10 +137,12 @@ pub fn converge(
         planned = make_plan(project, &state, chosen, how, unfit)?;
     }
     let (mut plan, refused) = (planned.plan, planned.refused);
+    let release = Release::new(app, system, &state, &planned.request, &mut plan)?;
     if !made(system, &plan).is_empty() {
         toolchain::room(app, engine, system, &state)?;
     }
     if app.settings.dry_run {
+        append_cleanup(&mut plan, release);
         return Ok(Ending::Planned(Script::new(engine, plan)));
     }
     for warning in &plan.warnings {
@@ -158,10 +176,21 @@ pub fn converge(
     if let (Some(failure), Some((plan, report))) = (&mut failure, &back) {
         failure.detail.extend(way_back::words(plan, report));
     }
+    if let (None, Some(release)) = (&failure, release) {
+        release.finish(app, engine, system, &how.command)?;
+    }
     Ok(Ending::new(
         deployment,
         left_out::failure(&refused, failure),
     ))
+}
+
+/// What follows on a deployment that has succeeded.
+pub fn append_cleanup(plan: &mut Plan, release: Option<Release>) {
+    let all: Vec<usize> = (0..plan.steps.len()).collect();
+    if let Some(release) = release {
+        plan.append(release.cleanup, &all);
+    }
 }
 
 /// What keeps single agents from running on this host. Costs nothing where nothing
@@ -241,6 +270,7 @@ pub fn planned(
     if how.take_over {
         elsewhere::take_over(&mut state);
     }
+    release::still_possible(&project.system, &state, &how.specs)?;
     let planned = make_plan(project, &state, chosen, how, Vec::new())?;
     Ok((planned, state))
 }
@@ -250,6 +280,8 @@ pub fn planned(
 pub struct Planned {
     pub plan: Plan,
     pub refused: Refused,
+    /// What was asked for.
+    pub request: DeployRequest,
 }
 
 /// The plan for all of `chosen` but those that are `unfit` or refused.
@@ -275,6 +307,7 @@ fn make_plan(
         restart_hung: how.restart_hung,
         go_back: how.go_back,
         keep_images: how.no_new_images,
+        specs: how.specs.clone(),
         settle_ms: how.settle_ms,
     };
     unfit.extend(wanted_secrets::refusals(system, state, &request.agents));
@@ -292,9 +325,15 @@ fn make_plan(
     let created: Vec<usize> = (0..plan.steps.len()).collect();
     plan.append(agents, &created);
     wanted_secrets::remove_unused(system, state, &mut plan);
-    plan.warnings.extend(stale_images(project, state)?);
+    if how.specs.is_empty() {
+        plan.warnings.extend(stale_images(project, state)?);
+    }
     plan.warnings.extend(left_out::warnings(&refused));
-    Ok(Planned { plan, refused })
+    Ok(Planned {
+        plan,
+        refused,
+        request,
+    })
 }
 
 /// The agents that get a new container.

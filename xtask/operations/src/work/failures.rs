@@ -37,7 +37,7 @@ pub fn unreadable(error: &Unreadable) -> Failure {
 /// All reasons why no plan can be made, as one failure.
 pub fn plan_failure(errors: &[PlanError]) -> Failure {
     let exit = match errors.first() {
-        Some(PlanError::ImageMissing { .. }) => Exit::Build,
+        Some(PlanError::ImageMissing { .. } | PlanError::ImageGone { .. }) => Exit::Build,
         Some(
             PlanError::GpuMissing { .. }
             | PlanError::GpusTooFew { .. }
@@ -85,6 +85,10 @@ pub fn plan_error_words(error: &PlanError) -> (String, String) {
         PlanError::ImageMissing { agent, image } => (
             format!("{agent} needs the image `{image}`, which has not been built"),
             "run `cargo xtask build-images`".into(),
+        ),
+        PlanError::ImageGone { agent, image } => (
+            format!("{agent} ran in {image}, and that image has been removed"),
+            "`cargo xtask history` shows what can be gone back to; `keep_images` in [system] says how many sets are kept".into(),
         ),
         PlanError::ImageTaken {
             image,

@@ -20,6 +20,7 @@ use super::{
     failures::{plan_failure, podman_failure},
     gpu, import_check,
     project::Project,
+    release::Release,
     take_over, toolchain,
 };
 use crate::{
@@ -134,8 +135,11 @@ pub fn preview(
     let (_, images) = build::planned(project, &engine, &wanted, false)?;
     preview.images = Some(Script::new(&engine, images));
     match deploy::planned(app, project, &mut engine, chosen, how) {
-        Ok((planned, _)) if !images_missing(&planned.refused) => {
-            preview.deployment = Some(Script::new(&engine, planned.plan));
+        Ok((planned, state)) if !images_missing(&planned.refused) => {
+            let mut plan = planned.plan;
+            let release = Release::new(app, &project.system, &state, &planned.request, &mut plan)?;
+            deploy::append_cleanup(&mut plan, release);
+            preview.deployment = Some(Script::new(&engine, plan));
         }
         Ok(_) => {}
         Err(failure) if failure.exit == Exit::Build => {}

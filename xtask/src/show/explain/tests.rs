@@ -128,7 +128,9 @@ fn everything_in_the_list_and_in_the_document_is_explained() {
             .and_then(|rest| rest.split('`').next());
         if let (Some(key), false) = (key, section.is_empty()) {
             let found = topics(&format!("{section}.{key}"));
-            assert_eq!(found.len(), 1, "[{section}] {key}");
+            // A group's list is called `secrets`, too.
+            let most = if section == "secrets" { 2 } else { 1 };
+            assert!((1..=most).contains(&found.len()), "[{section}] {key}");
             fields += 1;
         }
     }
@@ -147,7 +149,7 @@ fn the_list_has_every_group_once() {
     let text = list(&ui, &groups()).join("\n");
     for title in [
         "Fields of the manifest, by table (docs/manifest.md)\n  manifest ",
-        "\n  shared       image env mounts",
+        "\n  shared       image env env_file",
         "\n\nFindings of check-toolchain (docs/troubleshooting.md)\n  podman podman-version ",
         "\n\nFindings about requirements (docs/troubleshooting.md)\n",
         "\n\nCauses of doctor (docs/troubleshooting.md)\n",

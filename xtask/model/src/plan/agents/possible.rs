@@ -4,10 +4,9 @@
 use super::Planner;
 use crate::{
     plan::{
+        deployed::{self, Wanted},
         gpus,
         refusal::PlanError,
-        released::{self, Released},
-        replace::previous_name,
         state::Container,
         workload::Workload,
     },
@@ -15,8 +14,8 @@ use crate::{
 };
 
 impl<'a> Planner<'a> {
-    /// The agent's image, or `None` after noting why it cannot run.
-    pub(super) fn possible(&mut self, agent: &Agent) -> Option<Released> {
+    /// What the agent is to run, or `None` after noting why it cannot run.
+    pub(super) fn possible(&mut self, agent: &Agent) -> Option<Wanted> {
         let group = self.system.group(&agent.group);
         let before = self.errors.len();
         if group.net == Net::Pod {
@@ -54,14 +53,9 @@ impl<'a> Planner<'a> {
                 device: device.path.display().to_string(),
             });
         }
-        let (name, previous) = (&agent.container, previous_name(&agent.container));
-        let current = self
-            .mark(name, agent)
-            .or_else(|| self.mark(&previous, agent));
-        let kept = current.filter(|_| self.request.keep_images);
-        let image = released::of_agent(self.system, self.state, agent, kept);
-        let image = image.map_err(|error| self.note(error)).ok();
-        image.filter(|_| self.errors.len() == before)
+        let wanted = deployed::wanted(self.system, self.state, self.request, agent);
+        let wanted = wanted.map_err(|error| self.note(error)).ok();
+        wanted.filter(|_| self.errors.len() == before)
     }
 
     pub(super) fn note(&mut self, error: PlanError) {

@@ -63,6 +63,7 @@ impl Case {
                 restart_hung: false,
                 go_back: true,
                 keep_images: false,
+                specs: Default::default(),
                 settle_ms: 0,
             },
             world: World::with_images(&system),
