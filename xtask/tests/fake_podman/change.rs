@@ -210,18 +210,7 @@ pub fn start(store: &Store, global: &[String], args: &[String], fault: Option<&F
     store.change(|state| {
         let found = state.container(name, 125)?.clone();
         secrets::needed(state, &found.create, &found.id)?;
-        let wanted = found.networks;
-        for (other, found) in &state.containers {
-            let clash = wanted.iter().find(|(network, address)| {
-                address.is_some() && found.networks.get(*network) == Some(*address)
-            });
-            if let (true, true, Some((network, Some(address)))) =
-                (other != name, found.state == "running", clash)
-            {
-                let why = format!("IPAM error: requested ip address {address} is already allocated to container ID {} on {network}", found.id);
-                return Err((126, why));
-            }
-        }
+        addresses_are_free(state, name, &found)?;
         state.count += 1;
         let pid = FIRST_PID + state.count as u32;
         let container = state.container(name, 125)?;
@@ -239,13 +228,51 @@ pub fn start(store: &Store, global: &[String], args: &[String], fault: Option<&F
     })
 }
 
+pub fn init(store: &Store, global: &[String], args: &[String]) -> Answer {
+    let options = parse(args, &[], &[]);
+    let [name] = options.exactly();
+    needs(global)?;
+    store.change(|state| {
+        let found = state.container(name, 125)?.clone();
+        secrets::needed(state, &found.create, &found.id)?;
+        addresses_are_free(state, name, &found)?;
+        match found.state.as_str() {
+            "created" | "exited" => {
+                state.container(name, 125)?.state = "initialized".to_owned();
+                Ok(format!("{name}\n"))
+            }
+            other => Err((
+                125,
+                format!("container {} has already been created in runtime, it is {other}: container state improper", found.id),
+            )),
+        }
+    })
+}
+
+fn addresses_are_free(state: &State, name: &str, wanted: &Container) -> Result<(), (i32, String)> {
+    for (other, found) in &state.containers {
+        let clash = wanted.networks.iter().find(|(network, address)| {
+            address.is_some() && found.networks.get(*network) == Some(*address)
+        });
+        let holds = ["running", "initialized"].contains(&found.state.as_str());
+        if let (true, true, Some((network, Some(address)))) = (other != name, holds, clash) {
+            let why = format!(
+                "IPAM error: requested ip address {address} is already allocated to container ID {} on {network}",
+                found.id
+            );
+            return Err((126, why));
+        }
+    }
+    Ok(())
+}
+
 pub fn stop(store: &Store, args: &[String]) -> Answer {
     let options = parse(args, &["--time"], &[]);
     let [name] = options.exactly();
     let answer = store.change(|state| {
         let container = state.container(name, 125)?;
         match container.state.as_str() {
-            "running" | "stopping" => {}
+            "running" | "stopping" | "initialized" => {}
             "paused" => return Err((125, format!("container {} is running or paused, refusing to clean up: container state improper", container.id))),
             _ => return Ok(Vec::new()),
         }

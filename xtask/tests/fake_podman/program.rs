@@ -90,6 +90,7 @@ fn dispatch(store: &Store, global: &[String], args: &[String], fault: Option<&Fa
         ["network", "reload"] => change::network_reload(store, &args[2..]),
         ["volume", "rm"] => change::volume_rm(store, &args[2..]),
         ["create", ..] => change::create(store, &args[1..]),
+        ["init", ..] => change::init(store, global, &args[1..]),
         ["start", ..] => change::start(store, global, &args[1..], fault),
         ["stop", ..] => change::stop(store, &args[1..]),
         ["restart", ..] => {

@@ -31,6 +31,13 @@ fn shortened(call: &str) -> String {
 
 #[track_caller]
 fn compare(name: &str, fixture: &Fixture, outcome: &Outcome, calls: &[String]) {
+    // Creations come ahead while others start, and what makes ready comes if there
+    // is time: neither has a fixed place among the rest.
+    let mut calls = calls.to_vec();
+    calls.retain(|call| !call.starts_with("init "));
+    let creates = |call: &String| call.starts_with("create ");
+    let first = calls.iter().position(creates).unwrap_or(calls.len());
+    calls[first..].sort_by_key(|call| !creates(call));
     let calls = calls.join("\n");
     let text = format!(
         "exit {}\n--- stdout\n{}--- stderr\n{}--- calls that change something\n{calls}",

@@ -185,7 +185,7 @@ fn ctrl_c_during_a_replacement_restores_what_ran_before() {
 #[test]
 fn a_second_run_waits_or_gives_up() {
     let fixture = Fixture::built();
-    let tool = fixture.tool(&["deploy", "--settle", "0s"]);
+    let tool = fixture.tool(&["deploy", "--settle", "0s", "--jobs", "1"]);
     let first = tool.fail(&["start system-digital-twin=hold"]).start();
     first.wait_for_call("start system-digital-twin");
     let outcome = fixture.run(&["deploy", "--lock-timeout", "0s"]).expect(10);

@@ -22,6 +22,7 @@ use crate::{
 
 /// Keys that are left out where there is nothing to say.
 const OPTIONAL: &[&str] = &[
+    "ahead_of",
     "alone",
     "attempts",
     "blocks",

@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 
+mod ahead;
 mod closing;
 mod possible;
 
@@ -194,12 +195,14 @@ impl<'a> Planner<'a> {
         if let Some(found) = successor {
             then(self, remove_found(&next, found), CUT_SHORT);
         }
-        if let Some(found) = current.filter(|current| current.status == Status::Other) {
-            then(
-                self,
-                remove_found(name, found),
-                "is neither running nor exited",
-            );
+        let cause = current.and_then(|current| match current.status {
+            Status::Other => Some("is neither running nor exited"),
+            // It holds its ports and addresses.
+            Status::Initialized if differs(current) => Some("was never started"),
+            _ => None,
+        });
+        if let (Some(found), Some(cause)) = (current, cause) {
+            then(self, remove_found(name, found), cause);
             current = None;
         }
         let healthy = self.state.healthy.contains(&agent.name);
@@ -267,7 +270,7 @@ impl<'a> Planner<'a> {
         let undo = unconfirmed.map(|old| restore(agent, old.started_at_s > 0));
         if !standing.running {
             let cause = match current.status {
-                Status::Created => "was created but not started".to_owned(),
+                Status::Created | Status::Initialized => "was created but not started".to_owned(),
                 Status::Stopping => "was being stopped".to_owned(),
                 Status::Lost => "its process is gone".to_owned(),
                 _ => format!("has exited with code {}", current.exit_code),
@@ -324,9 +327,14 @@ impl<'a> Planner<'a> {
                 unconfirmed,
                 created,
             } => {
-                waits.extend(after);
-                waits.extend(self.freed_for(agent));
+                waits.extend(&after);
+                let freed = self.freed_for(agent);
+                let ready = (created && freed.is_empty()).then(|| self.init(agent, &after, &waits));
+                waits.extend(freed);
                 let started = self.start(agent, waits, &cause, Vec::new());
+                if let Some(Some(ready)) = ready {
+                    self.plan.steps[ready].ahead_of = Some(started);
+                }
                 let gated = self.gate(agent, gate(agent), vec![started], &cause, undo);
                 match (unconfirmed, created) {
                     (Some(old), _) => self.rollout.unconfirmed(agent, gated, old),

@@ -37,7 +37,11 @@ pub fn even_out(
         Status::Paused => Some((unpause(container), "is paused")),
         Status::Stopping => Some((stop_container(container, timeout_s), "is being stopped")),
         Status::Lost => Some((stop_container(container, timeout_s), "its process is gone")),
-        Status::Created | Status::Running | Status::Exited | Status::Other => None,
+        Status::Created
+        | Status::Initialized
+        | Status::Running
+        | Status::Exited
+        | Status::Other => None,
     }
 }
 

@@ -211,6 +211,7 @@ fn step(subject: &str, action: Action, after: Vec<usize>) -> Step {
         after,
         cause: "the roll-out failed".to_owned(),
         alone: None,
+        ahead_of: None,
         on_failure: Vec::new(),
         on_cancel: Vec::new(),
     }

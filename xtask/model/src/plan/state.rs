@@ -80,6 +80,9 @@ pub struct Container {
 pub enum Status {
     #[default]
     Created,
+    /// Made ready for a start that has not come: it has its ports and addresses,
+    /// and no process of its own.
+    Initialized,
     Running,
     Paused,
     /// A stop is under way, or was cut short: its processes may run. podman

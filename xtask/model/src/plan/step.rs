@@ -68,6 +68,11 @@ pub struct Step {
     /// if it does not matter.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alone: Option<String>,
+    /// The step that it makes faster. It is done only while nothing else needs its
+    /// place and before that step begins, and whether it succeeds matters to none;
+    /// left out where it has to be done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ahead_of: Option<usize>,
     /// What restores the former state if this step fails.
     pub on_failure: Vec<Action>,
     /// What restores the former state if the run is interrupted before this step,
@@ -116,6 +121,11 @@ pub enum Action {
     },
     /// Create a container, which is not started yet.
     CreateContainer(Box<ContainerSpec>),
+    /// Make a container ready to start: its networks, mounts and runtime.
+    InitContainer {
+        /// Its name.
+        container: String,
+    },
     /// Start a container.
     StartContainer {
         /// Its name.
@@ -284,6 +294,7 @@ impl Plan {
             after,
             cause: cause.into(),
             alone: None,
+            ahead_of: None,
             on_failure: Vec::new(),
             on_cancel: Vec::new(),
         });
@@ -313,6 +324,7 @@ impl Plan {
                 *position += offset;
             }
             step.after.extend_from_slice(barrier);
+            step.ahead_of = step.ahead_of.map(|position| position + offset);
             self.steps.push(step);
         }
     }

@@ -80,6 +80,7 @@ impl Action {
                 Words::new(format!("remove the secret `{secret}`"), "removed")
             }
             Action::CreateContainer(_)
+            | Action::InitContainer { .. }
             | Action::StartContainer { .. }
             | Action::StopContainer { .. }
             | Action::UnpauseContainer { .. }
@@ -111,6 +112,9 @@ impl Action {
         match self {
             Action::CreateContainer(spec) => {
                 Words::new(format!("create the container `{}`", spec.name), "done")
+            }
+            Action::InitContainer { container } => {
+                Words::new(format!("make `{container}` ready to start"), "done")
             }
             Action::StartContainer { container, .. } => {
                 Words::new(format!("start `{container}`"), "done").doing("starting")

@@ -57,7 +57,9 @@ pub fn judge(
     };
     match container.status {
         Status::Running => {}
-        Status::Created => return (AgentStatus::Exited, "was never started".to_owned()),
+        Status::Created | Status::Initialized => {
+            return (AgentStatus::Exited, "was never started".to_owned());
+        }
         Status::Paused => return (AgentStatus::Exited, "is paused".to_owned()),
         Status::Stopping => return (AgentStatus::Exited, "is being stopped".to_owned()),
         Status::Lost => return (AgentStatus::Exited, "its process is gone".to_owned()),

@@ -29,6 +29,9 @@ pub enum StepResult {
     Blocked {
         by: usize,
     },
+    /// It would only have made another step faster: that one has come first, or
+    /// will not come, or this one failed.
+    Spared,
     /// Not started because of Ctrl-C.
     Cancelled,
     /// Not started because of Ctrl-C, and what had been changed for it was

@@ -96,6 +96,8 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     /// Marks what is to be started now as running, and what will not be as ended.
+    /// Starts and what else agents wait for come before creations ahead of time,
+    /// and these before what is only of use ahead of another step.
     fn startable(&self, stages: &mut [Stage], slots: usize) -> Vec<(usize, Work)> {
         let steps = &self.plan.steps;
         let runs =
@@ -106,12 +108,27 @@ impl Walk<'_> {
             .filter(|both| runs(*both))
             .count();
         let mut startable = Vec::new();
-        for (position, step) in steps.iter().enumerate() {
-            if !matches!(stages[position], Stage::Waits) {
+        let urgency = |step: &Step| match (&step.action, step.ahead_of) {
+            (_, Some(_)) => 2,
+            (Action::CreateContainer(_), None) => 1,
+            _ => 0,
+        };
+        let mut waiting: Vec<usize> = (0..steps.len()).collect();
+        waiting.retain(|position| matches!(stages[*position], Stage::Waits));
+        waiting.sort_by_key(|position| urgency(&steps[*position]));
+        for position in waiting {
+            let step = &steps[position];
+            let late = |other| !matches!(stages[other], Stage::Waits);
+            if step.ahead_of.is_some_and(late) {
+                stages[position] = Stage::Ended(StepResult::Spared);
                 continue;
             }
             match readiness(step, stages) {
                 Readiness::Waits => continue,
+                Readiness::Blocked(_) if step.ahead_of.is_some() => {
+                    stages[position] = Stage::Ended(StepResult::Spared);
+                    continue;
+                }
                 Readiness::Blocked(by) => {
                     let result = StepResult::Blocked { by };
                     silenced(|| self.watch.event(position, step, Event::Ended(&result)));
@@ -160,7 +177,11 @@ impl Walk<'_> {
         let result = match work {
             Work::Step => {
                 silenced(|| watch.event(position, step, Event::Started));
-                carry_out(self.engine, self.watcher, step, &say, watch)
+                match carry_out(self.engine, self.watcher, step, &say, watch) {
+                    // The step that it was to make faster says what is wrong.
+                    StepResult::Failed(_) if step.ahead_of.is_some() => StepResult::Spared,
+                    result => result,
+                }
             }
             Work::OnCancel => {
                 let undone = undo(self.engine, self.watcher, &step.on_cancel, &say);
@@ -210,7 +231,7 @@ pub fn readiness(step: &Step, stages: &[Stage]) -> Readiness {
     let mut ready = true;
     for earlier in &step.after {
         match &stages[*earlier] {
-            Stage::Usable | Stage::Ended(StepResult::Done { .. }) => {}
+            Stage::Usable | Stage::Ended(StepResult::Done { .. } | StepResult::Spared) => {}
             Stage::Ended(StepResult::Blocked { by }) => return Readiness::Blocked(*by),
             Stage::Ended(
                 StepResult::Failed(_) | StepResult::Cancelled | StepResult::PutBack(_),

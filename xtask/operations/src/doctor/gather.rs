@@ -328,7 +328,7 @@ fn standing(request: &GatherRequest<'_>, agent: &Agent, found: Option<&Container
         };
     };
     match container.status {
-        Status::Created => Standing::Created,
+        Status::Created | Status::Initialized => Standing::Created,
         Status::Running => Standing::Running {
             started_at_s: container.started_at_s,
         },

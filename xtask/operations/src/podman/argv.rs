@@ -45,6 +45,7 @@ pub fn render(action: &Action, quirks: &Quirks) -> Option<Args> {
         Action::CreateSecret(secret) => secrets::create(secret),
         Action::RemoveSecret { secret } => words(&["secret", "rm", secret]),
         Action::CreateContainer(container) => create_container(container, quirks),
+        Action::InitContainer { container } => words(&["init", container]),
         Action::StartContainer { container, .. } => words(&["start", container]),
         Action::StopContainer {
             container,

@@ -106,7 +106,8 @@ fn by_name(podman: &Podman, listed: Vec<ListedContainer>) -> BTreeMap<String, Co
         .filter_map(|listed| {
             let name = listed.names.first()?.clone();
             let status = match listed.state.as_str() {
-                "created" | "configured" | "initialized" => Status::Created,
+                "created" | "configured" => Status::Created,
+                "initialized" => Status::Initialized,
                 "running" if gone(listed.pid) => Status::Lost,
                 "running" => Status::Running,
                 "paused" => Status::Paused,

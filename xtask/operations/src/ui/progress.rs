@@ -194,7 +194,7 @@ impl Progress {
                 let text = format!("not restored: {}", first_line(&reason.short()));
                 (Paint::Bad, text)
             }
-            StepResult::Cancelled => return,
+            StepResult::Cancelled | StepResult::Spared => return,
         };
         self.end(&step.subject, row, &self.ui.paint(paint, &text));
     }

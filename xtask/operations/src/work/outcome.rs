@@ -131,7 +131,7 @@ pub fn outcomes(plan: &Plan, report: &Report) -> Vec<Outcome> {
             StepResult::PutBack(None) if outcome.failure.is_none() => {
                 outcome.result = Ended::Restored;
             }
-            StepResult::PutBack(None) => {}
+            StepResult::PutBack(None) | StepResult::Spared => {}
             StepResult::PutBack(Some(reason)) => {
                 outcome.result = Ended::Failed;
                 outcome.failure = Some(format!("not restored: {}", reason.short()));

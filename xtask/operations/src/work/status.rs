@@ -208,7 +208,7 @@ fn row(system: &System, state: &State, agent: &Agent, health: AgentStatus) -> Ag
             Status::Exited | Status::Lost => ContainerState::Exited,
             Status::Paused => ContainerState::Paused,
             Status::Stopping => ContainerState::Stopping,
-            Status::Created => ContainerState::Created,
+            Status::Created | Status::Initialized => ContainerState::Created,
             Status::Other => ContainerState::Other,
         }),
         health,

@@ -14,10 +14,12 @@ fn on_an_empty_engine_everything_is_created_at_once_and_started_in_order() {
          2 C: create c (does not exist)
          3 A: start a after [0] (created)
          4 A: wait for 7001 after [3] (created) else stop a
-         5 B: start b after [4, 1] (created)
-         6 B: wait for 7011 after [5] (created) else stop b
-         7 C: start c after [4, 6, 2] (created)
-         8 C: wait for 7021 after [7] (created) else stop c",
+         5 B: init b after [3, 1] (its turn comes next)
+         6 B: start b after [4, 1] (created)
+         7 B: wait for 7011 after [6] (created) else stop b
+         8 C: init c after [3, 6, 2] (its turn comes next)
+         9 C: start c after [4, 7, 2] (created)
+         10 C: wait for 7021 after [9] (created) else stop c",
     );
 }
 
@@ -328,8 +330,9 @@ fn only_what_is_asked_for_is_touched() {
          1 C: create c (does not exist)
          2 A: start a after [0] (created)
          3 A: wait for 7001 after [2] (created) else stop a
-         4 C: start c after [3, 1] (created)
-         5 C: wait for 7021 after [4] (created) else stop c",
+         4 C: init c after [2, 1] (its turn comes next)
+         5 C: start c after [3, 1] (created)
+         6 C: wait for 7021 after [5] (created) else stop c",
     );
     case.request.agents.clear();
     case.check("");
@@ -344,7 +347,7 @@ fn optional_agents_are_deployed_only_when_named() {
          2 A: wait for 7001 after [1] (created) else stop a",
     );
     case.request.agents.insert("B".into());
-    assert_eq!(case.plan().steps.len(), 6);
+    assert_eq!(case.plan().steps.len(), 7);
 }
 
 #[test]

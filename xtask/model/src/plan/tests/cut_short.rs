@@ -126,6 +126,21 @@ fn situations(sketch: &str) -> Vec<(&'static str, Case)> {
                 case.healthy("A", false);
             }),
         ),
+        ("one that is ready to start", {
+            let mut case = Case::deployed(sketch);
+            case.container("a").status = Status::Initialized;
+            case.container("a").started_at_s = 0;
+            case.healthy("A", false);
+            case
+        }),
+        (
+            "replacement of one that is ready to start",
+            with(&|case| {
+                case.container("a").status = Status::Initialized;
+                case.container("a").started_at_s = 0;
+                case.healthy("A", false);
+            }),
+        ),
         ("a paused one", {
             let mut case = Case::deployed(sketch);
             case.container("a").status = Status::Paused;
@@ -217,8 +232,12 @@ fn a_kill_in_any_order_of_steps_is_repaired() {
             for _ in 0..dice.roll(plan.steps.len() + 1) {
                 let ready: Vec<usize> = (0..plan.steps.len())
                     .filter(|step| !done[*step])
+                    .filter(|step| plan.steps[*step].ahead_of.is_none_or(|other| !done[other]))
                     .filter(|step| plan.steps[*step].after.iter().all(|other| done[*other]))
                     .collect();
+                if ready.is_empty() {
+                    break;
+                }
                 let step = ready[dice.roll(ready.len())];
                 case.world.apply(&plan.steps[step].action);
                 done[step] = true;

@@ -259,5 +259,5 @@ fn after_down_a_deployment_starts_afresh() {
     let plan = plan(&case.system, &case.world.state, None, Remove::default());
     case.world.apply_all(&plan);
     assert!(case.world.state.containers.is_empty());
-    assert_eq!(case.plan().steps.len(), 6);
+    assert_eq!(case.plan().steps.len(), 7);
 }

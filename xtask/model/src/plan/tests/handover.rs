@@ -2,6 +2,7 @@
 //! manifest, and batches.
 
 use super::*;
+use crate::plan::state::Status;
 
 impl Case {
     /// The two change their published ports.
@@ -141,4 +142,22 @@ fn a_group_is_replaced_in_batches_and_the_next_waits_for_the_whole_one_before() 
     assert_eq!(stop_waits("C"), [gate("A"), gate("B")]);
     assert_eq!(stop_waits("D"), [gate("A"), gate("B")]);
     assert_eq!(stop_waits("E"), [gate("C"), gate("D")]);
+}
+
+#[test]
+fn a_container_that_is_ready_is_started_and_makes_room_where_another_one_is_wanted() {
+    let mut case = Case::deployed("one: A");
+    case.container("a").status = Status::Initialized;
+    case.healthy("A", false);
+    case.check(
+        "0 A: start a (was created but not started)
+         1 A: wait for 7001 after [0] (was created but not started) else stop a",
+    );
+    case.reconfigure("A", 99);
+    case.check(
+        "0 A: remove a (was never started)
+         1 A: create a after [0] (does not exist)
+         2 A: start a after [1] (created)
+         3 A: wait for 7001 after [2] (created) else stop a",
+    );
 }

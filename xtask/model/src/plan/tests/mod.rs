@@ -264,6 +264,7 @@ fn words(action: &Action) -> String {
         }
         Action::CreateNetwork(network) => format!("create network {}", network.name),
         Action::CreateContainer(container) => format!("create {}", container.name),
+        Action::InitContainer { container } => format!("init {container}"),
         Action::StartContainer { container, .. } => format!("start {container}"),
         Action::StopContainer { container, .. } => format!("stop {container}"),
         Action::UnpauseContainer { container } => format!("unpause {container}"),

@@ -146,12 +146,13 @@ impl World {
                 let left = self.state.half_made.contains(&spec.name);
                 assert!(!left, "the name `{}` is in use in storage", spec.name);
             }
+            Action::InitContainer { container } => self.init(container),
             Action::StartContainer { container, .. } => self.start(container),
             Action::StopContainer { container, .. } => {
                 self.ill(container);
                 let found = self.found(container);
                 assert!(
-                    found.started_at_s > 0,
+                    found.started_at_s > 0 || found.status == Status::Initialized,
                     "podman refuses to stop `{container}`, which was never started"
                 );
                 assert_ne!(found.status, Status::Paused, "podman refuses to stop it");
@@ -245,10 +246,34 @@ impl World {
 
     /// Two containers must not fight for ports and addresses.
     fn start(&mut self, container: &str) {
+        self.no_rival(container);
+        let now_s = self.state.now_s;
+        let found = self.found(container);
+        assert!(
+            matches!(
+                found.status,
+                Status::Created | Status::Initialized | Status::Exited
+            ),
+            "podman would take `{container}` for running: {:?}",
+            found.status
+        );
+        found.status = Status::Running;
+        found.started_at_s = now_s;
+        self.ill(container);
+    }
+
+    fn init(&mut self, container: &str) {
+        self.no_rival(container);
+        let found = self.found(container);
+        assert_eq!(found.status, Status::Created, "{container}");
+        found.status = Status::Initialized;
+    }
+
+    fn no_rival(&mut self, container: &str) {
         let own = self.found(container).clone();
         let rival = self.state.containers.iter().find(|(name, other)| {
             *name != container
-                && other.running()
+                && (other.running() || other.status == Status::Initialized)
                 && (other.label(label::AGENT) == own.label(label::AGENT)
                     || !other.host_ports.is_disjoint(&own.host_ports)
                     || !other.addresses.is_disjoint(&own.addresses))
@@ -257,16 +282,6 @@ impl World {
             rival.is_none(),
             "{rival:?} holds the ports of `{container}`"
         );
-        let now_s = self.state.now_s;
-        let found = self.found(container);
-        assert!(
-            matches!(found.status, Status::Created | Status::Exited),
-            "podman would take `{container}` for running: {:?}",
-            found.status
-        );
-        found.status = Status::Running;
-        found.started_at_s = now_s;
-        self.ill(container);
     }
 
     /// An agent whose container is touched has to prove its health anew.

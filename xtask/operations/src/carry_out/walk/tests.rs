@@ -220,3 +220,27 @@ fn steps_that_come_alone_are_not_carried_out_beside_each_other() {
     assert_eq!(trial.calls().len(), 4, "a failure holds up no other");
     assert_eq!(counts.1.load(Ordering::SeqCst), 1);
 }
+
+#[test]
+fn what_is_only_of_use_ahead_of_a_step_never_holds_it_up() {
+    let trial = Trial::new();
+    trial.write("fails", "init b\n");
+    trial.write("slow", "start a\n");
+    let mut plan = Plan::default();
+    let init = |container: &str| Action::InitContainer {
+        container: container.into(),
+    };
+    let first = plan.push("A", start("a"), vec![], "a test");
+    for (name, ready_after) in [("b", vec![]), ("c", vec![first])] {
+        let ahead = plan.push(name, init(name), ready_after, "a test");
+        let started = plan.push(name, start(name), vec![first], "a test");
+        plan.steps[ahead].ahead_of = Some(started);
+    }
+    let report = execute(&trial.engine, &plan, 2, &Begins(|_| ()));
+    assert_eq!(trial.calls().len(), 4, "{:?}", trial.calls());
+    assert!(!trial.calls().contains(&"init c".to_owned()));
+    let spared = |at: usize| matches!(report.results[at], StepResult::Spared);
+    assert!(spared(1) && spared(3), "{report:?}");
+    let done = |at: usize| matches!(report.results[at], StepResult::Done { .. });
+    assert!(done(0) && done(2) && done(4), "{report:?}");
+}
