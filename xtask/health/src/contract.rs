@@ -1,8 +1,8 @@
 //! How an agent can be asked for its health: one variant, and one module that
 //! does the asking, for each way.
 //!
-//! Asking begins where a plain TCP connection has just been made and closed
-//! again, and ends with an `Answer` within the time that is left.
+//! Asking ends with an `Answer` within the time that is left. Where nobody listens
+//! it may try until then; whoever asks finds that out by a plain TCP connection.
 
 pub mod answer;
 mod zeromq;

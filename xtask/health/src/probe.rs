@@ -2,10 +2,10 @@
 //!
 //! Invariant: every await stands under a deadline, and nothing outlives it: a
 //! socket that is given up is dropped, which closes its connection. A plain TCP
-//! connection comes first, to tell refused from silent; what is said over the
-//! next one is for the contract.
+//! connection tells refused from silent; what is said over another one is for the
+//! contract.
 
-use std::{future::Future, io, iter, net::SocketAddr, time::Duration};
+use std::{future::Future, io, iter, net::SocketAddr, pin::pin, time::Duration};
 
 use serde::Serialize;
 use tokio::{
@@ -88,6 +88,27 @@ pub async fn probe(target: &Target, budget: ProbeBudget) -> Probe {
     Probe::new(answer, started.elapsed())
 }
 
+/// The same for an agent that is thought to answer: the plain connection, which
+/// costs the agent as much as the question does, is made only if nothing has come
+/// after `KNOCK_AFTER`.
+async fn probe_at_once(target: &Target, budget: ProbeBudget) -> Probe {
+    let started = Instant::now();
+    let connect_by = started + Duration::from_millis(budget.connect_ms);
+    let limits = Limits {
+        connect_by,
+        reply_ms: budget.reply_ms,
+    };
+    let mut asked = pin!(target.contract.ask(target.address, limits));
+    let answer = match timeout(KNOCK_AFTER, &mut asked).await {
+        Ok(answer) => answer,
+        Err(_) => match knock(target.address, connect_by).await {
+            Ok(()) => asked.await,
+            Err(finding) => finding.into(),
+        },
+    };
+    Probe::new(answer, started.elapsed())
+}
+
 /// Asks all agents at once and returns their probes in the same order. Takes no
 /// longer than one probe's budget for every `MAX_IN_FLIGHT` targets. Once
 /// `cancelled` says so, what is unfinished is abandoned and reported as a
@@ -110,7 +131,7 @@ pub fn probe_all(
             }
             let free = MAX_IN_FLIGHT - in_flight.len();
             for (index, target) in waiting.by_ref().take(free) {
-                in_flight.spawn(async move { (index, probe(&target, budget).await) });
+                in_flight.spawn(async move { (index, probe_at_once(&target, budget).await) });
             }
             match timeout(CANCEL_POLL, in_flight.join_next()).await {
                 Ok(Some(Ok((index, probe)))) => probes[index] = Some(probe),
@@ -137,6 +158,9 @@ pub fn probe_all(
 /// How many probes `probe_all` runs at once: with two descriptors each, well
 /// below the usual limit of 1024.
 const MAX_IN_FLIGHT: usize = 256;
+
+/// Far more than an agent takes that is well.
+const KNOCK_AFTER: Duration = Duration::from_millis(250);
 
 /// How late a cancellation may be noticed.
 pub(super) const CANCEL_POLL: Duration = Duration::from_millis(20);

@@ -65,9 +65,9 @@ fn a_cancelled_round_ends_soon_and_keeps_what_it_has() {
     let silent = raw(fakes::stay_silent);
     let targets = [target(silent.address()), target(fakes::dead_address())];
     let started = Instant::now();
-    let cancelled = || started.elapsed() > Duration::from_millis(100);
+    let cancelled = || started.elapsed() > Duration::from_millis(500);
     let probes = probe_all(&targets, BUDGET, cancelled).unwrap();
-    assert!(started.elapsed() < Duration::from_millis(1_000));
+    assert!(started.elapsed() < Duration::from_millis(1_400));
     let told = probes.iter().map(told).collect::<Vec<_>>();
     assert_eq!(
         told,
