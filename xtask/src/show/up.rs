@@ -39,7 +39,4 @@ pub fn preview(ui: &Ui, preview: &Preview) {
     for script in [&preview.images, &preview.deployment].into_iter().flatten() {
         script::print(ui, script);
     }
-    if preview.images.is_some() && preview.deployment.is_none() {
-        ui.note("the deployment can be planned once the images are built");
-    }
 }

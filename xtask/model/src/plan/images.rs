@@ -13,7 +13,7 @@ use crate::{
     plan::{
         names::{content_tag, local_tag, namespace, pointer_of, pointer_tag, repository},
         refusal::PlanError,
-        state::State,
+        state::{ObservedImage, State},
         step::Plan,
     },
     system::{Image, Pointer, System},
@@ -433,4 +433,37 @@ pub fn prune(system: &System, state: &State, kept: &BTreeSet<String>) -> Plan {
 pub(super) fn removable(system: &System, tag: &str, image: &state::ObservedImage) -> bool {
     let of_base = tag.starts_with(&format!("{}:", repository(system, &system.base.name)));
     of_base || !foreign(system, image)
+}
+
+/// The images that there are once `plan` has been carried out. Those that it builds
+/// have ids that no image can have.
+pub fn once_built(
+    system: &System,
+    images: &BTreeMap<String, ObservedImage>,
+    plan: &Plan,
+) -> BTreeMap<String, ObservedImage> {
+    let mut images = images.clone();
+    for step in &plan.steps {
+        match &step.action {
+            Action::BuildImage(build) => {
+                let labels = [
+                    (label::SYSTEM.to_owned(), system.image_owner.clone()),
+                    (label::INPUTS.to_owned(), build.inputs_hash.clone()),
+                ];
+                let image = ObservedImage {
+                    id: format!("not built yet: {}", build.inputs_hash),
+                    labels: labels.into(),
+                    ..ObservedImage::default()
+                };
+                images.insert(build.tag.clone(), image);
+            }
+            Action::TagImage { image, tag, .. } => {
+                if let Some(found) = images.get(image).cloned() {
+                    images.insert(tag.clone(), found);
+                }
+            }
+            _ => {}
+        }
+    }
+    images
 }

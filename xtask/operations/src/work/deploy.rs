@@ -10,7 +10,7 @@ use model::{
     plan::{
         Action, Plan, PlanError, State, Step,
         agents::{DeployRequest, Order},
-        elsewhere, label, networks, pointer_tag,
+        elsewhere, images, label, networks, pointer_tag,
         refused::{self, Refused},
         secrets as wanted_secrets,
         spec::ContainerSpec,
@@ -126,7 +126,7 @@ pub fn converge(
 ) -> Result<Ending<Deployment>, Failure> {
     let started = Instant::now();
     let system = &project.system;
-    let (mut planned, state) = planned(app, project, engine, chosen, how)?;
+    let (mut planned, state) = planned(app, project, engine, chosen, how, &Plan::default())?;
     let plan = &planned.plan;
     take_over::judge(app.ui, system, &state, plan, how.take_over)?;
     if !how.no_import_check {
@@ -244,14 +244,15 @@ fn go_back(
     Some((back, report))
 }
 
-/// The steps that would bring `chosen` to the manifest's state, and what podman
-/// and the host were found to have.
+/// The steps that would bring `chosen` to the manifest's state once the images of
+/// `builds` are there, and what podman and the host have then.
 pub fn planned(
     app: &App,
     project: &Project,
     engine: &mut Engine,
     chosen: &BTreeSet<String>,
     how: &How,
+    builds: &Plan,
 ) -> Result<(Planned, State), Failure> {
     let values = project.secrets(app, chosen)?;
     let ask = Ask {
@@ -263,6 +264,7 @@ pub fn planned(
     };
     let mut state = app.state(engine, &project.system, ask)?;
     state.known = values.known;
+    state.images = images::once_built(&project.system, &state.images, builds);
     engine.podman.vault = values.vault;
     if how.verify {
         verify::look_closer(engine, &project.system, &mut state)?;

@@ -3,11 +3,8 @@
 
 use std::{collections::BTreeSet, time::Instant};
 
-use diagnostics::{Exit, Failure};
-use model::{
-    plan::{PlanError, refused::Refused},
-    system::System,
-};
+use diagnostics::Failure;
+use model::{plan::PlanError, system::System};
 use serde::Serialize;
 
 use super::{
@@ -63,7 +60,7 @@ pub struct Preview {
     pub install: Vec<String>,
     /// What `build-images` would do; null on a machine that has no podman yet.
     pub images: Option<Script>,
-    /// What `deploy` would do; null while images are missing that it needs.
+    /// What `deploy` would do with them; null on a machine that has no podman yet.
     pub deployment: Option<Script>,
 }
 
@@ -133,25 +130,13 @@ pub fn preview(
     check_host(app, &engine, &project.system, chosen, how.take_over)?;
     let wanted = build::needed(&project.system, chosen);
     let (_, images) = build::planned(project, &engine, &wanted, false)?;
+    let (planned, state) = deploy::planned(app, project, &mut engine, chosen, how, &images)?;
+    let mut plan = planned.plan;
+    let release = Release::new(app, &project.system, &state, &planned.request, &mut plan)?;
+    deploy::append_cleanup(&mut plan, release);
     preview.images = Some(Script::new(&engine, images));
-    match deploy::planned(app, project, &mut engine, chosen, how) {
-        Ok((planned, state)) if !images_missing(&planned.refused) => {
-            let mut plan = planned.plan;
-            let release = Release::new(app, &project.system, &state, &planned.request, &mut plan)?;
-            deploy::append_cleanup(&mut plan, release);
-            preview.deployment = Some(Script::new(&engine, plan));
-        }
-        Ok(_) => {}
-        Err(failure) if failure.exit == Exit::Build => {}
-        Err(failure) => return Err(failure),
-    }
+    preview.deployment = Some(Script::new(&engine, plan));
     Ok(preview)
-}
-
-/// What is built first will be there when it is deployed.
-fn images_missing(refused: &Refused) -> bool {
-    let missing = |error: &PlanError| matches!(error, PlanError::ImageMissing { .. });
-    refused.errors.iter().any(missing)
 }
 
 /// Times of phases that have been gone through.
