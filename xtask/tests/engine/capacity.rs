@@ -58,7 +58,9 @@ fn a_lowered_limit_ends_a_deployment_where_it_was_said_to() {
 /// Runs the printed commands; gives what each start said on its failure.
 fn by_hand(printed: &str) -> Vec<String> {
     let mut starts = Vec::new();
-    for line in printed.lines().filter(|line| line.starts_with("podman ")) {
+    let lines = printed.lines().filter(|line| line.starts_with("podman "));
+    // What only makes a start faster may fail.
+    for line in lines.filter(|line| !line.contains(" init xtask-")) {
         let ended = Command::new("sh").args(["-c", line]).output().unwrap();
         let error = String::from_utf8_lossy(&ended.stderr).into_owned();
         if line.contains(" start ") {
