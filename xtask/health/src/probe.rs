@@ -75,37 +75,39 @@ impl Probe {
 
 /// Asks one agent, within the budget.
 pub async fn probe(target: &Target, budget: ProbeBudget) -> Probe {
-    let started = Instant::now();
-    let connect_by = started + Duration::from_millis(budget.connect_ms);
-    let limits = Limits {
-        connect_by,
-        reply_ms: budget.reply_ms,
-    };
-    let answer = match knock(target.address, connect_by).await {
-        Ok(()) => target.contract.ask(target.address, limits).await,
-        Err(finding) => finding.into(),
-    };
-    Probe::new(answer, started.elapsed())
+    timed(budget, async |limits| {
+        knock(target.address, limits.connect_by).await?;
+        Ok(target.contract.ask(target.address, limits).await)
+    })
+    .await
 }
 
 /// The same for an agent that is thought to answer: the plain connection, which
 /// costs the agent as much as the question does, is made only if nothing has come
 /// after `KNOCK_AFTER`.
 async fn probe_at_once(target: &Target, budget: ProbeBudget) -> Probe {
+    timed(budget, async |limits| {
+        let mut asked = pin!(target.contract.ask(target.address, limits));
+        if let Ok(answer) = timeout(KNOCK_AFTER, &mut asked).await {
+            return Ok(answer);
+        }
+        knock(target.address, limits.connect_by).await?;
+        Ok(asked.await)
+    })
+    .await
+}
+
+/// The probe that `ask` makes within the budget, with the time that it took.
+async fn timed(
+    budget: ProbeBudget,
+    ask: impl AsyncFnOnce(Limits) -> Result<Answer, ProbeFinding>,
+) -> Probe {
     let started = Instant::now();
-    let connect_by = started + Duration::from_millis(budget.connect_ms);
     let limits = Limits {
-        connect_by,
+        connect_by: started + Duration::from_millis(budget.connect_ms),
         reply_ms: budget.reply_ms,
     };
-    let mut asked = pin!(target.contract.ask(target.address, limits));
-    let answer = match timeout(KNOCK_AFTER, &mut asked).await {
-        Ok(answer) => answer,
-        Err(_) => match knock(target.address, connect_by).await {
-            Ok(()) => asked.await,
-            Err(finding) => finding.into(),
-        },
-    };
+    let answer = ask(limits).await.unwrap_or_else(Answer::from);
     Probe::new(answer, started.elapsed())
 }
 

@@ -13,6 +13,7 @@ pub use crate::{
         gpu::vram::{Budget, HEADROOM_PERCENT, OVERHEAD_MB},
     },
     podman::{
+        clock::rfc3339,
         log_file::LogStream,
         pytest::{TestEvent, TestOutcome},
     },

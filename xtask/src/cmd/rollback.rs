@@ -1,8 +1,6 @@
 //! `rollback`: agents as an earlier deployment left them, through the same order,
 //! gates and second look as `deploy`.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use diagnostics::Failure;
 use operations::work::{App, Scope, deploy, project::Project, rollback};
 
@@ -39,17 +37,10 @@ pub fn run(app: &App, args: &Args) -> Result<(), Failure> {
     let mut how = deploy::How {
         order: args.order.into(),
         settle_ms: args.settle,
-        recreate: BTreeSet::new(),
-        prune: false,
-        restart_hung: false,
-        verify: false,
         take_over: args.take_over,
         go_back: !args.no_rollback,
-        no_new_images: false,
-        specs: BTreeMap::new(),
-        command: String::new(),
         keep: args.keep,
-        no_import_check: true,
+        ..deploy::How::quick()
     };
     let mut engine = app.engine(&project.system)?;
     let _alone = app.lock(&engine, &project.system, Scope::Agents, "rollback")?;

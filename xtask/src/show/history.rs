@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use operations::{
-    results::{DeploymentRow, Difference, History},
+    results::{DeploymentRow, Difference, History, rfc3339},
     ui::{Paint, Ui, table},
 };
 
@@ -101,20 +101,9 @@ fn changes(row: &DeploymentRow) -> String {
 
 /// `2026-01-02 03:04`, of seconds since 1970.
 fn date(at_s: i64) -> String {
-    let (days, second) = (at_s.div_euclid(86_400), at_s.rem_euclid(86_400));
-    // Years from March on, so that the day that some have more is the last one.
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    let (hour, minute) = (second / 3_600, second / 60 % 60);
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}")
+    let text = rfc3339(at_s);
+    let (date, time) = text.split_once('T').expect("RFC 3339");
+    format!("{date} {}", &time[..5])
 }
 
 #[cfg(test)]

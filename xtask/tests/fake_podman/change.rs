@@ -208,9 +208,7 @@ pub fn start(store: &Store, global: &[String], args: &[String], fault: Option<&F
     let [name] = options.exactly();
     needs(global)?;
     store.change(|state| {
-        let found = state.container(name, 125)?.clone();
-        secrets::needed(state, &found.create, &found.id)?;
-        addresses_are_free(state, name, &found)?;
+        can_be_set_up(state, name)?;
         state.count += 1;
         let pid = FIRST_PID + state.count as u32;
         let container = state.container(name, 125)?;
@@ -233,12 +231,11 @@ pub fn init(store: &Store, global: &[String], args: &[String]) -> Answer {
     let [name] = options.exactly();
     needs(global)?;
     store.change(|state| {
-        let found = state.container(name, 125)?.clone();
-        secrets::needed(state, &found.create, &found.id)?;
-        addresses_are_free(state, name, &found)?;
+        can_be_set_up(state, name)?;
+        let found = state.container(name, 125)?;
         match found.state.as_str() {
             "created" | "exited" => {
-                state.container(name, 125)?.state = "initialized".to_owned();
+                found.state = "initialized".to_owned();
                 Ok(format!("{name}\n"))
             }
             other => Err((
@@ -249,7 +246,10 @@ pub fn init(store: &Store, global: &[String], args: &[String]) -> Answer {
     })
 }
 
-fn addresses_are_free(state: &State, name: &str, wanted: &Container) -> Result<(), (i32, String)> {
+/// Its secrets exist, and nobody has its addresses.
+fn can_be_set_up(state: &mut State, name: &str) -> Result<(), (i32, String)> {
+    let wanted = state.container(name, 125)?.clone();
+    secrets::needed(state, &wanted.create, &wanted.id)?;
     for (other, found) in &state.containers {
         let clash = wanted.networks.iter().find(|(network, address)| {
             address.is_some() && found.networks.get(*network) == Some(*address)

@@ -329,10 +329,11 @@ impl<'a> Planner<'a> {
             } => {
                 waits.extend(&after);
                 let freed = self.freed_for(agent);
-                let ready = (created && freed.is_empty()).then(|| self.init(agent, &after, &waits));
+                let ahead = created && freed.is_empty();
+                let ready = ahead.then(|| self.init(agent, &after, &waits)).flatten();
                 waits.extend(freed);
                 let started = self.start(agent, waits, &cause, Vec::new());
-                if let Some(Some(ready)) = ready {
+                if let Some(ready) = ready {
                     self.plan.steps[ready].ahead_of = Some(started);
                 }
                 let gated = self.gate(agent, gate(agent), vec![started], &cause, undo);

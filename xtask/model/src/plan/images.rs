@@ -238,7 +238,7 @@ impl<'a> Planner<'a> {
 
     /// Gives an image that is right the tag of its content, if it has it not.
     fn retag(&mut self, name: &str, found: &Found<'_>, tag: &str) -> Option<usize> {
-        let same = |image: &state::ObservedImage| image.id == found.image.id;
+        let same = |image: &ObservedImage| image.id == found.image.id;
         if self.state.images.get(tag).is_some_and(same) {
             return None;
         }
@@ -290,7 +290,7 @@ impl<'a> Planner<'a> {
 }
 
 /// The system has not made it.
-fn foreign(system: &System, image: &state::ObservedImage) -> bool {
+fn foreign(system: &System, image: &ObservedImage) -> bool {
     image.labels.get(label::SYSTEM) != Some(&system.image_owner)
 }
 
@@ -329,7 +329,7 @@ pub fn cleanup(system: &System, state: &State, plan: &Plan, kept: &BTreeSet<Stri
     if plan.is_empty() {
         return Plan::default();
     }
-    let cleanup = prune(system, &after(state, plan), kept);
+    let cleanup = prune(system, &after(system, state.clone(), plan), kept);
     // An image of code alone leaves a fraction of a megabyte behind when it is
     // built over, one with packages gigabytes.
     let built_over = plan.steps.iter().any(|step| match &step.action {
@@ -361,18 +361,31 @@ fn with_nameless(system: &System, mut cleanup: Plan) -> Plan {
     cleanup
 }
 
-/// Which tags there are once `plan` has been carried out.
-fn after(state: &State, plan: &Plan) -> State {
-    let mut state = state.clone();
-    let made = |tag: &str| state::ObservedImage {
-        id: format!("built as {tag}"),
-        ..state::ObservedImage::default()
+/// The images that there are once `plan` has been carried out. What it makes has an
+/// id that no image can have.
+pub fn after(system: &System, mut state: State, plan: &Plan) -> State {
+    let made = |tag: &str, inputs: &str| {
+        let labels = [
+            (label::SYSTEM, &*system.image_owner),
+            (label::INPUTS, inputs),
+        ];
+        ObservedImage {
+            id: format!("built as {tag}"),
+            labels: labels
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into(),
+            ..ObservedImage::default()
+        }
     };
     for step in &plan.steps {
         match &step.action {
-            Action::BuildImage(BuildSpec { tag, .. })
-            | Action::EnsureBase(BaseSpec { tag, .. }) => {
-                state.images.insert(tag.clone(), made(tag));
+            Action::BuildImage(BuildSpec {
+                tag, inputs_hash, ..
+            })
+            | Action::EnsureBase(BaseSpec {
+                tag, inputs_hash, ..
+            }) => {
+                state.images.insert(tag.clone(), made(tag, inputs_hash));
             }
             Action::TagImage { image, tag, .. } => {
                 if let Some(found) = state.images.get(image).cloned() {
@@ -430,40 +443,7 @@ pub fn prune(system: &System, state: &State, kept: &BTreeSet<String>) -> Plan {
 }
 
 /// A tag of the system's own, or one that we gave to a base image of others.
-pub(super) fn removable(system: &System, tag: &str, image: &state::ObservedImage) -> bool {
+pub(super) fn removable(system: &System, tag: &str, image: &ObservedImage) -> bool {
     let of_base = tag.starts_with(&format!("{}:", repository(system, &system.base.name)));
     of_base || !foreign(system, image)
-}
-
-/// The images that there are once `plan` has been carried out. Those that it builds
-/// have ids that no image can have.
-pub fn once_built(
-    system: &System,
-    images: &BTreeMap<String, ObservedImage>,
-    plan: &Plan,
-) -> BTreeMap<String, ObservedImage> {
-    let mut images = images.clone();
-    for step in &plan.steps {
-        match &step.action {
-            Action::BuildImage(build) => {
-                let labels = [
-                    (label::SYSTEM.to_owned(), system.image_owner.clone()),
-                    (label::INPUTS.to_owned(), build.inputs_hash.clone()),
-                ];
-                let image = ObservedImage {
-                    id: format!("not built yet: {}", build.inputs_hash),
-                    labels: labels.into(),
-                    ..ObservedImage::default()
-                };
-                images.insert(build.tag.clone(), image);
-            }
-            Action::TagImage { image, tag, .. } => {
-                if let Some(found) = images.get(image).cloned() {
-                    images.insert(tag.clone(), found);
-                }
-            }
-            _ => {}
-        }
-    }
-    images
 }

@@ -264,7 +264,7 @@ pub fn planned(
     };
     let mut state = app.state(engine, &project.system, ask)?;
     state.known = values.known;
-    state.images = images::once_built(&project.system, &state.images, builds);
+    state = images::after(&project.system, state, builds);
     engine.podman.vault = values.vault;
     if how.verify {
         verify::look_closer(engine, &project.system, &mut state)?;

@@ -11,7 +11,6 @@ use std::{
     io::{self, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 use diagnostics::Failure;
@@ -22,7 +21,8 @@ use model::{
 use process::{Cancel, Command};
 use serde::{Deserialize, Serialize};
 
-use crate::folders;
+use super::runs::user_name;
+use crate::{folders, podman::clock::now_s};
 
 /// So many deployments are remembered.
 const KEPT: usize = 50;
@@ -150,17 +150,12 @@ fn number_of(path: &Path) -> Option<u32> {
 
 /// An entry of now, by whoever runs this.
 pub fn entry(system: &System, number: u32, command: &str, agents: DeployedSet) -> Entry {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    let known = ["SUDO_USER", "USER", "LOGNAME"].iter();
-    let user = known
-        .filter_map(|name| std::env::var(name).ok())
-        .find(|name| !name.is_empty());
     let uid = || format!("user {}", rustix::process::getuid().as_raw());
     Entry {
         number,
-        at_s: since.map_or(0, |since| since.as_secs() as i64),
+        at_s: now_s(),
         command: command.to_owned(),
-        user: user.unwrap_or_else(uid),
+        user: user_name().unwrap_or_else(uid),
         commit: commit(&system.monorepo),
         agents,
     }

@@ -288,11 +288,16 @@ fn command_line() -> String {
     shell_line(&words)
 }
 
+/// Whoever runs this, by name.
+pub fn user_name() -> Option<String> {
+    let known = ["SUDO_USER", "USER", "LOGNAME"].into_iter();
+    known
+        .filter_map(|name| std::env::var(name).ok())
+        .find(|name| !name.is_empty())
+}
+
 fn user() -> String {
-    let name = ["SUDO_USER", "USER", "LOGNAME"]
-        .into_iter()
-        .find_map(|name| std::env::var(name).ok())
-        .filter(|name| !name.is_empty());
+    let name = user_name();
     let id = rustix::process::getuid().as_raw();
     name.map_or_else(|| id.to_string(), |name| format!("{name} ({id})"))
 }
